@@ -1,0 +1,117 @@
+/**
+ * The message bus of one process: no broker, no connection, nothing to lose.
+ *
+ * A message is delivered after its publisher's turn, never inside of it, and in the order of publishing. Who listens is
+ * known, so a call that nobody serves fails at once.
+ *
+ * **Example** (A server and a client in one process)
+ *
+ * ```ts
+ * import { Client, LocalMessageBus, Rpc, Server, Service } from "@effect-psrpc/core"
+ * import { Effect, Layer, Schema } from "effect"
+ *
+ * class Greeter extends Service.make("Greeter", {
+ *   hello: Rpc.unary({ request: Schema.String, response: Schema.String })
+ * }) {}
+ *
+ * class GreeterClient extends Client.Service<GreeterClient>()("app/GreeterClient", Greeter) {}
+ *
+ * const GreeterLive = Server.layer(Greeter, { hello: (name) => Effect.succeed(`Hello ${name}`) })
+ *
+ * const program = Effect.gen(function*() {
+ *   const greeter = yield* GreeterClient
+ *   return yield* greeter.hello("Ada")
+ * }).pipe(Effect.provide(Layer.merge(GreeterLive, GreeterClient.layer).pipe(Layer.provide(LocalMessageBus.layer))))
+ * ```
+ *
+ * @since 0.1.0
+ */
+import { Cause, Effect, Layer, Scheduler } from "effect"
+import { noFrame } from "./internal/envelope.ts"
+import { Listeners } from "./internal/listeners.ts"
+import { MessageBus } from "./MessageBus.ts"
+
+/** Messages in a row before timers and input get a turn: microtasks alone would starve them. */
+const messagesPerTurn = 1024
+
+/**
+ * Makes a bus of its own. Who shares it is who is given it.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make: Effect.Effect<MessageBus["Service"]> = Effect.gen(function* () {
+  const context = yield* Effect.context<never>()
+  const dispatcher = (yield* Scheduler.Scheduler).makeDispatcher()
+  const runFork = Effect.runForkWith(context)
+  const listeners = new Listeners((defect) => {
+    runFork(Effect.logError("a listener of the local bus threw", Cause.die(defect)))
+  })
+
+  // published and not yet delivered: from `head` on. A drain inside of a drain goes on where the outer one stands.
+  let names: Array<string> = []
+  let messages: Array<Uint8Array> = []
+  let head = 0
+  let budget = messagesPerTurn
+  let scheduled = false
+  const schedule = (): void => {
+    scheduled = true
+    if (budget > 0) return queueMicrotask(drain)
+    budget = messagesPerTurn
+    dispatcher.scheduleTask(drain, 0)
+  }
+  const drain = (): void => {
+    scheduled = true
+    while (head < messages.length && budget > 0) {
+      budget--
+      const group = listeners.get(names[head]!)
+      const message = messages[head++]!
+      if (group === undefined) continue
+      group.all(message)
+      group.one(message)
+    }
+    names = names.slice(head)
+    messages = messages.slice(head)
+    head = 0
+    scheduled = false
+    if (messages.length > 0) schedule()
+  }
+  /** Gives a listener that is about to go what was published for it. */
+  const flush = (): void => {
+    budget += messages.length - head
+    drain()
+  }
+
+  return MessageBus.of({
+    target: (channel) => ({ name: channel.name, ...noFrame }),
+    failure: () => undefined,
+    publishUnsafe: (target, message, _expiry, delivery) => {
+      const receivers = listeners.get(target.name)?.receivers ?? 0
+      if (receivers > 0) {
+        names.push(target.name)
+        messages.push(message)
+        if (!scheduled) schedule()
+      }
+      delivery.delivered(receivers)
+    },
+    subscribe: (channel, listener, options) => {
+      const queue = options?.queue === true
+      return Effect.acquireRelease(
+        Effect.sync(() => listeners.add(channel.name, listener, queue)),
+        () =>
+          Effect.sync(() => {
+            flush()
+            listeners.delete(channel.name, listener, queue)
+          })
+      )
+    }
+  })
+})
+
+/**
+ * The local bus as a Layer. The same value provided twice is one bus.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<MessageBus> = Layer.effect(MessageBus, make)

@@ -1,0 +1,214 @@
+/**
+ * What travels in requests, answers and updates, and how it becomes bytes.
+ *
+ * A payload is one of four things, and one service may use all of them:
+ *
+ * - a message descriptor of protobuf-es: protobuf's binary format, the form that Go peers speak;
+ * - an Effect Schema: the bytes of its JSON;
+ * - `Payload.bytes`: the bytes as they are;
+ * - nothing (the option left out): no bytes, which is what `google.protobuf.Empty` is.
+ *
+ * **Example** (The four kinds in one service)
+ *
+ * ```ts
+ * import { StringValueSchema } from "@bufbuild/protobuf/wkt"
+ * import { Payload, Rpc, Service } from "@effect-psrpc/core"
+ * import { Schema } from "effect"
+ *
+ * class Files extends Service.make("Files", {
+ *   find: Rpc.unary({ request: StringValueSchema, response: Schema.Struct({ size: Schema.Int }) }),
+ *   read: Rpc.unary({ request: Schema.String, response: Payload.bytes }),
+ *   sync: Rpc.unary({})
+ * }) {}
+ * ```
+ *
+ * @since 0.1.0
+ */
+import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf"
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf"
+import { Schema } from "effect"
+
+/**
+ * The type id of codecs.
+ *
+ * @category type ids
+ * @since 0.1.0
+ */
+export const TypeId: TypeId = "~effect-psrpc/Payload"
+
+/**
+ * The type id of codecs.
+ *
+ * @category type ids
+ * @since 0.1.0
+ */
+export type TypeId = "~effect-psrpc/Payload"
+
+/**
+ * A payload's two directions. `A` is what a sender may give, `B` what the receiver gets.
+ *
+ * Both directions are synchronous and throw on what does not fit; the library turns that into `malformed_request` or
+ * `malformed_result`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Codec<in A, out B> {
+  readonly [TypeId]: TypeId
+  /** The full protobuf name of what the bytes are, for updates, which travel under their own type. */
+  readonly typeName: string
+  readonly encode: (value: A) => Uint8Array
+  readonly decode: (bytes: Uint8Array) => B
+}
+
+/**
+ * Any codec, erased.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AnyCodec {
+  readonly [TypeId]: TypeId
+}
+
+/**
+ * Any Effect Schema that needs no services.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AnySchema extends Schema.Constraint {
+  readonly DecodingServices: never
+  readonly EncodingServices: never
+}
+
+/**
+ * What a method's definition takes as a payload: a message descriptor, a Schema, a codec, or nothing.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Any = DescMessage | AnySchema | AnyCodec | undefined
+
+/**
+ * What a sender gives: an init object or message, what the Schema's `make` takes, the codec's input, or nothing.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Input<P> = [P] extends [undefined]
+  ? void
+  : P extends DescMessage
+    ? MessageInitShape<P>
+    : P extends AnySchema
+      ? P["~type.make.in"]
+      : P extends Codec<infer A, infer _B>
+        ? A
+        : never
+
+/**
+ * What the receiver gets: the message, the Schema's type, the codec's output, or nothing.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Output<P> = [P] extends [undefined]
+  ? void
+  : P extends DescMessage
+    ? MessageShape<P>
+    : P extends AnySchema
+      ? P["Type"]
+      : P extends Codec<infer _A, infer B>
+        ? B
+        : never
+
+const codec = <A, B>(
+  typeName: string,
+  encode: (value: A) => Uint8Array,
+  decode: (bytes: Uint8Array) => B
+): Codec<A, B> => ({ [TypeId]: TypeId, typeName, encode, decode })
+
+const noBytes = new Uint8Array(0)
+
+/**
+ * The bytes as they are, in both directions.
+ *
+ * @category codecs
+ * @since 0.1.0
+ */
+export const bytes: Codec<Uint8Array, Uint8Array> = codec(
+  "google.protobuf.BytesValue",
+  (value) => {
+    if (value instanceof Uint8Array) return value
+    throw new TypeError(`expected a Uint8Array, got ${value === null ? "null" : typeof value}`)
+  },
+  (value) => value
+)
+
+const nothing: Codec<void, void> = codec(
+  "google.protobuf.Empty",
+  () => noBytes,
+  () => undefined
+)
+
+/**
+ * A codec of your own, where none of the four kinds fits: MessagePack, say.
+ *
+ * **Example** (JSON without a Schema)
+ *
+ * ```ts
+ * import { Payload } from "@effect-psrpc/core"
+ *
+ * const json = Payload.make<unknown>({
+ *   encode: (value) => new TextEncoder().encode(JSON.stringify(value)),
+ *   decode: (bytes) => JSON.parse(new TextDecoder().decode(bytes))
+ * })
+ * ```
+ *
+ * @category codecs
+ * @since 0.1.0
+ */
+export const make = <A, B = A>(options: {
+  /** Value to bytes. May throw. */
+  readonly encode: (value: A) => Uint8Array
+  /** Bytes to value. May throw. */
+  readonly decode: (bytes: Uint8Array) => B
+}): Codec<A, B> => codec("google.protobuf.BytesValue", options.encode, options.decode)
+
+const fromMessage = (desc: DescMessage): Codec<unknown, unknown> =>
+  codec(
+    desc.typeName,
+    (value) => toBinary(desc, create(desc, value as MessageInitShape<DescMessage>)),
+    (value) => fromBinary(desc, value)
+  )
+
+const utf8 = new TextEncoder()
+const text = new TextDecoder("utf-8", { fatal: true })
+
+const fromSchema = (schema: AnySchema & Schema.Top): Codec<unknown, unknown> => {
+  const json = Schema.toCodecJson(schema) as unknown as Schema.Codec<unknown, unknown>
+  const encode = Schema.encodeUnknownSync(json)
+  const decode = Schema.decodeUnknownSync(json)
+  return codec(
+    "google.protobuf.BytesValue",
+    (value) => utf8.encode(JSON.stringify(encode(schema.make(value))) ?? "null"),
+    (value) => decode(JSON.parse(text.decode(value)))
+  )
+}
+
+/**
+ * The codec of what a method's definition was given. Throws a `TypeError` for anything else.
+ *
+ * @category codecs
+ * @since 0.1.0
+ */
+export const toCodec = <P extends Any>(payload: P): Codec<Input<P>, Output<P>> =>
+  codecOf(payload) as unknown as Codec<Input<P>, Output<P>>
+
+const codecOf = (payload: Any): AnyCodec => {
+  if (payload === undefined) return nothing
+  if (TypeId in payload) return payload
+  if (Schema.isSchema(payload)) return fromSchema(payload as AnySchema & Schema.Top)
+  if ("kind" in payload && payload.kind === "message") return fromMessage(payload)
+  throw new TypeError("a payload is a protobuf message descriptor, an Effect Schema, a codec of Payload, or left out")
+}

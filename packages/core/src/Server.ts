@@ -1,0 +1,381 @@
+/**
+ * Servers: what answers a service's methods.
+ *
+ * **Example** (A server as a Layer)
+ *
+ * ```ts
+ * import { PsrpcError, Rpc, Server, Service } from "@effect-psrpc/core"
+ * import { Effect, Schema } from "effect"
+ *
+ * class Greeter extends Service.make("Greeter", {
+ *   hello: Rpc.unary({ request: Schema.String, response: Schema.String }),
+ *   render: Rpc.unary({ request: Schema.String, response: Schema.String, routing: "affinity" }),
+ *   reload: Rpc.unary({ topic: ["node"], singleServer: true })
+ * }) {}
+ *
+ * const GreeterLive = Server.layer(Greeter, {
+ *   hello: (name, call) =>
+ *     name === ""
+ *       ? Effect.fail(new PsrpcError.InvalidArgument({ message: "who?" }))
+ *       : Effect.succeed(`Hello ${name}, client ${call.header.remoteId}`),
+ *   render: { affinity: () => 0.7, handle: (job) => Effect.succeed(`${job}, rendered`) },
+ *   reload: () => Effect.void
+ * }, { topics: { reload: [{ node: "n1" }] } })
+ * ```
+ *
+ * @since 0.1.0
+ */
+import { Context, Duration, Effect, Layer, Scope, Tracer } from "effect"
+import { BoundedCache } from "./internal/boundedCache.ts"
+import { type Call, CurrentCall } from "./internal/callContext.ts"
+import * as Channels from "./internal/channel.ts"
+import * as Deadlines from "./internal/deadlines.ts"
+import * as Drops from "./internal/drops.ts"
+import { newServerId } from "./internal/id.ts"
+import { Idle } from "./internal/idle.ts"
+import { isUnary, unaryMethod, type UnaryMethod } from "./internal/method.ts"
+import { checkBufferSize, checkId, checkTimeout } from "./internal/options.ts"
+import { Registrations } from "./internal/registrations.ts"
+import { type Handler, type Replies, type ServerState, UnaryDispatch } from "./internal/unaryServer.ts"
+import { defaultBufferSize, MessageBus } from "./MessageBus.ts"
+import * as Metadata from "./Metadata.ts"
+import type * as Payload from "./Payload.ts"
+import * as PsrpcError from "./PsrpcError.ts"
+import type * as Rpc from "./Rpc.ts"
+import type * as Service from "./Service.ts"
+import type * as Topic from "./Topic.ts"
+
+export {
+  /**
+   * What a handler knows of the call that it answers.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  type Call,
+  /**
+   * The call that the current fiber answers, for code below a handler. Every handler has it.
+   *
+   * @category services
+   * @since 0.1.0
+   */
+  CurrentCall
+} from "./internal/callContext.ts"
+
+/**
+ * How long a server waits where nobody says, for the requests in hand when it closes: 3 seconds, as Go's server timeout.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultTimeout: Duration.Duration = Duration.seconds(3)
+
+/** How many clients a server keeps the names of. */
+const clientsKept = 10_000
+
+/**
+ * A handler: the request and the call to an answer. It runs in a scope of its own and is interrupted at its deadline.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HandlerFn<Request, Response, Error, T> {
+  (
+    request: Payload.Output<Request>,
+    call: Call<Topic.Topic<T>>
+  ): Effect.Effect<Payload.Input<Response>, PsrpcError.DomainErrorOf<Error> | PsrpcError.PsrpcError, any>
+}
+
+/**
+ * How well a server fits a request: a number, an Effect of one, or a function of the request. Less than 0 keeps silent,
+ * and so does a failure, which is logged.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Affinity<Request, T> =
+  | number
+  | Effect.Effect<number, unknown, any>
+  | ((request: Payload.Output<Request>, call: Call<Topic.Topic<T>>) => number | Effect.Effect<number, unknown, any>)
+
+/**
+ * The handler of an affinity method.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AffinityHandler<Request, Response, Error, T> {
+  readonly affinity: Affinity<Request, T>
+  readonly handle: HandlerFn<Request, Response, Error, T>
+}
+
+/**
+ * The handler that a method needs.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type HandlerOf<M> =
+  M extends Rpc.Unary<infer Request, infer Response, infer Error, infer T, infer R, infer _Single>
+    ? [R] extends ["affinity"]
+      ? AffinityHandler<Request, Response, Error, T>
+      : HandlerFn<Request, Response, Error, T>
+    : never
+
+/**
+ * The handlers that methods need.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Handlers<Methods> = {
+  readonly [K in keyof Methods as Methods[K] extends { readonly kind: "unary" } ? K : never]: HandlerOf<Methods[K]>
+}
+
+/**
+ * Refuses handlers for methods that the service does not have.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type CheckedHandlers<H, Methods> = { readonly [K in Exclude<keyof H, keyof Handlers<Methods>>]: never }
+
+type ServicesOfEffect<E> = E extends Effect.Effect<infer _A, infer _E, infer R> ? R : never
+
+type ServicesOfHandler<H> = H extends (...args: any) => infer E
+  ? ServicesOfEffect<E>
+  : H extends Effect.Effect<infer _A, infer _E, infer R>
+    ? R
+    : H extends object
+      ? { [K in keyof H]: ServicesOfHandler<H[K]> }[keyof H]
+      : never
+
+/**
+ * What handlers require, but for what each call has of its own: a `Scope`, and `Server.CurrentCall`.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type HandlersServices<H> = Exclude<
+  { [K in keyof H]: ServicesOfHandler<H[K]> }[keyof H],
+  Scope.Scope | CurrentCall
+>
+
+/**
+ * The methods that are registered by topic.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type TopicMethod<Methods> = {
+  [K in keyof Methods]: Methods[K] extends { readonly kind: "unary"; readonly topic: infer T }
+    ? Topic.IsEmpty<T> extends true
+      ? never
+      : K
+    : never
+}[keyof Methods] &
+  string
+
+/**
+ * A method's topic.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type TopicOf<M> = M extends { readonly topic: infer T } ? Topic.Topic<T> : never
+
+/**
+ * Options of a server.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options<Methods> {
+  /** The server's id, unique among all servers of the service. Default: `SRV_` and 12 random characters. */
+  readonly serverId?: string | undefined
+  /** How long requests in hand may take when the server closes. Default: 3 seconds. */
+  readonly drainTimeout?: Duration.Input | undefined
+  /**
+   * The topics to register at once, by method. Methods without a topic are registered anyway, others when `register`
+   * says so. Default: none.
+   */
+  readonly topics?: { readonly [K in TopicMethod<Methods>]?: ReadonlyArray<TopicOf<Methods[K]>> } | undefined
+  /** How many requests may wait for their affinity, per method; to more the server keeps silent. Default: 100. */
+  readonly bufferSize?: number | undefined
+}
+
+/**
+ * A running server.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Server<in out Methods> {
+  readonly serverId: string
+  /**
+   * Serves a method for a topic until the scope closes; ready when this succeeds. Fails with `already_exists` for a
+   * topic that is registered, with `canceled` when the server is closed.
+   */
+  readonly register: <const K extends TopicMethod<Methods>>(
+    method: K,
+    topic: TopicOf<Methods[K]>
+  ) => Effect.Effect<void, PsrpcError.PsrpcError, Scope.Scope>
+  /**
+   * Ends a registration before its scope does. Requests in hand are finished and answered, and not waited for. Without
+   * such a registration it does nothing.
+   */
+  readonly deregister: <const K extends TopicMethod<Methods>>(
+    method: K,
+    topic: TopicOf<Methods[K]>
+  ) => Effect.Effect<void, PsrpcError.PsrpcError>
+  /**
+   * Takes no more requests, finishes those in hand within the drain timeout, then interrupts what is left, which is
+   * answered `unavailable`. The scope's closing does the same.
+   */
+  readonly drain: Effect.Effect<void>
+  /** Interrupts every handler at once; their callers are answered `unavailable`. */
+  readonly kill: Effect.Effect<void>
+}
+
+const asFunction = (affinity: Affinity<any, any>): NonNullable<Handler["affinity"]> =>
+  (typeof affinity === "function" ? affinity : () => affinity) as NonNullable<Handler["affinity"]>
+
+const handlerOf = (method: UnaryMethod, given: unknown): Effect.Effect<Handler, PsrpcError.PsrpcError> => {
+  const expected = method.affinity ? "an object of affinity and handle" : "a function"
+  if (!method.affinity && typeof given === "function") {
+    return Effect.succeed({ handle: given as Handler["handle"], affinity: undefined })
+  }
+  const { affinity, handle } = (given ?? {}) as Partial<AffinityHandler<any, any, any, any>>
+  return method.affinity && affinity !== undefined && typeof handle === "function"
+    ? Effect.succeed({ handle: handle as Handler["handle"], affinity: asFunction(affinity) })
+    : Effect.fail(
+        PsrpcError.fromCode("invalid_argument", {
+          message: `${method.label}: expected ${expected} as its handler, got ${given === null ? "null" : typeof given}`,
+          mayHaveRun: false
+        })
+      )
+}
+
+/**
+ * Makes a server. It is ready, its subscriptions acknowledged by the broker, when this succeeds.
+ *
+ * When its scope closes it drains, as `drain` does; servers made in one scope, or in Layers that are merged, drain
+ * together.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* <
+  Name extends string,
+  M extends Service.AnyMethods,
+  const H extends Handlers<M>
+>(
+  service: Service.Service<Name, M>,
+  handlers: H & CheckedHandlers<H, M>,
+  options: Options<M> = {}
+): Effect.fn.Return<Server<M>, PsrpcError.PsrpcError, MessageBus | HandlersServices<H> | Scope.Scope> {
+  const name = service.serviceName
+  const at = `server of ${name}`
+  const scope = yield* Effect.scope
+  // what the Layer, or the call that this is made in, has of its own must not reach the handlers
+  const context = Context.omit(
+    Scope.Scope,
+    Tracer.ParentSpan,
+    Metadata.Outgoing,
+    CurrentCall
+  )(yield* Effect.context<any>()) as Context.Context<never>
+  const serverId = options.serverId === undefined ? newServerId() : yield* checkId(at, "serverId", options.serverId)
+  const bufferSize = yield* checkBufferSize(at, options.bufferSize ?? defaultBufferSize)
+  const drainTimeout = yield* checkTimeout(at, "drainTimeout", options.drainTimeout ?? defaultTimeout)
+  const bus = yield* MessageBus
+  const idle = new Idle()
+  const state: ServerState = {
+    serverId,
+    bus,
+    deadlines: yield* Deadlines.make,
+    drops: Drops.make(context, "server", name),
+    context,
+    replies: new BoundedCache<string, Replies>(clientsKept, (clientId) => ({
+      claim: bus.target(Channels.claimRequest(name, clientId)),
+      response: bus.target(Channels.response(name, clientId))
+    })),
+    bufferSize,
+    done: idle.check,
+    killed: false
+  }
+  const registrations = new Registrations(state, name, idle, drainTimeout)
+  yield* registrations.closeWith(scope)
+
+  const methods = new Map<string, { readonly method: UnaryMethod; readonly handler: Handler }>()
+  for (const [key, rpc] of Object.entries(service.methods)) {
+    if (!isUnary(rpc)) continue
+    const method = unaryMethod(name, key, rpc)
+    methods.set(key, { method, handler: yield* handlerOf(method, (handlers as Record<string, unknown>)[key]) })
+  }
+  const extra = Object.keys(handlers).find((key) => !methods.has(key))
+  if (extra !== undefined) {
+    return yield* PsrpcError.fromCode("invalid_argument", {
+      message: `${at}: a handler for "${extra}", which is not one of its methods: ${[...methods.keys()].join(", ")}`,
+      mayHaveRun: false
+    })
+  }
+
+  /** The method and the topic as the wire has it. */
+  const place = (key: string, topic: Readonly<Record<string, unknown>> | undefined) =>
+    Effect.try({
+      try: () => {
+        const known = methods.get(key)
+        if (known === undefined) throw new TypeError(`no method of the service`)
+        return { ...known, parts: known.method.topic.encode(topic) }
+      },
+      catch: (cause) =>
+        PsrpcError.fromCode("invalid_argument", {
+          message: `${at}, ${key}: ${(cause as Error).message}`,
+          mayHaveRun: false
+        })
+    })
+  const register = (key: string, topic: Readonly<Record<string, unknown>> | undefined) =>
+    Effect.flatMap(place(key, topic), ({ handler, method, parts }) =>
+      registrations.add(method, parts, () => new UnaryDispatch(state, method, topic ?? {}, handler))
+    )
+  const topics = (options.topics ?? {}) as Record<string, ReadonlyArray<Readonly<Record<string, unknown>>>>
+  const atOnce = [...methods].flatMap(([key, { method }]) =>
+    method.topic.names.length === 0 ? [register(key, undefined)] : (topics[key] ?? []).map((t) => register(key, t))
+  )
+  yield* Effect.all(atOnce, { concurrency: "unbounded", discard: true })
+
+  return {
+    serverId,
+    register: (method, topic) => register(method, topic as Readonly<Record<string, unknown>>),
+    deregister: (method, topic) =>
+      Effect.flatMap(place(method, topic as Readonly<Record<string, unknown>>), ({ method, parts }) =>
+        registrations.remove(method, parts)
+      ),
+    drain: registrations.drain,
+    kill: registrations.kill
+  }
+})
+
+/**
+ * A server as a Layer. `handlers` is the object of handlers, or an Effect that makes it, whose requirements the Layer
+ * then has. Each call makes a server of its own.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <
+  Name extends string,
+  M extends Service.AnyMethods,
+  const H extends Handlers<M>,
+  E = never,
+  R = never
+>(
+  service: Service.Service<Name, M>,
+  handlers: (H & CheckedHandlers<H, M>) | Effect.Effect<H & CheckedHandlers<H, M>, E, R>,
+  options?: Options<M>
+): Layer.Layer<never, PsrpcError.PsrpcError | E, MessageBus | HandlersServices<H> | Exclude<R, Scope.Scope>> =>
+  Layer.effectDiscard(
+    Effect.flatMap(Effect.isEffect(handlers) ? handlers : Effect.succeed(handlers), (made) =>
+      make(service, made as H & CheckedHandlers<H, M>, options)
+    )
+  ) as Layer.Layer<never, PsrpcError.PsrpcError | E, MessageBus | HandlersServices<H> | Exclude<R, Scope.Scope>>

@@ -1,0 +1,162 @@
+/**
+ * A service: a named set of methods, defined once and used by servers and clients alike.
+ *
+ * **Example** (A service, by hand)
+ *
+ * ```ts
+ * import { Rpc, Service } from "@effect-psrpc/core"
+ * import { Schema } from "effect"
+ *
+ * class Greeter extends Service.make("Greeter", {
+ *   hello: Rpc.unary({ request: Schema.String, response: Schema.String })
+ * }) {}
+ * ```
+ *
+ * @since 0.1.0
+ */
+import { goName } from "./internal/goName.ts"
+import * as Rpc from "./Rpc.ts"
+import type { CheckedHandlers, Handlers } from "./Server.ts"
+import * as Topic from "./Topic.ts"
+
+/**
+ * The type id of services.
+ *
+ * @category type ids
+ * @since 0.1.0
+ */
+export const TypeId: TypeId = "~effect-psrpc/Service"
+
+/**
+ * The type id of services.
+ *
+ * @category type ids
+ * @since 0.1.0
+ */
+export type TypeId = "~effect-psrpc/Service"
+
+/**
+ * Methods by the names they have in code.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AnyMethods {
+  readonly [key: string]: Rpc.Any
+}
+
+/**
+ * A named set of methods. A class may extend it, which keeps types and hovers short.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Service<out Name extends string, out Methods extends AnyMethods> {
+  new (_: never): {}
+  readonly [TypeId]: TypeId
+  /** The service's name on the wire. */
+  readonly serviceName: Name
+  /** Its methods, by key. */
+  readonly methods: Methods
+  /** Gives handlers their types, where they are written apart from the server. */
+  of<const H extends Handlers<Methods>>(handlers: H & CheckedHandlers<H, Methods>): H
+}
+
+/**
+ * Any service, erased.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Any {
+  readonly [TypeId]: TypeId
+  readonly serviceName: string
+  readonly methods: AnyMethods
+}
+
+/**
+ * A service's methods.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Methods<S> = S extends { readonly [TypeId]: TypeId; readonly methods: infer M extends AnyMethods }
+  ? M
+  : never
+
+/**
+ * A method's name on the wire.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const wireName = (key: string, method: Rpc.Any): string => method.name ?? goName(key)
+
+/**
+ * Defines a service. `name` is its name on the wire, as it is; a .proto's package is not part of it.
+ *
+ * Throws a `TypeError` for a definition that cannot be: no name, two methods with one wire name, topic parameters
+ * without an order.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <const Name extends string, const M extends AnyMethods>(
+  name: Name,
+  methods: M
+): Service<Name, M> => {
+  if (name === "") throw new TypeError("a service needs a name")
+  const keys = new Map<string, string>()
+  for (const [key, method] of Object.entries(methods)) {
+    const at = `service ${name}, method ${key}`
+    if (!(typeof method === "object" && method !== null && Rpc.TypeId in method)) {
+      throw new TypeError(`${at}: expected a method made by Rpc.unary, Rpc.multi, Rpc.stream or Rpc.subscription`)
+    }
+    const wire = wireName(key, method)
+    if (wire === "") throw new TypeError(`${at}: a method needs a name`)
+    const other = keys.get(wire)
+    if (other !== undefined) throw new TypeError(`${at}: has the wire name ${wire}, which ${other} has already`)
+    keys.set(wire, key)
+    try {
+      Topic.parameters((method as unknown as { readonly topic: Topic.Any }).topic)
+    } catch (cause) {
+      throw new TypeError(`${at}: ${(cause as Error).message}`, { cause })
+    }
+  }
+  return Object.assign(function () {}, {
+    [TypeId]: TypeId,
+    serviceName: name,
+    methods,
+    of: <H>(handlers: H) => handlers
+  }) as unknown as Service<Name, M>
+}
+
+/**
+ * The same service with only some of its methods: a server that serves just these, or a client that needs no more.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const pick = <Name extends string, M extends AnyMethods, const K extends keyof M & string>(
+  service: Service<Name, M>,
+  ...keys: ReadonlyArray<K>
+): Service<Name, { readonly [P in K]: M[P] }> =>
+  make(
+    service.serviceName,
+    Object.fromEntries(keys.map((key) => [key, service.methods[key]])) as unknown as { readonly [P in K]: M[P] }
+  )
+
+/**
+ * The same service without some of its methods.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const omit = <Name extends string, M extends AnyMethods, const K extends keyof M & string>(
+  service: Service<Name, M>,
+  ...keys: ReadonlyArray<K>
+): Service<Name, { readonly [P in Exclude<keyof M, K>]: M[P] }> =>
+  make(
+    service.serviceName,
+    Object.fromEntries(Object.entries(service.methods).filter(([key]) => !keys.includes(key as K))) as never
+  ) as never

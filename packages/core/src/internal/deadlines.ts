@@ -1,0 +1,194 @@
+/**
+ * One timer for all deadlines, on the Clock service.
+ *
+ * It runs on the clock's monotonic reading, so a wall clock that is put right neither fires a deadline nor holds it up.
+ * One fiber sleeps until the earliest deadline. It is there while one is pending, and it is not woken for a deadline
+ * that is deleted: it finds out when it wakes. An earlier one sends it back to sleep for less. The deadlines are a
+ * binary heap whose entries know their place, so what is deleted is out at once.
+ */
+import { Cause, Clock, Context, Duration, Effect, Fiber, Scope, Tracer } from "effect"
+
+/** Something with a deadline. `slot`, `due` and `seq` are Deadlines' own: start them at -1, 0 and 0. */
+export interface Timed {
+  /** Where it is in the heap, -1 when it is not. */
+  slot: number
+  /** Nanoseconds on the monotonic clock. */
+  due: number
+  /** Decides between equal deadlines. */
+  seq: number
+  /** Called once, after the entry has been taken out. Must not block. */
+  expired(): void
+}
+
+export interface Deadlines {
+  /** How many are pending. */
+  readonly size: number
+  /** The wall clock, unix milliseconds. */
+  now(): number
+  /**
+   * Has `entry.expired` called in `delay` milliseconds, never before this call returns. One that is pending already is
+   * moved. Less than 0 and NaN count as 0, Infinity as never.
+   */
+  add(entry: Timed, delay: number): void
+  /** Gives a pending entry another deadline, counted from now. Says false where it was not pending, and leaves it so. */
+  move(entry: Timed, delay: number): boolean
+  /** The same, to a time of its own reckoning: `due` of this or another entry, plus nanoseconds. */
+  moveTo(entry: Timed, due: number): boolean
+  /** Takes an entry out; says whether it was pending. */
+  delete(entry: Timed): boolean
+}
+
+/**
+ * A sleep may end this much before the deadline, in nanoseconds: milliseconds as floating-point numbers (TestClock's
+ * time) miss the nanosecond, by 0.2 µs where they count from 1970.
+ */
+const tolerance = 1000
+
+export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(function* () {
+  const context = yield* Effect.context<Scope.Scope>()
+  // The whole context, because TestClock brings a scheduler along; not what belongs to whoever made this.
+  const runFork = Effect.runForkWith(Context.omit(Scope.Scope, Tracer.ParentSpan)(context))
+  const clock = Context.get(context, Clock.Clock)
+  const heap: Array<Timed> = []
+  let seq = 0
+  /** What the fiber sleeps for; Infinity when there is none. */
+  let wake = Infinity
+  let sleeper: Fiber.Fiber<void> | undefined
+  let busy = false
+  let closed = false
+
+  const monotonic = (): number => Number(clock.monotonicTimeNanosUnsafe())
+
+  const up = (entry: Timed, slot: number): void => {
+    while (slot > 0) {
+      const above = (slot - 1) >> 1
+      const parent = heap[above]!
+      if (parent.due < entry.due || (parent.due === entry.due && parent.seq < entry.seq)) break
+      heap[slot] = parent
+      parent.slot = slot
+      slot = above
+    }
+    heap[slot] = entry
+    entry.slot = slot
+  }
+
+  const down = (entry: Timed, slot: number): void => {
+    const length = heap.length
+    for (;;) {
+      let below = 2 * slot + 1
+      if (below >= length) break
+      let child = heap[below]!
+      if (below + 1 < length) {
+        const right = heap[below + 1]!
+        if (right.due < child.due || (right.due === child.due && right.seq < child.seq)) {
+          child = right
+          below++
+        }
+      }
+      if (entry.due < child.due || (entry.due === child.due && entry.seq < child.seq)) break
+      heap[slot] = child
+      child.slot = slot
+      slot = below
+    }
+    heap[slot] = entry
+    entry.slot = slot
+  }
+
+  const remove = (entry: Timed): void => {
+    const slot = entry.slot
+    const last = heap.pop()!
+    if (last !== entry) {
+      down(last, slot)
+      if (last.slot === slot) up(last, slot)
+    }
+    entry.slot = -1
+  }
+
+  const isPending = (entry: Timed): boolean => entry.slot >= 0 && heap[entry.slot] === entry
+
+  const dueIn = (delay: number): number => (delay > 0 ? monotonic() + Math.round(delay * 1e6) : monotonic())
+
+  const put = (entry: Timed, due: number): void => {
+    if (isPending(entry)) remove(entry)
+    entry.due = due
+    entry.seq = seq++
+    heap.push(entry)
+    up(entry, heap.length - 1)
+    if (due < wake && !busy) arm()
+  }
+
+  /** Fires what is due and was there before: what an `expired` adds waits for the next round. */
+  const fire = (): void => {
+    const now = monotonic() + tolerance
+    const before = seq
+    busy = true
+    while (heap.length > 0) {
+      const entry = heap[0]!
+      if (entry.due > now || entry.seq >= before) break
+      remove(entry)
+      try {
+        entry.expired()
+      } catch (error) {
+        runFork(Effect.logError("a deadline's callback failed", Cause.die(error)))
+      }
+    }
+    busy = false
+  }
+
+  /** Sleeps until the earliest deadline; without one, ends. */
+  const sleep: Effect.Effect<void> = Effect.suspend(() => {
+    wake = heap.length > 0 ? heap[0]!.due : Infinity
+    if (wake === Infinity) {
+      sleeper = undefined
+      return Effect.void
+    }
+    const remaining = (wake - monotonic()) / 1e6
+    // Never at once: a deadline of 0 must not fire in the call that adds it.
+    return Effect.flatMap(remaining > 0 ? clock.sleep(Duration.millis(remaining)) : Effect.yieldNow, round)
+  })
+
+  const round = (): Effect.Effect<void> => {
+    fire()
+    return sleep
+  }
+
+  const arm = (): void => {
+    sleeper?.interruptUnsafe()
+    sleeper = runFork(sleep)
+  }
+
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      closed = true
+      for (const entry of heap) entry.slot = -1
+      heap.length = 0
+      return sleeper === undefined ? Effect.void : Fiber.interrupt(sleeper)
+    })
+  )
+
+  const deadlines: Deadlines = {
+    get size() {
+      return heap.length
+    },
+    now: () => clock.currentTimeMillisUnsafe(),
+    add(entry, delay) {
+      if (!closed) put(entry, dueIn(delay))
+    },
+    move(entry, delay) {
+      if (!isPending(entry)) return false
+      put(entry, dueIn(delay))
+      return true
+    },
+    moveTo(entry, due) {
+      if (!isPending(entry)) return false
+      put(entry, due)
+      return true
+    },
+    delete(entry) {
+      if (!isPending(entry)) return false
+      remove(entry)
+      return true
+    }
+  }
+  return deadlines
+})

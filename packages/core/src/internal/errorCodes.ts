@@ -1,0 +1,98 @@
+/**
+ * The codes of psrpc and what they are called elsewhere.
+ *
+ * One row a code, the only place where the correspondence is written down.
+ */
+
+/** Tag of the class, HTTP status, gRPC code and Twirp code of each code. */
+export const table = {
+  canceled: { tag: "Canceled", http: 503, grpc: 1, twirp: "canceled" },
+  malformed_request: { tag: "MalformedRequest", http: 400, grpc: 3, twirp: "malformed" },
+  malformed_result: { tag: "MalformedResult", http: 500, grpc: 13, twirp: "malformed" },
+  deadline_exceeded: { tag: "DeadlineExceeded", http: 503, grpc: 4, twirp: "deadline_exceeded" },
+  unavailable: { tag: "Unavailable", http: 503, grpc: 14, twirp: "unavailable" },
+  unknown: { tag: "Unknown", http: 500, grpc: 2, twirp: "unknown" },
+  invalid_argument: { tag: "InvalidArgument", http: 400, grpc: 3, twirp: "invalid_argument" },
+  not_found: { tag: "NotFound", http: 404, grpc: 5, twirp: "not_found" },
+  not_acceptable: { tag: "NotAcceptable", http: 406, grpc: 2, twirp: "unknown" },
+  already_exists: { tag: "AlreadyExists", http: 409, grpc: 6, twirp: "already_exists" },
+  permission_denied: { tag: "PermissionDenied", http: 403, grpc: 7, twirp: "permission_denied" },
+  resource_exhausted: { tag: "ResourceExhausted", http: 429, grpc: 8, twirp: "resource_exhausted" },
+  failed_precondition: { tag: "FailedPrecondition", http: 412, grpc: 9, twirp: "failed_precondition" },
+  aborted: { tag: "Aborted", http: 409, grpc: 10, twirp: "aborted" },
+  out_of_range: { tag: "OutOfRange", http: 416, grpc: 11, twirp: "out_of_range" },
+  unimplemented: { tag: "Unimplemented", http: 501, grpc: 12, twirp: "unimplemented" },
+  internal: { tag: "Internal", http: 500, grpc: 13, twirp: "internal" },
+  data_loss: { tag: "DataLoss", http: 500, grpc: 15, twirp: "data_loss" },
+  unauthenticated: { tag: "Unauthenticated", http: 401, grpc: 16, twirp: "unauthenticated" },
+  unprocessable_entity: { tag: "UnprocessableEntity", http: 422, grpc: 2, twirp: "unknown" },
+  upstream_server_error: { tag: "UpstreamServerError", http: 502, grpc: 13, twirp: "internal" },
+  upstream_client_error: { tag: "UpstreamClientError", http: 424, grpc: 3, twirp: "invalid_argument" }
+} as const
+
+export type Code = keyof typeof table
+export type TagOf<C extends Code> = (typeof table)[C]["tag"]
+export type Tag = TagOf<Code>
+export type TwirpCode = (typeof table)[Code]["twirp"] | "bad_route"
+
+export const codes: ReadonlyArray<Code> = Object.freeze(Object.keys(table) as Array<Code>)
+
+export const isCode = (u: unknown): u is Code => typeof u === "string" && Object.hasOwn(table, u)
+
+const httpCodes = new Map<number, Code>([
+  [400, "invalid_argument"],
+  [401, "unauthenticated"],
+  [403, "permission_denied"],
+  [404, "not_found"],
+  [406, "not_acceptable"],
+  [408, "deadline_exceeded"],
+  [409, "already_exists"],
+  [410, "not_found"],
+  [412, "failed_precondition"],
+  [416, "out_of_range"],
+  [422, "unprocessable_entity"],
+  [424, "upstream_client_error"],
+  [429, "resource_exhausted"],
+  [499, "canceled"],
+  [500, "internal"],
+  [501, "unimplemented"],
+  [502, "upstream_server_error"],
+  [503, "unavailable"],
+  [504, "deadline_exceeded"]
+])
+
+export const codeOfHttp = (status: number): Code =>
+  httpCodes.get(status) ??
+  (status >= 400 && status < 500 ? "invalid_argument" : status >= 500 && status < 600 ? "internal" : "unknown")
+
+// gRPC and Twirp go back by name: the code of the same name, not another one that happens to map to it.
+const grpcCodes: ReadonlyArray<Code> = [
+  "unknown",
+  "canceled",
+  "unknown",
+  "invalid_argument",
+  "deadline_exceeded",
+  "not_found",
+  "already_exists",
+  "permission_denied",
+  "resource_exhausted",
+  "failed_precondition",
+  "aborted",
+  "out_of_range",
+  "unimplemented",
+  "internal",
+  "unavailable",
+  "data_loss",
+  "unauthenticated"
+]
+
+export const codeOfGrpc = (code: number): Code => grpcCodes[code] ?? "unknown"
+
+export const codeOfTwirp = (code: string): Code =>
+  code === "malformed"
+    ? "malformed_request"
+    : code === "bad_route"
+      ? "unimplemented"
+      : isCode(code) && table[code].twirp === code
+        ? code
+        : "unknown"

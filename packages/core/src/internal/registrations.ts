@@ -1,0 +1,182 @@
+/**
+ * What a server has registered, and how it ends: a registration alone, all of them in a drain, or at once.
+ */
+import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
+import * as PsrpcError from "../PsrpcError.ts"
+import * as Channels from "./channel.ts"
+import type { Idle } from "./idle.ts"
+import type { UnaryMethod } from "./method.ts"
+import type { ServerState, UnaryDispatch } from "./unaryServer.ts"
+
+interface Registration {
+  readonly dispatch: UnaryDispatch
+  /** Closed first: no request comes in any more. */
+  readonly requests: Scope.Closeable
+  /** Closed last: a request in hand still needs its claim. */
+  readonly claims: Scope.Closeable
+}
+
+/** Servers made in one scope are closed together, under one deadline, whichever of their finalizers comes first. */
+const together = new WeakMap<Scope.Scope, Set<() => void>>()
+
+export class Registrations {
+  readonly #server: ServerState
+  readonly #service: string
+  readonly #idle: Idle
+  readonly #drainTimeout: number
+  readonly #byKey = new Map<string, Registration>()
+  /** Deregistered, with requests still in hand. */
+  readonly #leaving = new Set<Registration>()
+  readonly #closed = Deferred.makeUnsafe<void>()
+  #closing = false
+
+  constructor(server: ServerState, service: string, idle: Idle, drainTimeout: number) {
+    this.#server = server
+    this.#service = service
+    this.#idle = idle
+    this.#drainTimeout = drainTimeout
+  }
+
+  /** Registers until the scope closes. */
+  add(
+    method: UnaryMethod,
+    topic: ReadonlyArray<string>,
+    makeDispatch: () => UnaryDispatch
+  ): Effect.Effect<void, PsrpcError.PsrpcError, Scope.Scope> {
+    const key = keyOf(method, topic)
+    let mine: Registration | undefined
+    return Effect.acquireRelease(
+      Effect.suspend(() => {
+        if (this.#closing) return Effect.fail(serverClosed(this.#service))
+        if (this.#byKey.has(key)) {
+          return PsrpcError.fromCode("already_exists", {
+            message: `${method.label} is registered already${topic.length > 0 ? ` for the topic ${topic.join(", ")}` : ""}`,
+            mayHaveRun: false
+          })
+        }
+        const dispatch = makeDispatch()
+        const registration = { dispatch, requests: Scope.makeUnsafe(), claims: Scope.makeUnsafe() }
+        this.#byKey.set(key, registration)
+        mine = registration
+        return this.#subscribe(method, topic, registration).pipe(Effect.onError(() => this.#end(key, registration)))
+      }),
+      () => (mine === undefined ? Effect.void : this.#end(key, mine))
+    )
+  }
+
+  /** Ends a registration, if there is one. Requests in hand are finished and answered, without being waited for. */
+  remove(method: UnaryMethod, topic: ReadonlyArray<string>): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const key = keyOf(method, topic)
+      const registration = this.#byKey.get(key)
+      return registration === undefined ? Effect.void : this.#end(key, registration)
+    })
+  }
+
+  /** Has the server drained when the scope closes, together with the others of the scope. */
+  closeWith(scope: Scope.Scope): Effect.Effect<void> {
+    let servers = together.get(scope)
+    if (servers === undefined) together.set(scope, (servers = new Set()))
+    const start = (): void => this.#start(this.#drainTimeout)
+    servers.add(start)
+    return Scope.addFinalizer(
+      scope,
+      Effect.suspend(() => {
+        for (const each of servers) each()
+        servers.delete(start)
+        return Deferred.await(this.#closed)
+      })
+    )
+  }
+
+  readonly drain: Effect.Effect<void> = Effect.suspend(() => {
+    this.#start(this.#drainTimeout)
+    return Deferred.await(this.#closed)
+  })
+
+  readonly kill: Effect.Effect<void> = Effect.suspend(() => {
+    this.#start(0)
+    this.#server.killed = true
+    for (const { dispatch } of this.#all()) dispatch.interruptAll()
+    return Deferred.await(this.#closed)
+  })
+
+  #subscribe(
+    method: UnaryMethod,
+    topic: ReadonlyArray<string>,
+    { claims, dispatch, requests }: Registration
+  ): Effect.Effect<void, PsrpcError.PsrpcError> {
+    const { bus } = this.#server
+    const { name, queue, service } = method
+    // claims first: the answer to a request's claim must not come before somebody listens
+    return Effect.andThen(
+      Scope.provide(bus.subscribe(Channels.claimResponse(service, name, topic), dispatch.onClaim), claims),
+      Scope.provide(
+        bus.subscribe(Channels.request(service, name, topic, queue), dispatch.onRequest, { queue }),
+        requests
+      )
+    )
+  }
+
+  #end(key: string, registration: Registration): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.#byKey.get(key) !== registration) return Effect.void
+      this.#byKey.delete(key)
+      this.#leaving.add(registration)
+      const claims = Effect.andThen(
+        this.#idle.when(() => registration.dispatch.size),
+        Effect.andThen(
+          Scope.close(registration.claims, Exit.void),
+          Effect.sync(() => {
+            this.#leaving.delete(registration)
+            this.#idle.check()
+          })
+        )
+      )
+      return Effect.andThen(Scope.close(registration.requests, Exit.void), Effect.forkDetach(claims))
+    }).pipe(Effect.asVoid, Effect.uninterruptible)
+  }
+
+  #all(): Array<Registration> {
+    return [...this.#byKey.values(), ...this.#leaving]
+  }
+
+  #busy = (): number => this.#all().reduce((sum, { dispatch }) => sum + dispatch.size, 0)
+
+  /** Starts to close, in a fiber of its own, since several servers do so at the same time. */
+  #start(timeout: number): void {
+    if (this.#closing) return
+    this.#closing = true
+    Effect.runForkWith(this.#server.context)(
+      this.#close(timeout).pipe(Effect.onExit((exit) => Deferred.done(this.#closed, exit)))
+    )
+  }
+
+  #close = Effect.fnUntraced(function* (this: Registrations, timeout: number) {
+    const all = this.#all()
+    const unsubscribe = Effect.forEach(all, ({ requests }) => Scope.close(requests, Exit.void), {
+      concurrency: "unbounded",
+      discard: true
+    })
+    const stopped = yield* Effect.forkDetach(unsubscribe, { startImmediately: true })
+    yield* Effect.andThen(Fiber.await(stopped), this.#idle.when(this.#busy)).pipe(Effect.timeoutOption(timeout))
+    this.#server.killed = true
+    for (const { dispatch } of all) dispatch.interruptAll()
+    yield* this.#idle.when(this.#busy)
+    yield* Fiber.await(stopped)
+    yield* Effect.forEach(all, ({ claims }) => Scope.close(claims, Exit.void), {
+      concurrency: "unbounded",
+      discard: true
+    })
+    this.#byKey.clear()
+  })
+}
+
+const keyOf = (method: UnaryMethod, topic: ReadonlyArray<string>): string => JSON.stringify([method.name, ...topic])
+
+const serverClosed = (service: string): PsrpcError.PsrpcError =>
+  PsrpcError.fromCode("canceled", {
+    message: `server is closed (${service})`,
+    reason: "server_closed",
+    mayHaveRun: false
+  })

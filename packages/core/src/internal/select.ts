@@ -1,0 +1,59 @@
+import { Effect, Latch, Queue } from "effect"
+import * as PsrpcError from "../PsrpcError.ts"
+import type { Claim, Selection } from "../Selection.ts"
+
+/** Whether a claim counts: not below the minimum. */
+export const counts = (selection: Selection, affinity: number): boolean =>
+  selection.minimumAffinity <= 0 || affinity >= selection.minimumAffinity
+
+/**
+ * Chooses a server: a race of the claims against the affinity timeout, the short circuit, which the first claim that
+ * counts starts, and `over`, which opens at the request's own deadline.
+ *
+ * `nobody` says what the call fails with when no claim is taken.
+ */
+export const select = Effect.fnUntraced(function* (options: {
+  readonly label: string
+  readonly selection: Selection
+  readonly claims: Queue.Dequeue<Claim>
+  readonly over: Latch.Latch
+  readonly nobody: () => PsrpcError.PsrpcError
+}): Effect.fn.Return<string, PsrpcError.PsrpcError> {
+  const { claims, label, over, selection } = options
+  const { affinityTimeout, maximumAffinity, selectionFunc, shortCircuitTimeout } = selection
+  const shorted = Latch.makeUnsafe(false)
+  const counting: Array<Claim> = []
+  let best: Claim | undefined = undefined as Claim | undefined
+
+  const listen = Effect.gen(function* () {
+    while (true) {
+      const claim = yield* Queue.take(claims)
+      if (!counts(selection, claim.affinity)) continue
+      if (selection.acceptFirstAvailable || (maximumAffinity > 0 && claim.affinity >= maximumAffinity)) {
+        return claim.serverId
+      }
+      counting.push(claim)
+      // strictly greater, from 0: a claim of 0 never wins by affinity
+      if (claim.affinity > (best?.affinity ?? 0)) best = claim
+      shorted.openUnsafe()
+    }
+  })
+  const ends: Array<Effect.Effect<void>> = [over.await]
+  if (affinityTimeout > 0) ends.push(Effect.sleep(affinityTimeout))
+  if (shortCircuitTimeout > 0) ends.push(Effect.andThen(shorted.await, Effect.sleep(shortCircuitTimeout)))
+
+  const taken = yield* Effect.raceAllFirst<Effect.Effect<string | void>>([listen, ...ends])
+  if (taken !== undefined) return taken
+
+  if (selectionFunc !== undefined) {
+    const chosen = selectionFunc(counting)
+    const serverId = typeof chosen === "string" ? chosen : yield* chosen
+    if (counting.some((claim) => claim.serverId === serverId)) return serverId
+    return yield* PsrpcError.fromCode("invalid_argument", {
+      message: `selectionFunc chose "${serverId}", which is none of the ${counting.length} servers that it was given (${label})`,
+      mayHaveRun: false
+    })
+  }
+  if (best !== undefined) return best.serverId
+  return yield* options.nobody()
+})
