@@ -4,17 +4,18 @@ import { defineConfig } from "vitest/config"
 // Workspace packages are tested from their sources: nothing has to be built first.
 const conditions = ["@effect-psrpc/source", "import", "module", "default"]
 
-const projects = readdirSync("packages").filter((name) => existsSync(`packages/${name}/test`))
+const packages = readdirSync("packages").filter((name) => existsSync(`packages/${name}/test`))
+const projects = [{ name: "repository", root: "." }, ...packages.map((name) => ({ name, root: `packages/${name}` }))]
 
 export default defineConfig({
   test: {
     reporters: ["default", "./scripts/summary-reporter.ts"],
-    projects: projects.map((name) => ({
+    projects: projects.map(({ name, root }) => ({
       resolve: { conditions },
       ssr: { resolve: { conditions } },
       test: {
         name,
-        root: `packages/${name}`,
+        root,
         include: ["test/**/*.test.ts"],
         // brokers are real: what a test waits for is a condition, and this is where it gives up
         testTimeout: 30_000,

@@ -30,7 +30,7 @@ import * as Drops from "./internal/drops.ts"
 import * as Envelope from "./internal/envelope.ts"
 import { newClientId } from "./internal/id.ts"
 import { isUnary, unaryMethod } from "./internal/method.ts"
-import { checkBufferSize, checkId, checkTimeout } from "./internal/options.ts"
+import { checkBufferSize, checkClientId, checkTimeout } from "./internal/options.ts"
 import * as Unary from "./internal/unaryClient.ts"
 import { defaultBufferSize, MessageBus } from "./MessageBus.ts"
 import * as Metadata from "./Metadata.ts"
@@ -147,7 +147,7 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
 ): Effect.fn.Return<FromMethods<M>, PsrpcError, MessageBus | Scope.Scope> {
   const name = service.serviceName
   const at = `client of ${name}`
-  const clientId = options.clientId === undefined ? newClientId() : yield* checkId(at, "clientId", options.clientId)
+  const clientId = options.clientId === undefined ? newClientId() : yield* checkClientId(at, options.clientId)
   const state: Unary.ClientState = {
     clientId,
     bus: yield* MessageBus,

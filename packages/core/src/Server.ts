@@ -34,7 +34,7 @@ import * as Drops from "./internal/drops.ts"
 import { newServerId } from "./internal/id.ts"
 import { Idle } from "./internal/idle.ts"
 import { isUnary, unaryMethod, type UnaryMethod } from "./internal/method.ts"
-import { checkBufferSize, checkId, checkTimeout } from "./internal/options.ts"
+import { checkBufferSize, checkServerId, checkTimeout } from "./internal/options.ts"
 import { Registrations } from "./internal/registrations.ts"
 import { type Handler, type Replies, type ServerState, UnaryDispatch } from "./internal/unaryServer.ts"
 import { defaultBufferSize, MessageBus } from "./MessageBus.ts"
@@ -69,6 +69,8 @@ export {
  * @since 0.1.0
  */
 export const defaultTimeout: Duration.Duration = Duration.seconds(3)
+
+type AnyTopic = Readonly<Record<string, unknown>>
 
 /** How many clients a server keeps the names of. */
 const clientsKept = 10_000
@@ -130,15 +132,18 @@ export type HandlerOf<M> =
  */
 export type Handlers<Methods> = {
   readonly [K in keyof Methods as Methods[K] extends { readonly kind: "unary" } ? K : never]: HandlerOf<Methods[K]>
+} & {
+  readonly [K in keyof Methods as Methods[K] extends { readonly kind: "unary" } ? never : K]?: never
 }
 
 /**
- * Refuses handlers for methods that the service does not have.
+ * Refuses handlers for methods that the service does not have. (Over `keyof Methods`, which leaves the handlers'
+ * parameters their types; a conditional type of the keys takes them away.)
  *
  * @category utility types
  * @since 0.1.0
  */
-export type CheckedHandlers<H, Methods> = { readonly [K in Exclude<keyof H, keyof Handlers<Methods>>]: never }
+export type CheckedHandlers<H, Methods> = { readonly [K in Exclude<keyof H, keyof Methods>]: never }
 
 type ServicesOfEffect<E> = E extends Effect.Effect<infer _A, infer _E, infer R> ? R : never
 
@@ -284,7 +289,7 @@ export const make = Effect.fnUntraced(function* <
     Metadata.Outgoing,
     CurrentCall
   )(yield* Effect.context<any>()) as Context.Context<never>
-  const serverId = options.serverId === undefined ? newServerId() : yield* checkId(at, "serverId", options.serverId)
+  const serverId = options.serverId === undefined ? newServerId() : yield* checkServerId(at, options.serverId)
   const bufferSize = yield* checkBufferSize(at, options.bufferSize ?? defaultBufferSize)
   const drainTimeout = yield* checkTimeout(at, "drainTimeout", options.drainTimeout ?? defaultTimeout)
   const bus = yield* MessageBus
@@ -321,12 +326,14 @@ export const make = Effect.fnUntraced(function* <
   }
 
   /** The method and the topic as the wire has it. */
-  const place = (key: string, topic: Readonly<Record<string, unknown>> | undefined) =>
+  const place = (key: string, topic: AnyTopic | undefined) =>
     Effect.try({
       try: () => {
         const known = methods.get(key)
         if (known === undefined) throw new TypeError(`no method of the service`)
-        return { ...known, parts: known.method.topic.encode(topic) }
+        const { handler, method } = known
+        const parts = method.topic.encode(topic)
+        return { method, parts, dispatch: new UnaryDispatch(state, method, topic ?? {}, handler) }
       },
       catch: (cause) =>
         PsrpcError.fromCode("invalid_argument", {
@@ -334,23 +341,22 @@ export const make = Effect.fnUntraced(function* <
           mayHaveRun: false
         })
     })
-  const register = (key: string, topic: Readonly<Record<string, unknown>> | undefined) =>
-    Effect.flatMap(place(key, topic), ({ handler, method, parts }) =>
-      registrations.add(method, parts, () => new UnaryDispatch(state, method, topic ?? {}, handler))
-    )
-  const topics = (options.topics ?? {}) as Record<string, ReadonlyArray<Readonly<Record<string, unknown>>>>
+  const topics = (options.topics ?? {}) as Record<string, ReadonlyArray<AnyTopic>>
   const atOnce = [...methods].flatMap(([key, { method }]) =>
-    method.topic.names.length === 0 ? [register(key, undefined)] : (topics[key] ?? []).map((t) => register(key, t))
+    (method.topic.names.length === 0 ? [undefined] : (topics[key] ?? [])).map((topic) =>
+      Effect.flatMap(place(key, topic), ({ dispatch, method, parts }) => registrations.add(method, parts, dispatch))
+    )
   )
   yield* Effect.all(atOnce, { concurrency: "unbounded", discard: true })
 
   return {
     serverId,
-    register: (method, topic) => register(method, topic as Readonly<Record<string, unknown>>),
-    deregister: (method, topic) =>
-      Effect.flatMap(place(method, topic as Readonly<Record<string, unknown>>), ({ method, parts }) =>
-        registrations.remove(method, parts)
+    register: (key, topic) =>
+      Effect.flatMap(place(key, topic as AnyTopic), ({ dispatch, method, parts }) =>
+        registrations.addScoped(method, parts, dispatch)
       ),
+    deregister: (key, topic) =>
+      Effect.flatMap(place(key, topic as AnyTopic), ({ method, parts }) => registrations.remove(method, parts)),
     drain: registrations.drain,
     kill: registrations.kill
   }

@@ -89,6 +89,11 @@ describe("deadlines", () => {
       assert.strictEqual(log.length, 99)
       yield* TestClock.adjust(0.5)
       assert.strictEqual(log.length, 100)
+      log.forEach((line, i) => {
+        const [name, time] = line.split("@")
+        assert.strictEqual(name, `${i + 1}`)
+        assert.closeTo(Number(time) - 1_789_000_000_123, (i + 1) * 0.7, 0.001) // as fine as a number of today's time is
+      })
     }))
 
   it.effect("in one big step everything expires in its order, at its own time", () =>
@@ -162,6 +167,11 @@ describe("deadlines", () => {
       yield* TestClock.adjust(100)
       assert.deepStrictEqual(log, ["b@25", "a@30"])
       assert.isFalse(deadlines.moveTo(a, end))
+      deadlines.add(a, Infinity)
+      deadlines.add(b, 10)
+      assert.isTrue(deadlines.moveTo(b, a.due + (Infinity - Infinity)))
+      yield* TestClock.adjust(100)
+      assert.strictEqual(deadlines.size, 2)
     }))
 
   it.effect("an entry of another timer is not taken for one's own", () =>
@@ -287,6 +297,18 @@ describe("deadlines", () => {
       deadlines.add(tick, 10)
       yield* TestClock.adjust(45)
       assert.deepStrictEqual(log, ["tick@10", "tick@20", "tick@30", "tick@40"])
+    }))
+
+  it.effect("a deadline that renews itself without delay leaves others their turn", () =>
+    Effect.gen(function*() {
+      const { entry, log } = yield* recorder
+      const deadlines = yield* Deadlines.make
+      const tick: Entry = entry("tick", () => deadlines.add(tick, 0))
+      deadlines.add(tick, 0)
+      for (let turn = 0; turn < 20; turn++) yield* Effect.yieldNow
+      assert.isTrue(deadlines.delete(tick))
+      assert.isAbove(log.length, 1)
+      assert.isBelow(log.length, 100)
     }))
 
   it.effect("one that throws does not stop the others, and is logged", () => {

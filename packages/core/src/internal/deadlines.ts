@@ -32,7 +32,10 @@ export interface Deadlines {
   add(entry: Timed, delay: number): void
   /** Gives a pending entry another deadline, counted from now. Says false where it was not pending, and leaves it so. */
   move(entry: Timed, delay: number): boolean
-  /** The same, to a time of its own reckoning: `due` of this or another entry, plus nanoseconds. */
+  /**
+   * The same, to a time on the monotonic clock: `due` of this or another entry plus nanoseconds. NaN, which is what two
+   * endless times leave of one another, counts as never.
+   */
   moveTo(entry: Timed, due: number): boolean
   /** Takes an entry out; says whether it was pending. */
   delete(entry: Timed): boolean
@@ -181,7 +184,7 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
     },
     moveTo(entry, due) {
       if (!isPending(entry)) return false
-      put(entry, due)
+      put(entry, Number.isNaN(due) ? Infinity : due)
       return true
     },
     delete(entry) {

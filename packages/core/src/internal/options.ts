@@ -4,11 +4,19 @@ import * as PsrpcError from "../PsrpcError.ts"
 const refuse = (message: string): Effect.Effect<never, PsrpcError.PsrpcError> =>
   Effect.fail(PsrpcError.fromCode("invalid_argument", { message, reason: "not_sent", mayHaveRun: false }))
 
-/** An id of a client or a server: part of a channel's name on NATS, so no text that splits or matches subjects. */
-export const checkId = (at: string, option: string, id: string): Effect.Effect<string, PsrpcError.PsrpcError> =>
-  typeof id === "string" && /^[^\s.*>\p{Cc}]+$/u.test(id)
+/** A server's id: any text. */
+export const checkServerId = (at: string, id: string): Effect.Effect<string, PsrpcError.PsrpcError> =>
+  typeof id === "string" && id !== ""
     ? Effect.succeed(id)
-    : refuse(`${at}: ${option} ${JSON.stringify(id)}: expected a text without spaces, ".", "*" and ">"`)
+    : refuse(`${at}: serverId: expected a text that is not empty`)
+
+/** A client's id is part of NATS subjects as it is, so it must not split or match them. */
+export const checkClientId = (at: string, id: string): Effect.Effect<string, PsrpcError.PsrpcError> =>
+  typeof id === "string" && /^[^\s.*>\p{Cc}]+(\.[^\s.*>\p{Cc}]+)*$/u.test(id)
+    ? Effect.succeed(id)
+    : refuse(
+        `${at}: clientId ${JSON.stringify(id)}: expected a text without spaces, "*", ">" and empty parts around "."`
+      )
 
 /** A time to wait, in milliseconds. */
 export const checkTimeout = (

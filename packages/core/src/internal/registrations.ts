@@ -9,6 +9,7 @@ import type { UnaryMethod } from "./method.ts"
 import type { ServerState, UnaryDispatch } from "./unaryServer.ts"
 
 interface Registration {
+  readonly key: string
   readonly dispatch: UnaryDispatch
   /** Closed first: no request comes in any more. */
   readonly requests: Scope.Closeable
@@ -37,39 +38,45 @@ export class Registrations {
     this.#drainTimeout = drainTimeout
   }
 
-  /** Registers until the scope closes. */
+  /** Registers until the server is closed. */
   add(
     method: UnaryMethod,
     topic: ReadonlyArray<string>,
-    makeDispatch: () => UnaryDispatch
+    dispatch: UnaryDispatch
+  ): Effect.Effect<Registration, PsrpcError.PsrpcError> {
+    return Effect.suspend(() => {
+      if (this.#closing) return Effect.fail(serverClosed(this.#service))
+      const key = keyOf(method, topic)
+      if (this.#byKey.has(key)) {
+        const at = topic.length > 0 ? ` for the topic ${topic.join(", ")}` : ""
+        const message = `${method.label} is registered already${at}`
+        return Effect.fail(PsrpcError.fromCode("already_exists", { message, mayHaveRun: false }))
+      }
+      const registration = { key, dispatch, requests: Scope.makeUnsafe(), claims: Scope.makeUnsafe() }
+      this.#byKey.set(key, registration)
+      return this.#subscribe(method, topic, registration).pipe(
+        Effect.onError(() => this.#end(registration)),
+        Effect.as(registration)
+      )
+    })
+  }
+
+  /** Registers until the scope closes. */
+  addScoped(
+    method: UnaryMethod,
+    topic: ReadonlyArray<string>,
+    dispatch: UnaryDispatch
   ): Effect.Effect<void, PsrpcError.PsrpcError, Scope.Scope> {
-    const key = keyOf(method, topic)
-    let mine: Registration | undefined
-    return Effect.acquireRelease(
-      Effect.suspend(() => {
-        if (this.#closing) return Effect.fail(serverClosed(this.#service))
-        if (this.#byKey.has(key)) {
-          return PsrpcError.fromCode("already_exists", {
-            message: `${method.label} is registered already${topic.length > 0 ? ` for the topic ${topic.join(", ")}` : ""}`,
-            mayHaveRun: false
-          })
-        }
-        const dispatch = makeDispatch()
-        const registration = { dispatch, requests: Scope.makeUnsafe(), claims: Scope.makeUnsafe() }
-        this.#byKey.set(key, registration)
-        mine = registration
-        return this.#subscribe(method, topic, registration).pipe(Effect.onError(() => this.#end(key, registration)))
-      }),
-      () => (mine === undefined ? Effect.void : this.#end(key, mine))
+    return Effect.asVoid(
+      Effect.acquireRelease(this.add(method, topic, dispatch), (registration) => this.#end(registration))
     )
   }
 
   /** Ends a registration, if there is one. Requests in hand are finished and answered, without being waited for. */
   remove(method: UnaryMethod, topic: ReadonlyArray<string>): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const key = keyOf(method, topic)
-      const registration = this.#byKey.get(key)
-      return registration === undefined ? Effect.void : this.#end(key, registration)
+      const registration = this.#byKey.get(keyOf(method, topic))
+      return registration === undefined ? Effect.void : this.#end(registration)
     })
   }
 
@@ -118,10 +125,10 @@ export class Registrations {
     )
   }
 
-  #end(key: string, registration: Registration): Effect.Effect<void> {
+  #end(registration: Registration): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (this.#byKey.get(key) !== registration) return Effect.void
-      this.#byKey.delete(key)
+      if (this.#byKey.get(registration.key) !== registration) return Effect.void
+      this.#byKey.delete(registration.key)
       this.#leaving.add(registration)
       const claims = Effect.andThen(
         this.#idle.when(() => registration.dispatch.size),

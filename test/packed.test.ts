@@ -1,0 +1,100 @@
+import { RedisServer } from "@effect-psrpc/test-servers"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { run } from "./process.ts"
+import { root, snippets } from "./snippets.ts"
+
+const versions = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")).packages as Record<
+  string,
+  { readonly version: string }
+>
+const version = (name: string): string => `${name}@${versions[`node_modules/${name}`]!.version}`
+
+const example = snippets(["README.md"])[0]!
+
+/** As the README has it, but for the bus. */
+const overRedis = example.code
+  .replace("LocalMessageBus, ", "")
+  .replace('from "effect"\n', 'from "effect"\nimport { RedisMessageBus } from "@effect-psrpc/redis"\n')
+  .replace("LocalMessageBus.layer", 'RedisMessageBus.layer({ url: process.env["REDIS_URL"]! })')
+
+describe("the packed packages, in an empty project", () => {
+  let folder: string
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), "effect-psrpc-packed-"))
+    const tarballs = join(folder, "tarballs")
+    const project = join(folder, "project")
+    mkdirSync(tarballs)
+    mkdirSync(project)
+    const build = await run("npm", ["run", "build"], { cwd: root })
+    assert.strictEqual(build.code, 0, build.stdout + build.stderr)
+    const workspaces = ["-w", "@effect-psrpc/core", "-w", "@effect-psrpc/redis"]
+    const pack = await run("npm", ["pack", ...workspaces, "--pack-destination", tarballs], { cwd: root })
+    assert.strictEqual(pack.code, 0, pack.stderr)
+    writeFileSync(
+      join(project, "package.json"),
+      JSON.stringify({ name: "a-users-project", private: true, type: "module" })
+    )
+    const packages = [
+      ...readdirSync(tarballs).map((name) => join(tarballs, name)),
+      ...["effect", "typescript", "@types/node"].map(version)
+    ]
+    const install = await run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", ...packages], {
+      cwd: project
+    })
+    assert.strictEqual(install.code, 0, install.stderr)
+    writeFileSync(join(project, "main.ts"), example.code)
+    writeFileSync(join(project, "redis.ts"), overRedis)
+  }, 180_000)
+
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  const inProject = (command: string, ...args: ReadonlyArray<string>) =>
+    run(command, args, { cwd: join(folder, "project") })
+
+  it("hold what they need and nothing of the workspace", () => {
+    for (const name of ["core", "redis"]) {
+      const at = join(folder, "project/node_modules/@effect-psrpc", name)
+      const files = readdirSync(at)
+      for (const file of ["LICENSE", "README.md", "dist", "package.json"]) assert.include(files, file, name)
+      assert.notInclude(files, "test", name)
+      const manifest = JSON.parse(readFileSync(join(at, "package.json"), "utf8"))
+      assert.strictEqual(manifest.license, "Apache-2.0")
+      assert.strictEqual(manifest.sideEffects, false)
+      assert.property(manifest.peerDependencies, "effect")
+    }
+  })
+
+  it("type-check the README's example, declarations included", { timeout: 120_000 }, async () => {
+    const options = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--target", "es2024"]
+    const modules = ["--module", "nodenext", "--types", "node", "--skipLibCheck", "false"]
+    const checked = await inProject("./node_modules/.bin/tsc", ...options, ...modules, "main.ts", "redis.ts")
+    assert.strictEqual(checked.stdout, "")
+    assert.strictEqual(checked.code, 0, checked.stderr)
+  })
+
+  it("run the README's example, and print what it says", async () => {
+    assert.isDefined(example.output)
+    const { code, stderr, stdout } = await inProject("node", "main.ts")
+    assert.strictEqual(stderr, "")
+    assert.strictEqual(stdout, example.output)
+    assert.strictEqual(code, 0)
+  })
+
+  it.live("run the README's example over a real Redis", () =>
+    Effect.gen(function* () {
+      const url = yield* RedisServer.redisUrl
+      const { code, stderr, stdout } = yield* Effect.promise(() =>
+        run("node", ["redis.ts"], { cwd: join(folder, "project"), env: { REDIS_URL: url } })
+      )
+      assert.strictEqual(stderr, "")
+      // which of the two servers takes a call from the queue is Redis's choice
+      assert.strictEqual(stdout.replace("this is n2", "this is n1"), example.output)
+      assert.strictEqual(code, 0)
+    }).pipe(Effect.scoped)
+  )
+})
