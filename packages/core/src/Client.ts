@@ -31,6 +31,7 @@ import * as Envelope from "./internal/envelope.ts"
 import { newClientId } from "./internal/id.ts"
 import { isUnary, unaryMethod } from "./internal/method.ts"
 import { checkBufferSize, checkClientId, checkTimeout } from "./internal/options.ts"
+import type { ClientState } from "./internal/unaryCall.ts"
 import * as Unary from "./internal/unaryClient.ts"
 import { defaultBufferSize, MessageBus } from "./MessageBus.ts"
 import * as Metadata from "./Metadata.ts"
@@ -148,7 +149,7 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
   const name = service.serviceName
   const at = `client of ${name}`
   const clientId = options.clientId === undefined ? newClientId() : yield* checkClientId(at, options.clientId)
-  const state: Unary.ClientState = {
+  const state: ClientState = {
     clientId,
     bus: yield* MessageBus,
     deadlines: yield* Deadlines.make,

@@ -12,7 +12,7 @@ import { Cause, Clock, Context, Duration, Effect, Fiber, Scope, Tracer } from "e
 export interface Timed {
   /** Where it is in the heap, -1 when it is not. */
   slot: number
-  /** Nanoseconds on the monotonic clock. */
+  /** Nanoseconds on the monotonic clock, from a start that changes only while nothing is pending. */
   due: number
   /** Decides between equal deadlines. */
   seq: number
@@ -33,8 +33,8 @@ export interface Deadlines {
   /** Gives a pending entry another deadline, counted from now. Says false where it was not pending, and leaves it so. */
   move(entry: Timed, delay: number): boolean
   /**
-   * The same, to a time on the monotonic clock: `due` of this or another entry plus nanoseconds. NaN, which is what two
-   * endless times leave of one another, counts as never.
+   * The same, to a time on the monotonic clock: `due` of this or another pending entry plus nanoseconds. NaN, which is
+   * what two endless times leave of one another, counts as never.
    */
   moveTo(entry: Timed, due: number): boolean
   /** Takes an entry out; says whether it was pending. */
@@ -42,10 +42,22 @@ export interface Deadlines {
 }
 
 /**
- * A sleep may end this much before the deadline, in nanoseconds: milliseconds as floating-point numbers (TestClock's
- * time) miss the nanosecond, by 0.2 µs where they count from 1970.
+ * How much before its deadline, in nanoseconds, an entry may expire. TestClock counts in milliseconds as floating-point
+ * numbers, which miss the nanosecond: by 0.2 µs where they are a time of this century.
  */
 const tolerance = 1000
+
+/**
+ * How long to sleep from `now` so that TestClock, which adds the two, arrives at the instant that is meant and not at the
+ * next number above it: the sum is taken to the nearest nanosecond, or microsecond where numbers are no finer, and a
+ * Duration has whole nanoseconds. For other clocks this changes nothing that can be seen.
+ */
+const sleepTime = (now: number, millis: number): number => {
+  const grain = now < 2 ** 33 ? 1e6 : 1e3
+  const end = Math.round((now + millis) * grain) / grain
+  const time = Math.round((end - now) * 1e6) / 1e6
+  return now + time > end ? time - 1e-6 : time
+}
 
 export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(function* () {
   const context = yield* Effect.context<Scope.Scope>()
@@ -60,7 +72,10 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
   let busy = false
   let closed = false
 
-  const monotonic = (): number => Number(clock.monotonicTimeNanosUnsafe())
+  /** Readings count from here: small numbers are exact ones. Moved while nothing is pending. */
+  let origin = clock.monotonicTimeNanosUnsafe()
+
+  const monotonic = (): number => Number(clock.monotonicTimeNanosUnsafe() - origin)
 
   const up = (entry: Timed, slot: number): void => {
     while (slot > 0) {
@@ -145,9 +160,9 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
       sleeper = undefined
       return Effect.void
     }
-    const remaining = (wake - monotonic()) / 1e6
+    const time = sleepTime(clock.currentTimeMillisUnsafe(), (wake - monotonic()) / 1e6)
     // Never at once: a deadline of 0 must not fire in the call that adds it.
-    return Effect.flatMap(remaining > 0 ? clock.sleep(Duration.millis(remaining)) : Effect.yieldNow, round)
+    return Effect.flatMap(time > 0 ? clock.sleep(Duration.millis(time)) : Effect.yieldNow, round)
   })
 
   const round = (): Effect.Effect<void> => {

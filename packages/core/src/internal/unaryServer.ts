@@ -14,6 +14,7 @@ import type { Deadlines, Timed } from "./deadlines.ts"
 import type { WireError } from "./domainError.ts"
 import type { Drops } from "./drops.ts"
 import * as Envelope from "./envelope.ts"
+import { messageOf } from "./messageOf.ts"
 import type { UnaryMethod } from "./method.ts"
 
 /** The server that its dispatches share. */
@@ -315,8 +316,6 @@ export class UnaryDispatch {
     Effect.runForkWith(this.#server.context)(Effect.logError(message, cause))
   }
 }
-
-const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 
 const internal: WireError = { code: "internal", message: "internal error", details: [] }
 

@@ -1,0 +1,79 @@
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary
+} from "@bufbuild/protobuf"
+import { fromCode, type PsrpcError } from "./classes.ts"
+import type { Detail } from "./models.ts"
+
+const typeUrlPrefix = "type.googleapis.com/"
+
+/**
+ * Packs a protobuf message into a detail of an error.
+ *
+ * **Example** (An error that says when to come back)
+ *
+ * ```ts
+ * import { DurationSchema } from "@bufbuild/protobuf/wkt"
+ * import { PsrpcError } from "@effect-psrpc/core"
+ *
+ * const busy = new PsrpcError.ResourceExhausted({
+ *   message: "too many jobs",
+ *   details: [PsrpcError.detail(DurationSchema, { seconds: 30n })]
+ * })
+ *
+ * PsrpcError.findDetails(busy, DurationSchema)[0]?.seconds // => 30n
+ * ```
+ *
+ * @category details
+ * @since 0.1.0
+ */
+export const detail = <Desc extends DescMessage>(desc: Desc, init: MessageInitShape<Desc>): Detail => ({
+  typeUrl: typeUrlPrefix + desc.typeName,
+  value: toBinary(desc, create(desc, init))
+})
+
+/**
+ * The details of an error that are messages of one type, in their order. A detail of that type that does not decode is
+ * left out.
+ *
+ * @category details
+ * @since 0.1.0
+ */
+export const findDetails = <Desc extends DescMessage>(
+  error: { readonly details: ReadonlyArray<Detail> },
+  desc: Desc
+): Array<MessageShape<Desc>> => {
+  const found: Array<MessageShape<Desc>> = []
+  for (const { typeUrl, value } of error.details) {
+    // As with Any: what is in front of the last slash is a host that nobody asks.
+    if (typeUrl.slice(typeUrl.lastIndexOf("/") + 1) !== desc.typeName) continue
+    try {
+      found.push(fromBinary(desc, value))
+    } catch {
+      // Of this type by its name only.
+    }
+  }
+  return found
+}
+
+/**
+ * The same error with more details behind those it has.
+ *
+ * @category details
+ * @since 0.1.0
+ */
+export const withDetails = <E extends PsrpcError>(error: E, ...details: ReadonlyArray<Detail>): E => {
+  // Message and cause are no enumerable properties of an Error.
+  const { cause, message } = error
+  const copy = fromCode(error._tag === "Unknown" ? (error.peerCode ?? error.code) : error.code, {
+    ...error,
+    cause,
+    message,
+    details: [...error.details, ...details]
+  })
+  return Object.defineProperty(copy, "stack", { value: error.stack, configurable: true, writable: true }) as E
+}

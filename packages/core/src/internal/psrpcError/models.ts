@@ -1,0 +1,129 @@
+import { Schema } from "effect"
+import type * as errorCodes from "./codes.ts"
+import { codes as allCodes } from "./codes.ts"
+
+/**
+ * The type id of errors.
+ *
+ * @category type ids
+ * @since 0.1.0
+ */
+export const TypeId: TypeId = "~effect-psrpc/PsrpcError"
+
+/**
+ * The type id of errors.
+ *
+ * @category type ids
+ * @since 0.1.0
+ */
+export type TypeId = "~effect-psrpc/PsrpcError"
+
+/**
+ * A code of psrpc, as it is on the wire: `"not_found"`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Code = errorCodes.Code
+
+/**
+ * The tag of an error class: `"NotFound"`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Tag = errorCodes.Tag
+
+/**
+ * A code of Twirp, as it is on the wire.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type TwirpCode = errorCodes.TwirpCode
+
+/**
+ * Every code.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const codes: ReadonlyArray<Code> = allCodes
+
+/**
+ * Schema of a {@link Detail}.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Detail = Schema.Struct({ typeUrl: Schema.String, value: Schema.Uint8Array })
+
+/**
+ * A protobuf message of any type, as `google.protobuf.Any` has it: the type URL and the bytes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Detail {
+  readonly typeUrl: string
+  readonly value: Uint8Array
+}
+
+/**
+ * Schema of a {@link Reason}.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Reason = Schema.Literals([
+  "timeout",
+  "connection",
+  "no_response",
+  "no_servers",
+  "no_listeners",
+  "client_closed",
+  "server_closed",
+  "stream_closed",
+  "draining",
+  "overflow",
+  "too_large",
+  "not_sent"
+])
+
+/**
+ * Where this library found a failure itself, what it saw. Never sent, so an error that a peer answered with has none.
+ *
+ * - `timeout`: the deadline passed
+ * - `connection`: the broker could not be reached
+ * - `no_response`: no server claimed the call or answered it
+ * - `no_servers`: servers claimed the call and none met the selection's terms
+ * - `no_listeners`: the broker says that nobody listens
+ * - `client_closed`, `server_closed`, `stream_closed`: this end of the call is closed
+ * - `draining`: the server finishes what it has and takes no more
+ * - `overflow`: a buffer was full
+ * - `too_large`: the message is larger than the broker takes
+ * - `not_sent`: the message was given up before it was handed over
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Reason = typeof Reason.Type
+
+/**
+ * What the constructors that take a code accept besides it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** For people. Default, also of an empty text: the code. */
+  readonly message?: string | undefined
+  /** Protobuf messages about the error. Default: none. */
+  readonly details?: ReadonlyArray<Detail> | undefined
+  /** Whether a handler may have run. Default: true. */
+  readonly mayHaveRun?: boolean | undefined
+  /** What led to the error, kept as given. */
+  readonly cause?: unknown
+  /** What this process saw. Default: none. */
+  readonly reason?: Reason | undefined
+}

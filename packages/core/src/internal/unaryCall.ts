@@ -1,0 +1,279 @@
+/**
+ * One unary call, from its request to its answer.
+ *
+ * It is an entry in a map while it waits, and no fiber of its own: claims and answers are handled inside the bus's
+ * callback, and what became of its messages is told to the call itself.
+ */
+import { Effect, Exit, Latch, Queue } from "effect"
+import type { Delivery, MessageBus, Target } from "../MessageBus.ts"
+import type * as Metadata from "../Metadata.ts"
+import * as PsrpcError from "../PsrpcError.ts"
+import type * as Selection from "../Selection.ts"
+import type { Deadlines, Timed } from "./deadlines.ts"
+import type { Drops } from "./drops.ts"
+import * as Envelope from "./envelope.ts"
+import { newRequestId } from "./id.ts"
+import { messageOf } from "./messageOf.ts"
+import type { UnaryMethod } from "./method.ts"
+import { counts } from "./select.ts"
+
+/** The client that its calls share. */
+export interface ClientState {
+  readonly clientId: string
+  readonly bus: MessageBus["Service"]
+  readonly deadlines: Deadlines
+  readonly calls: Map<string, UnaryCall>
+  readonly drops: Drops
+  /** Milliseconds; `undefined` where the user gave none. */
+  readonly timeout: number | undefined
+  readonly selection: Selection.Selection | undefined
+  readonly metadata: Metadata.Metadata
+  readonly bufferSize: number
+  closed: boolean
+}
+
+/** Where a method's messages go, for one topic. */
+export interface Route {
+  readonly request: Target
+  readonly claimResponse: Target
+}
+
+const ignored: Delivery = { wanted: () => true, delivered() {}, undelivered() {} }
+
+/** One call, from its request to its answer; hears what became of what it published. */
+export class UnaryCall implements Timed, Delivery {
+  slot = -1
+  due = 0
+  seq = 0
+
+  readonly id = newRequestId()
+  readonly #client: ClientState
+  readonly #method: UnaryMethod
+  readonly #route: Route
+  readonly #selection: Selection.Selection
+  readonly #claims: Queue.Queue<Selection.Claim> | undefined
+  readonly #expiry: number
+  readonly #timeout: number
+  readonly over = Latch.makeUnsafe(false)
+  #received = 0
+  #rejection: PsrpcError.PsrpcError | undefined
+  /** When the call ends, on the deadlines' own clock. */
+  #end = 0
+  #chosen: string | undefined
+  #trouble: PsrpcError.PsrpcError | undefined
+  #resume: ((exit: Exit.Exit<unknown, unknown>) => void) | undefined
+  #exit: Exit.Exit<unknown, unknown> | undefined
+
+  constructor(
+    client: ClientState,
+    method: UnaryMethod,
+    route: Route,
+    selection: Selection.Selection,
+    claims: Queue.Queue<Selection.Claim> | undefined,
+    now: number,
+    timeout: number
+  ) {
+    this.#client = client
+    this.#method = method
+    this.#route = route
+    this.#selection = selection
+    this.#claims = claims
+    this.#timeout = timeout
+    this.#expiry = now + timeout
+  }
+
+  start(now: number, raw: Uint8Array, metadata: Metadata.Metadata): void {
+    const { bus, calls, clientId, deadlines } = this.#client
+    calls.set(this.id, this)
+    const { affinityTimeout } = this.#selection
+    const first =
+      this.#method.requireClaim && this.#claims === undefined && affinityTimeout > 0
+        ? Math.min(this.#timeout, affinityTimeout)
+        : this.#timeout
+    deadlines.add(this, first)
+    this.#end = this.due + (this.#timeout - first) * 1e6
+    const request = { id: this.id, clientId, sentAt: now, expiry: this.#expiry, multi: false, metadata, raw }
+    bus.publishUnsafe(this.#route.request, Envelope.encodeRequest(this.#route.request, request), this.#expiry, this)
+  }
+
+  /** A server offers itself. */
+  claim(claim: Selection.Claim): void {
+    if (this.#chosen !== undefined) return
+    this.#received++
+    if (this.#claims !== undefined) {
+      if (!Queue.offerUnsafe(this.#claims, claim)) this.#client.drops("overflow", this.#method.label, "claims")
+    } else if (this.#method.requireClaim && counts(this.#selection, claim.affinity)) this.choose(claim.serverId)
+  }
+
+  /** Tells every server of the method who runs the request. */
+  choose(serverId: string): void {
+    const { bus, calls, deadlines } = this.#client
+    if (!calls.has(this.id)) return
+    this.#chosen = serverId
+    deadlines.moveTo(this, this.#end)
+    const target = this.#route.claimResponse
+    bus.publishUnsafe(target, Envelope.encodeClaimResponse(target, this.id, serverId), this.#expiry, this)
+  }
+
+  response(response: Envelope.Response): void {
+    const { queue, requireClaim } = this.#method
+    if (requireClaim && this.#chosen === undefined) {
+      // a server that cannot read the request says so before any claim
+      if (response.error === "") return
+      this.#rejection = this.#errorOf(response) as PsrpcError.PsrpcError
+      // in a queue nobody else has the request; otherwise others may still claim
+      if (queue) this.#settle(Exit.fail(this.#rejection))
+    } else if (this.#chosen === undefined || response.serverId === this.#chosen || response.serverId === "") {
+      this.#settle(response.error === "" ? this.#decode(response.raw) : Exit.fail(this.#errorOf(response)))
+    }
+  }
+
+  expired(): void {
+    if (this.#method.requireClaim && this.#chosen === undefined) {
+      if (this.#claims !== undefined) this.over.openUnsafe()
+      else this.#giveUp(Exit.fail(this.nobody()))
+    } else this.#settle(Exit.fail(this.#connectionError() ?? this.#timedOut()))
+  }
+
+  wanted(): boolean {
+    return this.#client.calls.has(this.id)
+  }
+
+  delivered(receivers: number): void {
+    if (receivers !== 0) return
+    this.#settle(
+      Exit.fail(
+        PsrpcError.fromCode("unavailable", {
+          message: `no response from servers: nobody listens (${this.#method.label})`,
+          reason: "no_listeners",
+          mayHaveRun: false
+        })
+      )
+    )
+  }
+
+  undelivered(error: PsrpcError.PsrpcError): void {
+    // what may have been sent may still be answered, once the connection is back
+    if (error.mayHaveRun) this.#trouble = error
+    else this.#settle(Exit.fail(error))
+  }
+
+  /** The client is closed: nobody hears an answer any more. */
+  close(): void {
+    this.#settle(Exit.fail(clientClosed(this.#method.label, this.#mayHaveRun)))
+  }
+
+  /** Stops waiting, and tells the servers. */
+  cancel(): void {
+    if (!this.#remove()) return
+    const { bus } = this.#client
+    const target = this.#route.claimResponse
+    bus.publishUnsafe(target, Envelope.encodeClaimResponse(target, this.id, ""), this.#expiry, ignored)
+  }
+
+  /** No server was chosen: those that offered themselves need not wait. */
+  abandon(): void {
+    if (this.#received > 0) this.cancel()
+    else this.#remove()
+  }
+
+  /** Has the answer, or whatever else ends the call, told to `resume`. */
+  resumeTo(resume: (exit: Exit.Exit<unknown, unknown>) => void): void {
+    if (this.#exit === undefined) this.#resume = resume
+    else resume(this.#exit)
+  }
+
+  /** Waits for the answer, or for whatever else ends the call. */
+  get outcome(): Effect.Effect<unknown, unknown> {
+    return Effect.callback((resume) => {
+      this.resumeTo(resume)
+      return Effect.sync(() => {
+        this.#resume = undefined
+      })
+    })
+  }
+
+  /** What a call fails with when no claim is taken: a server's own refusal, a lost connection, or silence. */
+  nobody(): PsrpcError.PsrpcError {
+    const known = this.#rejection ?? this.#connectionError()
+    if (known !== undefined) return known
+    const { label } = this.#method
+    return PsrpcError.fromCode("unavailable", {
+      message:
+        this.#received === 0
+          ? `no response from servers (${label})`
+          : `no servers available (received ${this.#received} responses) (${label})`,
+      reason: this.#received === 0 ? "no_response" : "no_servers",
+      mayHaveRun: false
+    })
+  }
+
+  #giveUp(exit: Exit.Exit<unknown, unknown>): void {
+    this.abandon()
+    this.#resumeWith(exit)
+  }
+
+  #settle(exit: Exit.Exit<unknown, unknown>): void {
+    if (this.#remove()) this.#resumeWith(exit)
+  }
+
+  #resumeWith(exit: Exit.Exit<unknown, unknown>): void {
+    this.#exit = exit
+    this.#resume?.(exit)
+  }
+
+  #remove(): boolean {
+    if (!this.#client.calls.delete(this.id)) return false
+    this.#client.deadlines.delete(this)
+    return true
+  }
+
+  get #mayHaveRun(): boolean {
+    return !this.#method.requireClaim || this.#chosen !== undefined
+  }
+
+  #timedOut(): PsrpcError.PsrpcError {
+    return PsrpcError.fromCode("deadline_exceeded", {
+      message: `request timed out (${this.#method.label})`,
+      reason: "timeout",
+      mayHaveRun: this.#mayHaveRun
+    })
+  }
+
+  #connectionError(): PsrpcError.PsrpcError | undefined {
+    const cause = this.#trouble ?? this.#client.bus.failure()
+    return cause === undefined
+      ? undefined
+      : PsrpcError.fromCode("unavailable", {
+          message: `${cause.message} (${this.#method.label})`,
+          reason: "connection",
+          mayHaveRun: this.#mayHaveRun,
+          cause
+        })
+  }
+
+  #decode(raw: Uint8Array): Exit.Exit<unknown, unknown> {
+    try {
+      return Exit.succeed(this.#method.response.decode(raw))
+    } catch (cause) {
+      return Exit.fail(
+        PsrpcError.fromCode("malformed_result", {
+          message: `the answer cannot be decoded (${this.#method.label}): ${messageOf(cause)}`,
+          cause
+        })
+      )
+    }
+  }
+
+  #errorOf(response: Envelope.Response): unknown {
+    const wire = { code: response.code, message: response.error, details: response.details }
+    return (
+      this.#method.error?.decode(wire) ??
+      PsrpcError.fromCode(wire.code, { message: wire.message, details: wire.details, mayHaveRun: this.#mayHaveRun })
+    )
+  }
+}
+
+/** What a call fails with when its client is closed. */
+export const clientClosed = (label: string, mayHaveRun: boolean): PsrpcError.PsrpcError =>
+  PsrpcError.fromCode("canceled", { message: `client is closed (${label})`, reason: "client_closed", mayHaveRun })
