@@ -16,6 +16,7 @@
  * @since 0.1.0
  */
 import { Duration, type Effect } from "effect"
+import { millisOf } from "./internal/millis.ts"
 import type { PsrpcError } from "./PsrpcError.ts"
 
 /**
@@ -99,12 +100,6 @@ const limit = (name: string, value: number | undefined): number => {
   return Math.fround(value)
 }
 
-const millis = (name: string, value: Duration.Input): number => {
-  const duration = Duration.fromInput(value)
-  if (duration._tag === "None") throw new TypeError(`selection, ${name}: ${String(value)} is not a duration`)
-  return Duration.toMillis(duration.value)
-}
-
 /**
  * A selection by its options. Throws a `TypeError` that names the option for what is not a number or a duration.
  *
@@ -115,8 +110,8 @@ export const make = (options: Options = {}): Selection => ({
   minimumAffinity: limit("minimumAffinity", options.minimumAffinity),
   maximumAffinity: limit("maximumAffinity", options.maximumAffinity),
   acceptFirstAvailable: options.acceptFirstAvailable ?? false,
-  affinityTimeout: millis("affinityTimeout", options.affinityTimeout ?? defaultAffinityTimeout),
-  shortCircuitTimeout: millis("shortCircuitTimeout", options.shortCircuitTimeout ?? 0),
+  affinityTimeout: millisOf("selection, affinityTimeout", options.affinityTimeout ?? defaultAffinityTimeout),
+  shortCircuitTimeout: millisOf("selection, shortCircuitTimeout", options.shortCircuitTimeout ?? 0),
   selectionFunc: options.selectionFunc
 })
 

@@ -108,7 +108,12 @@ const methods: ReadonlyArray<
     ["S|a|RCLAIM", "SRV.S.a", ".RCLAIM"],
     ["S|a|STR", "SRV.S.a", ".STR"]
   ],
-  [["", "", [""], false], ["REQ", "SRV.", ".REQ"], ["RCLAIM", "SRV.", ".RCLAIM"], ["STR", "SRV.", ".STR"]],
+  [
+    ["", "", [""], false],
+    ["REQ", "SRV.", ".REQ"],
+    ["RCLAIM", "SRV.", ".RCLAIM"],
+    ["STR", "SRV.", ".STR"]
+  ],
   [
     ["", "", ["a", ""], false],
     ["a||REQ", "SRV..a", ".REQ"],
@@ -232,9 +237,24 @@ const clients: ReadonlyArray<
     ["foo|bar|RES", "CLI.foo.bar.RES"],
     ["foo|bar|STR", "CLI.foo.bar.STR"]
   ],
-  [["", ""], ["CLAIM", "CLI...CLAIM"], ["RES", "CLI...RES"], ["STR", "CLI...STR"]],
-  [["S", ""], ["S|CLAIM", "CLI.S..CLAIM"], ["S|RES", "CLI.S..RES"], ["S|STR", "CLI.S..STR"]],
-  [["", "C"], ["C|CLAIM", "CLI..C.CLAIM"], ["C|RES", "CLI..C.RES"], ["C|STR", "CLI..C.STR"]],
+  [
+    ["", ""],
+    ["CLAIM", "CLI...CLAIM"],
+    ["RES", "CLI...RES"],
+    ["STR", "CLI...STR"]
+  ],
+  [
+    ["S", ""],
+    ["S|CLAIM", "CLI.S..CLAIM"],
+    ["S|RES", "CLI.S..RES"],
+    ["S|STR", "CLI.S..STR"]
+  ],
+  [
+    ["", "C"],
+    ["C|CLAIM", "CLI..C.CLAIM"],
+    ["C|RES", "CLI..C.RES"],
+    ["C|STR", "CLI..C.STR"]
+  ],
   [
     ["my.pkg.S", "host-1:8080"],
     ["myu+002epkgu+002eS|hostu+002d1u+003a8080|CLAIM", "CLI.my.pkg.S.host-1:8080.CLAIM"],

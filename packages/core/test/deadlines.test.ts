@@ -8,7 +8,7 @@ interface Entry extends Deadlines.Timed {
 }
 
 /** Entries that write down when they expire. */
-const recorder = Effect.gen(function*() {
+const recorder = Effect.gen(function* () {
   const clock = yield* Clock.Clock
   const log: Array<string> = []
   const entry = (name: string, expired: () => void = () => {}): Entry => ({
@@ -25,7 +25,7 @@ const recorder = Effect.gen(function*() {
 })
 
 /** A clock that counts who sleeps, on the one at hand. */
-const counting = Effect.gen(function*() {
+const counting = Effect.gen(function* () {
   const clock = yield* Clock.Clock
   const counts = { started: 0, pending: 0, most: 0 }
   const counted: Clock.Clock = {
@@ -34,7 +34,10 @@ const counting = Effect.gen(function*() {
       Effect.suspend(() => {
         counts.started++
         counts.most = Math.max(counts.most, ++counts.pending)
-        return Effect.ensuring(clock.sleep(duration), Effect.sync(() => counts.pending--))
+        return Effect.ensuring(
+          clock.sleep(duration),
+          Effect.sync(() => counts.pending--)
+        )
       })
   }
   return { counted, counts }
@@ -43,12 +46,15 @@ const counting = Effect.gen(function*() {
 /** The heap's invariant, seen from outside: everybody's slot is theirs alone. */
 const assertSlots = (entries: ReadonlyArray<Entry>, size: number): void => {
   const slots = entries.filter((entry) => entry.slot !== -1).map((entry) => entry.slot)
-  assert.deepStrictEqual(slots.sort((a, b) => a - b), Array.from({ length: size }, (_, i) => i))
+  assert.deepStrictEqual(
+    slots.sort((a, b) => a - b),
+    Array.from({ length: size }, (_, i) => i)
+  )
 }
 
 describe("deadlines", () => {
   it.effect("a deadline of 30 ms passes at 30 ms and not at 29", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { entry, log } = yield* recorder
       const deadlines = yield* Deadlines.make
       deadlines.add(entry("a"), 30)
@@ -58,10 +64,11 @@ describe("deadlines", () => {
       yield* TestClock.adjust(1)
       assert.deepStrictEqual(log, ["a@30"])
       assert.strictEqual(deadlines.size, 0)
-    }))
+    })
+  )
 
   it.effect("fractions of a millisecond count", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { entry, log } = yield* recorder
       const deadlines = yield* Deadlines.make
       deadlines.add(entry("half"), 30.5)
@@ -73,40 +80,86 @@ describe("deadlines", () => {
       yield* TestClock.adjust(30)
       assert.strictEqual(log.length, 1)
       yield* TestClock.adjust(0.125)
-      assert.deepStrictEqual(log.map((line) => line.split("@")[0]), ["third", "half"])
+      assert.deepStrictEqual(
+        log.map((line) => line.split("@")[0]),
+        ["third", "half"]
+      )
       assert.strictEqual(log[1], "half@30.5")
-    }))
+    })
+  )
 
-  it.effect("deadlines are exact at a time of day, too", () =>
-    Effect.gen(function*() {
-      yield* TestClock.setTime(1_789_000_000_123)
+  it.effect.each([0, 12_345, 1e10, 1_789_000_000_123, 1_789_007_777_900])(
+    "deadlines are exact at every time of day, whichever others there are: %d",
+    (start) =>
+      Effect.gen(function* () {
+        yield* TestClock.setTime(start)
+        const { entry, log } = yield* recorder
+        const deadlines = yield* Deadlines.make
+        for (const step of [1, 7, 0.7, 0.3, 0.1, 1.1, 0.025]) {
+          const from = yield* Clock.currentTimeMillis
+          for (let i = 1; i <= 50; i++) deadlines.add(entry(`${i * step}`), i * step)
+          yield* TestClock.adjust(50 * step)
+          assert.strictEqual(deadlines.size, 0)
+          for (const line of log.splice(0)) {
+            const [delay, time] = line.split("@").map(Number)
+            // else to the nanosecond, or as fine as such a number is
+            if (Number.isInteger(step) && Number.isInteger(from)) assert.strictEqual(time! - from, delay)
+            else assert.closeTo(time! - from, delay!, from < 1e6 ? 2e-6 : 1e-3)
+          }
+          yield* TestClock.setTime(Math.ceil(from + 1000))
+        }
+      })
+  )
+
+  it.effect("a single deadline passes on the millisecond at any time of day", () =>
+    Effect.gen(function* () {
       const { entry, log } = yield* recorder
       const deadlines = yield* Deadlines.make
-      for (let i = 1; i <= 100; i++) deadlines.add(entry(`${i}`), i * 0.7)
-      yield* TestClock.adjust(69)
-      assert.strictEqual(log.length, 98)
-      yield* TestClock.adjust(0.5)
-      assert.strictEqual(log.length, 99)
-      yield* TestClock.adjust(0.5)
-      assert.strictEqual(log.length, 100)
-      log.forEach((line, i) => {
-        const [name, time] = line.split("@")
-        assert.strictEqual(name, `${i + 1}`)
-        assert.closeTo(Number(time) - 1_789_000_000_123, (i + 1) * 0.7, 0.001) // as fine as a number of today's time is
+      for (let i = 0; i < 50; i++) {
+        const start = 1_789_000_000_123 + i * 7_777_777
+        yield* TestClock.setTime(start)
+        deadlines.add(entry(""), 30)
+        yield* TestClock.adjust(29)
+        assert.deepStrictEqual(log, [])
+        yield* TestClock.adjust(1)
+        assert.deepStrictEqual(log.splice(0), [`@${start + 30}`])
+      }
+    })
+  )
+
+  it.effect(
+    "a timer that sleeps for a deadline long gone wakes for one that is sooner, and not for one that is later",
+    () =>
+      Effect.gen(function* () {
+        const { counted, counts } = yield* counting
+        const { entry, log } = yield* recorder
+        const deadlines = yield* Deadlines.make.pipe(Effect.provideService(Clock.Clock, counted))
+        const gone = entry("gone")
+        deadlines.add(gone, 100)
+        yield* TestClock.adjust(70)
+        deadlines.delete(gone)
+        deadlines.add(entry("later"), 50) // at 120
+        assert.strictEqual(counts.started, 1)
+        deadlines.add(entry("sooner"), 20) // at 90
+        assert.strictEqual(counts.started, 2)
+        yield* TestClock.adjust(100)
+        assert.deepStrictEqual(log, ["sooner@90", "later@120"])
+        assert.strictEqual(counts.most, 1)
       })
-    }))
+  )
 
   it.effect("in one big step everything expires in its order, at its own time", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { entry, log } = yield* recorder
       const deadlines = yield* Deadlines.make
       for (const delay of [50, 10, 30, 20, 40]) deadlines.add(entry(`${delay}`), delay)
       yield* TestClock.adjust("1 day")
       assert.deepStrictEqual(log, ["10@10", "20@20", "30@30", "40@40", "50@50"])
-    }))
+    })
+  )
 
   it.effect("equal deadlines expire in the order in which they were added, a moved one as if added then", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { entry, log } = yield* recorder
       const deadlines = yield* Deadlines.make
       const entries = Array.from({ length: 40 }, (_, i) => entry(`${i}`))
@@ -115,11 +168,15 @@ describe("deadlines", () => {
       deadlines.add(entries[0]!, 5)
       yield* TestClock.adjust(5)
       const order = [1, 2, ...Array.from({ length: 36 }, (_, i) => i + 4), 3, 0]
-      assert.deepStrictEqual(log, order.map((i) => `${i}@5`))
-    }))
+      assert.deepStrictEqual(
+        log,
+        order.map((i) => `${i}@5`)
+      )
+    })
+  )
 
   it.effect("a deleted deadline is out at once and never passes", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { entry, log } = yield* recorder
       const deadlines = yield* Deadlines.make
       const [a, b] = [entry("a"), entry("b")]
@@ -134,10 +191,11 @@ describe("deadlines", () => {
       deadlines.add(a, 10)
       yield* TestClock.adjust(10)
       assert.deepStrictEqual(log, ["b@20", "a@110"])
-    }))
+    })
+  )
 
   it.effect("a deadline can be moved forwards and backwards, and only while it is pending", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { entry, log } = yield* recorder
       const deadlines = yield* Deadlines.make
       const [a, b] = [entry("a"), entry("b")]
@@ -152,10 +210,11 @@ describe("deadlines", () => {
       assert.strictEqual(deadlines.size, 0)
       yield* TestClock.adjust(100)
       assert.deepStrictEqual(log, ["b@8", "a@35"])
-    }))
+    })
+  )
 
   it.effect("a deadline can be moved to a time reckoned from another", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { entry, log } = yield* recorder
       const deadlines = yield* Deadlines.make
       const [a, b] = [entry("a"), entry("b")]
@@ -172,10 +231,11 @@ describe("deadlines", () => {
       assert.isTrue(deadlines.moveTo(b, a.due + (Infinity - Infinity)))
       yield* TestClock.adjust(100)
       assert.strictEqual(deadlines.size, 2)
-    }))
+    })
+  )
 
   it.effect("an entry of another timer is not taken for one's own", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { entry, log } = yield* recorder
       const one = yield* Deadlines.make
       const other = yield* Deadlines.make
@@ -186,10 +246,11 @@ describe("deadlines", () => {
       assert.isFalse(other.move(a, 5))
       yield* TestClock.adjust(10)
       assert.deepStrictEqual(log, ["a@10", "b@10"])
-    }))
+    })
+  )
 
   it.effect("a delay of nothing, less than nothing or NaN passes soon, but never in the call that adds it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { entry, log } = yield* recorder
       const deadlines = yield* Deadlines.make
       deadlines.add(entry("zero"), 0)
@@ -198,10 +259,11 @@ describe("deadlines", () => {
       assert.deepStrictEqual(log, [])
       yield* TestClock.adjust(0)
       assert.deepStrictEqual(log, ["zero@0", "negative@0", "nan@0"])
-    }))
+    })
+  )
 
   it.effect("an endless deadline waits for ever without a timer, a very long one passes in its time", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { counted, counts } = yield* counting
       const { entry, log } = yield* recorder
       const deadlines = yield* Deadlines.make.pipe(Effect.provideService(Clock.Clock, counted))
@@ -216,10 +278,11 @@ describe("deadlines", () => {
       assert.deepStrictEqual(log, [`year@${365 * 86_400_000}`])
       assert.strictEqual(deadlines.size, 2)
       assert.isTrue(deadlines.delete(endless))
-    }))
+    })
+  )
 
   it.effect("30 days with nothing pending, or with one deadline far away, wake nobody", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { counted, counts } = yield* counting
       const { entry, log } = yield* recorder
       const deadlines = yield* Deadlines.make.pipe(Effect.provideService(Clock.Clock, counted))
@@ -233,10 +296,11 @@ describe("deadlines", () => {
       assert.strictEqual(log.length, 1)
       assert.strictEqual(counts.started, 1)
       assert.strictEqual(counts.pending, 0)
-    }))
+    })
+  )
 
   it.effect("never more than one sleep, none more for a deadline that is deleted or comes later", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { counted, counts } = yield* counting
       const { entry, log } = yield* recorder
       const deadlines = yield* Deadlines.make.pipe(Effect.provideService(Clock.Clock, counted))
@@ -254,10 +318,11 @@ describe("deadlines", () => {
       assert.deepStrictEqual(log.slice(0, 3), ["1@1", "2@2", "3@3"])
       assert.strictEqual(counts.most, 1)
       assert.strictEqual(counts.pending, 0)
-    }))
+    })
+  )
 
   it.effect("calls that end in time cost one waking per timeout, however many there are", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { counted, counts } = yield* counting
       const { entry, log } = yield* recorder
       const deadlines = yield* Deadlines.make.pipe(Effect.provideService(Clock.Clock, counted))
@@ -269,10 +334,11 @@ describe("deadlines", () => {
       }
       assert.deepStrictEqual(log, [])
       assert.isAtMost(counts.started, 5)
-    }))
+    })
+  )
 
   it.effect("what expires may add, move and delete deadlines", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { entry, log } = yield* recorder
       const deadlines = yield* Deadlines.make
       const [victim, moved, next, again] = [entry("victim"), entry("moved"), entry("next"), entry("again")]
@@ -287,20 +353,22 @@ describe("deadlines", () => {
       deadlines.add(moved, 10)
       yield* TestClock.adjust(100)
       assert.deepStrictEqual(log, ["first@10", "next@10", "again@13", "moved@17"])
-    }))
+    })
+  )
 
   it.effect("a deadline that renews itself ticks", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { entry, log } = yield* recorder
       const deadlines = yield* Deadlines.make
       const tick: Entry = entry("tick", () => deadlines.add(tick, 10))
       deadlines.add(tick, 10)
       yield* TestClock.adjust(45)
       assert.deepStrictEqual(log, ["tick@10", "tick@20", "tick@30", "tick@40"])
-    }))
+    })
+  )
 
   it.effect("a deadline that renews itself without delay leaves others their turn", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { entry, log } = yield* recorder
       const deadlines = yield* Deadlines.make
       const tick: Entry = entry("tick", () => deadlines.add(tick, 0))
@@ -309,14 +377,15 @@ describe("deadlines", () => {
       assert.isTrue(deadlines.delete(tick))
       assert.isAbove(log.length, 1)
       assert.isBelow(log.length, 100)
-    }))
+    })
+  )
 
   it.effect("one that throws does not stop the others, and is logged", () => {
     const logged: Array<unknown> = []
     const logger = Logger.make((options) => {
       logged.push(Cause.squash(options.cause))
     })
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const { entry, log } = yield* recorder
       const deadlines = yield* Deadlines.make
       deadlines.add(entry("a"), 10)
@@ -336,7 +405,7 @@ describe("deadlines", () => {
   })
 
   it.effect("a wall clock that is put right neither fires a deadline nor holds it up", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const clock = yield* Clock.Clock
       let correction = 0
       const corrected: Clock.Clock = {
@@ -356,10 +425,11 @@ describe("deadlines", () => {
       assert.deepStrictEqual(log, ["a@30"])
       yield* TestClock.adjust(29)
       assert.deepStrictEqual(log, ["a@30", "b@59"])
-    }))
+    })
+  )
 
   it.effect("a timer that goes off early, as setTimeout may, does not make a deadline pass early", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const clock = yield* Clock.Clock
       const early: Clock.Clock = {
         ...clock,
@@ -370,10 +440,11 @@ describe("deadlines", () => {
       deadlines.add(entry("a"), 30)
       yield* TestClock.adjust(60)
       assert.deepStrictEqual(log, ["a@30"])
-    }))
+    })
+  )
 
   it.effect("a timer that goes off late fires all that is overdue, in order", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const clock = yield* Clock.Clock
       const late: Clock.Clock = {
         ...clock,
@@ -384,35 +455,37 @@ describe("deadlines", () => {
       for (const delay of [30, 20, 10, 40]) deadlines.add(entry(`${delay}`), delay)
       yield* TestClock.adjust(100)
       assert.deepStrictEqual(log, ["10@25", "20@25", "30@45", "40@45"])
-    }))
+    })
+  )
 
   it.live("on the live clock a deadline passes no earlier than it should", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const clock = yield* Clock.Clock
       const deadlines = yield* Deadlines.make
       for (const delay of [1, 2.5, 7.3]) {
         const start = clock.monotonicTimeNanosUnsafe()
         const end = yield* Effect.callback<bigint>((resume) => {
-          deadlines.add({
-            slot: -1,
-            due: 0,
-            seq: 0,
-            expired: () => resume(Effect.succeed(clock.monotonicTimeNanosUnsafe()))
-          }, delay)
+          deadlines.add(
+            {
+              slot: -1,
+              due: 0,
+              seq: 0,
+              expired: () => resume(Effect.succeed(clock.monotonicTimeNanosUnsafe()))
+            },
+            delay
+          )
         })
         assert.isAtLeast(Number(end - start) / 1e6, delay - 0.001)
       }
-    }))
+    })
+  )
 
   it.effect("after the scope has closed nothing passes and nothing sleeps", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { counted, counts } = yield* counting
       const { entry, log } = yield* recorder
       const scope = yield* Scope.make()
-      const deadlines = yield* Deadlines.make.pipe(
-        Effect.provideService(Clock.Clock, counted),
-        Scope.provide(scope)
-      )
+      const deadlines = yield* Deadlines.make.pipe(Effect.provideService(Clock.Clock, counted), Scope.provide(scope))
       const a = entry("a")
       deadlines.add(a, 10)
       assert.strictEqual(counts.pending, 1)
@@ -425,24 +498,29 @@ describe("deadlines", () => {
       yield* TestClock.adjust(100)
       assert.deepStrictEqual(log, [])
       assert.strictEqual(counts.started, 1)
-    }))
+    })
+  )
 
   it.effect("closing the scope from inside a deadline ends the round", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { entry, log } = yield* recorder
       const scope = yield* Scope.make()
       const deadlines = yield* Deadlines.make.pipe(Scope.provide(scope))
-      deadlines.add(entry("a", () => Effect.runFork(Scope.close(scope, Exit.void))), 10)
+      deadlines.add(
+        entry("a", () => Effect.runFork(Scope.close(scope, Exit.void))),
+        10
+      )
       deadlines.add(entry("b"), 10)
       deadlines.add(entry("c"), 20)
       yield* TestClock.adjust(100)
       assert.deepStrictEqual(log, ["a@10"])
-    }))
+    })
+  )
 
   it.effect("deadlines run with the services of whoever made them, but for the Scope and the span", () => {
     class Tenant extends Context.Service<Tenant, string>()("test/Tenant") {}
     let seen: Context.Context<never> | undefined
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const deadlines = yield* Deadlines.make
       const { entry } = yield* recorder
       deadlines.add(
@@ -462,7 +540,7 @@ describe("deadlines", () => {
   })
 
   it.effect("thousands of deadlines added, moved and deleted at random all pass when they should", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const deadlines = yield* Deadlines.make
       const clock = yield* Clock.Clock
       let seed = 12345
@@ -509,5 +587,6 @@ describe("deadlines", () => {
       assert.strictEqual(deadlines.size, 0)
       assert.strictEqual(expected.size, 0)
       assert.isAbove(passed, 1000)
-    }))
+    })
+  )
 })

@@ -30,7 +30,7 @@ export interface Deadlines {
    * moved. Less than 0 and NaN count as 0, Infinity as never.
    */
   add(entry: Timed, delay: number): void
-  /** Gives a pending entry another deadline, counted from now. Says false where it was not pending, and leaves it so. */
+  /** Gives a pending entry another deadline, counted from now; says false where it is not pending, and leaves it so. */
   move(entry: Timed, delay: number): boolean
   /**
    * The same, to a time on the monotonic clock: `due` of this or another pending entry plus nanoseconds. NaN, which is
@@ -48,9 +48,9 @@ export interface Deadlines {
 const tolerance = 1000
 
 /**
- * How long to sleep from `now` so that TestClock, which adds the two, arrives at the instant that is meant and not at the
- * next number above it: the sum is taken to the nearest nanosecond, or microsecond where numbers are no finer, and a
- * Duration has whole nanoseconds. For other clocks this changes nothing that can be seen.
+ * How long to sleep from `now` so that TestClock, which adds the two, arrives at the instant that is meant and not at
+ * the next number above it: the sum is taken to the nearest nanosecond, or microsecond where numbers are no finer, and
+ * a Duration has whole nanoseconds. For other clocks this changes nothing that can be seen.
  */
 const sleepTime = (now: number, millis: number): number => {
   const grain = now < 2 ** 33 ? 1e6 : 1e3

@@ -1,5 +1,7 @@
-import { Duration, Effect } from "effect"
+import { type Duration, Effect } from "effect"
 import * as PsrpcError from "../PsrpcError.ts"
+import { messageOf } from "./messageOf.ts"
+import { millisOf } from "./millis.ts"
 
 const refuse = (message: string): Effect.Effect<never, PsrpcError.PsrpcError> =>
   Effect.fail(PsrpcError.fromCode("invalid_argument", { message, reason: "not_sent", mayHaveRun: false }))
@@ -23,11 +25,14 @@ export const checkTimeout = (
   at: string,
   option: string,
   timeout: Duration.Input
-): Effect.Effect<number, PsrpcError.PsrpcError> => {
-  const duration = Duration.fromInput(timeout)
-  const millis = duration._tag === "Some" ? Duration.toMillis(duration.value) : NaN
-  return millis >= 0 ? Effect.succeed(millis) : refuse(`${at}: ${option} ${String(timeout)} is not a time to wait`)
-}
+): Effect.Effect<number, PsrpcError.PsrpcError> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(millisOf(option, timeout))
+    } catch (cause) {
+      return refuse(`${at}: ${messageOf(cause)}`)
+    }
+  })
 
 /** How many elements a buffer holds. */
 export const checkBufferSize = (at: string, size: number): Effect.Effect<number, PsrpcError.PsrpcError> =>

@@ -10,7 +10,7 @@ export const counts = (selection: Selection, affinity: number): boolean =>
  * Chooses a server: a race of the claims against the affinity timeout, the short circuit, which the first claim that
  * counts starts, and `over`, which opens at the request's own deadline.
  *
- * `nobody` says what the call fails with when no claim is taken.
+ * `nobody` says what the call fails with when no claim is taken, `timedOut` when a function that chooses takes too long.
  */
 export const select = Effect.fnUntraced(function* (options: {
   readonly label: string
@@ -18,6 +18,7 @@ export const select = Effect.fnUntraced(function* (options: {
   readonly claims: Queue.Dequeue<Claim>
   readonly over: Latch.Latch
   readonly nobody: () => PsrpcError.PsrpcError
+  readonly timedOut: () => PsrpcError.PsrpcError
 }): Effect.fn.Return<string, PsrpcError.PsrpcError> {
   const { claims, label, over, selection } = options
   const { affinityTimeout, maximumAffinity, selectionFunc, shortCircuitTimeout } = selection
@@ -47,7 +48,11 @@ export const select = Effect.fnUntraced(function* (options: {
 
   if (selectionFunc !== undefined) {
     const chosen = selectionFunc(counting)
-    const serverId = typeof chosen === "string" ? chosen : yield* chosen
+    const late = Effect.andThen(
+      over.await,
+      Effect.suspend(() => Effect.fail(options.timedOut()))
+    )
+    const serverId = typeof chosen === "string" ? chosen : yield* Effect.raceFirst(chosen, late)
     if (counting.some((claim) => claim.serverId === serverId)) return serverId
     return yield* PsrpcError.fromCode("invalid_argument", {
       message: `selectionFunc chose "${serverId}", which is none of the ${counting.length} servers that it was given (${label})`,

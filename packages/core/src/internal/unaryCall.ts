@@ -91,7 +91,7 @@ export class UnaryCall implements Timed, Delivery {
         ? Math.min(this.#timeout, affinityTimeout)
         : this.#timeout
     deadlines.add(this, first)
-    this.#end = this.due + (this.#timeout - first) * 1e6
+    this.#end = first === this.#timeout ? this.due : this.due + (this.#timeout - first) * 1e6
     const request = { id: this.id, clientId, sentAt: now, expiry: this.#expiry, multi: false, metadata, raw }
     bus.publishUnsafe(this.#route.request, Envelope.encodeRequest(this.#route.request, request), this.#expiry, this)
   }
@@ -105,12 +105,12 @@ export class UnaryCall implements Timed, Delivery {
     } else if (this.#method.requireClaim && counts(this.#selection, claim.affinity)) this.choose(claim.serverId)
   }
 
-  /** Tells every server of the method who runs the request. */
+  /** Tells every server of the method who runs the request, unless it is too late for that. */
   choose(serverId: string): void {
     const { bus, calls, deadlines } = this.#client
     if (!calls.has(this.id)) return
+    if (!deadlines.moveTo(this, this.#end)) return this.#giveUp(Exit.fail(this.timedOut()))
     this.#chosen = serverId
-    deadlines.moveTo(this, this.#end)
     const target = this.#route.claimResponse
     bus.publishUnsafe(target, Envelope.encodeClaimResponse(target, this.id, serverId), this.#expiry, this)
   }
@@ -132,7 +132,7 @@ export class UnaryCall implements Timed, Delivery {
     if (this.#method.requireClaim && this.#chosen === undefined) {
       if (this.#claims !== undefined) this.over.openUnsafe()
       else this.#giveUp(Exit.fail(this.nobody()))
-    } else this.#settle(Exit.fail(this.#connectionError() ?? this.#timedOut()))
+    } else this.#settle(Exit.fail(this.timedOut()))
   }
 
   wanted(): boolean {
@@ -208,6 +208,18 @@ export class UnaryCall implements Timed, Delivery {
     })
   }
 
+  /** What a call fails with when its time is over: a lost connection says more than the time. */
+  timedOut(): PsrpcError.PsrpcError {
+    return (
+      this.#connectionError() ??
+      PsrpcError.fromCode("deadline_exceeded", {
+        message: `request timed out (${this.#method.label})`,
+        reason: "timeout",
+        mayHaveRun: this.#mayHaveRun
+      })
+    )
+  }
+
   #giveUp(exit: Exit.Exit<unknown, unknown>): void {
     this.abandon()
     this.#resumeWith(exit)
@@ -230,14 +242,6 @@ export class UnaryCall implements Timed, Delivery {
 
   get #mayHaveRun(): boolean {
     return !this.#method.requireClaim || this.#chosen !== undefined
-  }
-
-  #timedOut(): PsrpcError.PsrpcError {
-    return PsrpcError.fromCode("deadline_exceeded", {
-      message: `request timed out (${this.#method.label})`,
-      reason: "timeout",
-      mayHaveRun: this.#mayHaveRun
-    })
   }
 
   #connectionError(): PsrpcError.PsrpcError | undefined {

@@ -1,7 +1,7 @@
 /**
  * The functions that call unary methods. Only a selection that has to compare claims forks, for its race.
  */
-import { Context, Duration, Effect, Queue } from "effect"
+import { Context, type Duration, Effect, Queue } from "effect"
 import * as Metadata from "../Metadata.ts"
 import * as PsrpcError from "../PsrpcError.ts"
 import * as Selection from "../Selection.ts"
@@ -9,6 +9,7 @@ import { BoundedCache } from "./boundedCache.ts"
 import { CurrentCall } from "./callContext.ts"
 import * as Channels from "./channel.ts"
 import { messageOf } from "./messageOf.ts"
+import { millisOf } from "./millis.ts"
 import type { UnaryMethod } from "./method.ts"
 import { select } from "./select.ts"
 import { type ClientState, clientClosed, type Route, UnaryCall } from "./unaryCall.ts"
@@ -26,9 +27,6 @@ export const defaultTimeout = 3000
 
 /** How many topics a method keeps ready for publishing. */
 const topicsKept = 1000
-
-const millis = (timeout: Duration.Input): number =>
-  typeof timeout === "number" ? timeout : Duration.toMillis(Duration.fromInputUnsafe(timeout))
 
 /** The function that calls a method; all that is made once is made here. */
 export const unary = (
@@ -64,7 +62,14 @@ export const unary = (
   ): Effect.Effect<unknown, unknown> =>
     Effect.suspend(() => {
       start()
-      const chosen = select({ claims, label, nobody: () => call.nobody(), over: call.over, selection })
+      const chosen = select({
+        claims,
+        label,
+        nobody: () => call.nobody(),
+        over: call.over,
+        selection,
+        timedOut: () => call.timedOut()
+      })
       return Effect.flatMap(Effect.raceFirst(chosen, Effect.andThen(call.outcome, Effect.never)), (serverId) => {
         call.choose(serverId)
         return call.outcome
@@ -104,10 +109,10 @@ export const unary = (
       try {
         timeout =
           options?.timeout !== undefined
-            ? millis(options.timeout)
+            ? millisOf("timeout", options.timeout)
             : (client.timeout ?? (caller === undefined ? defaultTimeout : Infinity))
       } catch (cause) {
-        return refuse(`timeout: ${messageOf(cause)}`, cause)
+        return refuse(messageOf(cause), cause)
       }
       if (caller !== undefined) timeout = Math.min(timeout, caller.deadline - now)
       if (!(timeout > 0)) {
@@ -124,7 +129,8 @@ export const unary = (
         options?.metadata
       )
       const selection = options?.selection ?? defaultSelection
-      if (!method.requireClaim || selection.acceptFirstAvailable) {
+      // a function that chooses is asked also when no claim counts
+      if (!method.requireClaim || (selection.acceptFirstAvailable && selection.selectionFunc === undefined)) {
         const call = new UnaryCall(client, method, route, selection, undefined, now, timeout)
         return Effect.callback((resume) => {
           call.resumeTo(resume)
