@@ -38,9 +38,9 @@ export {
   type Channel
 } from "./internal/channel.ts"
 
+export { decodeMsg, encodeMsg, type Msg, readChannel, withHop } from "./internal/msg.ts"
+
 export {
-  decodeMsg,
-  encodeMsg,
   /**
    * What a bus asks the writer of a message to append: the bytes of the routing field, and a nonce that makes two equal
    * messages differ.
@@ -48,9 +48,7 @@ export {
    * @category models
    * @since 0.1.0
    */
-  type Frame,
-  readChannel,
-  withHop
+  type Frame
 } from "./internal/envelope.ts"
 
 export {

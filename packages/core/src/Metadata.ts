@@ -18,6 +18,7 @@
  * @since 0.1.0
  */
 import { Context, Effect, Function } from "effect"
+import { emptyMetadata } from "./internal/envelope.ts"
 
 /**
  * Keys and values, both texts.
@@ -52,7 +53,7 @@ export interface Header {
  * @category constants
  * @since 0.1.0
  */
-export const empty: Metadata = Object.freeze(Object.create(null) as Metadata)
+export const empty: Metadata = emptyMetadata
 
 /**
  * The metadata of outgoing calls, fiber-local. Default: none.

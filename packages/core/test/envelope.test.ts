@@ -4,7 +4,8 @@ import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import * as Envelope from "../src/internal/envelope.ts"
-import { slabSize } from "../src/internal/wire.ts"
+import * as Msg from "../src/internal/msg.ts"
+import { slabSize } from "../src/internal/writer.ts"
 import { ClaimRequestSchema, ClaimResponseSchema, MsgSchema, RequestSchema, ResponseSchema } from "./gen/internal_pb.ts"
 
 // ── protobuf-es: the same messages from generated code ──────────────────────────────────────────────────────────────
@@ -150,6 +151,7 @@ const reference = {
       const no = Number(tag >> 3n)
       const type = Number(tag & 7n)
       if (no === 0 || tag >= 1n << 32n) throw new Malformed("field number")
+      const inGroup = groups.length > 0
       let varint = 0n
       let data: Uint8Array = new Uint8Array(0)
       at = start
@@ -169,8 +171,7 @@ const reference = {
       } else throw new Malformed("wire type")
       if (at > bytes.length) throw new Malformed("truncated")
       if (groups.length > 100) throw new Malformed("groups too deep")
-      if ((groups.length === 0 && type < 3) || (type === 5 && groups.length === 0))
-        fields.push({ no, type, varint, data })
+      if (!inGroup) fields.push({ no, type, varint, data })
     }
     if (groups.length > 0) throw new Malformed("unbalanced group")
     return fields
@@ -202,7 +203,12 @@ const reference = {
   },
   openMsg: (type: string, bytes: Uint8Array): Uint8Array | "foreign" => {
     let value: Uint8Array = new Uint8Array(0)
-    const url = reference.pair(bytes, 2, (field) => (value = field.data))
+    let url = ""
+    reference.message(bytes, {
+      1: [2, (field) => (url = reference.text(field.data))],
+      2: [2, (field) => (value = field.data)],
+      3: [2, () => {}]
+    })
     return url.slice(url.lastIndexOf("/") + 1) === `internal.${type}` ? value : "foreign"
   },
   decodeRequest: (bytes: Uint8Array): unknown => {
@@ -620,7 +626,7 @@ describe("envelope", () => {
         const tail = Envelope.channelTail(channel)
         const bytes = Envelope.encodeRequest({ tail, unique: false }, request())
         assert.strictEqual(fromBinary(MsgSchema, bytes).channel, channel)
-        assert.strictEqual(Envelope.readChannel(bytes), channel)
+        assert.strictEqual(Msg.readChannel(bytes), channel)
         assert.strictEqual(tail.buffer.byteLength, tail.length) // kept for long, so it keeps nothing else
       }
     })
@@ -654,7 +660,7 @@ describe("envelope", () => {
       }
       const claim = Envelope.encodeClaimRequest(frame, "a", "b", 0.5)
       assert.deepStrictEqual(Envelope.decodeClaimRequest(claim), { id: "a", serverId: "b", affinity: 0.5 })
-      assert.strictEqual(Envelope.readChannel(claim), "SayHello.REQ")
+      assert.strictEqual(Msg.readChannel(claim), "SayHello.REQ")
     })
   })
 
@@ -814,7 +820,7 @@ describe("envelope", () => {
         (Envelope.decodeRequest(from(request)) as Envelope.Request).raw,
         decoded.raw,
         decoded.details[0]!.value,
-        (Envelope.decodeMsg(from(request)) as Envelope.Msg).value,
+        (Msg.decodeMsg(from(request)) as Msg.Msg).value,
         Envelope.decodeValue(Envelope.makeType("internal.Request"), from(request)) as Uint8Array
       ]
     }
@@ -846,20 +852,20 @@ describe("envelope", () => {
       for (const typeUrl of ["", "type.googleapis.com/acme.Update", "é".repeat(100)]) {
         for (const value of [empty, bytesOf(3), bytesOf(20_000)]) {
           for (const channel of ["", "M.REQ", "🚀".repeat(50)]) {
-            const bytes = Envelope.encodeMsg({ typeUrl, value, channel })
+            const bytes = Msg.encodeMsg({ typeUrl, value, channel })
             assert.deepStrictEqual(plain(bytes), toBinary(MsgSchema, create(MsgSchema, { typeUrl, value, channel })))
-            assert.deepStrictEqual(Envelope.decodeMsg(bytes), { typeUrl, value, channel, hops: 0 })
-            assert.strictEqual(Envelope.readChannel(bytes), channel)
+            assert.deepStrictEqual(Msg.decodeMsg(bytes), { typeUrl, value, channel, hops: 0 })
+            assert.strictEqual(Msg.readChannel(bytes), channel)
           }
         }
       }
-      assert.strictEqual(Envelope.decodeMsg(Uint8Array.of(0x0a)), "malformed")
-      assert.strictEqual(Envelope.readChannel(Uint8Array.of(0x1a, 0x01, 0x61, 0x0a)), "")
-      assert.deepStrictEqual(Envelope.decodeMsg(empty), { typeUrl: "", value: empty, channel: "", hops: 0 })
+      assert.strictEqual(Msg.decodeMsg(Uint8Array.of(0x0a)), "malformed")
+      assert.strictEqual(Msg.readChannel(Uint8Array.of(0x1a, 0x01, 0x61, 0x0a)), "")
+      assert.deepStrictEqual(Msg.decodeMsg(empty), { typeUrl: "", value: empty, channel: "", hops: 0 })
     })
 
     it("a nonce makes two equal ones differ", () => {
-      const make = () => Buffer.from(Envelope.encodeMsg({ typeUrl: "a", value: empty, nonce: true })).toString("hex")
+      const make = () => Buffer.from(Msg.encodeMsg({ typeUrl: "a", value: empty, nonce: true })).toString("hex")
       assert.notStrictEqual(make(), make())
     })
 
@@ -869,8 +875,8 @@ describe("envelope", () => {
       w.tag(15, WireType.Bit64).fixed64(42n).tag(77, WireType.LengthDelimited).string("later").uint32(0x0a).string("t")
       let bytes: Uint8Array = w.finish()
       for (let hops = 3; hops < 300; hops++) {
-        bytes = Envelope.withHop(bytes)
-        assert.deepStrictEqual(Envelope.decodeMsg(bytes), { typeUrl: "t", value: bytesOf(70), channel: "M.REQ", hops })
+        bytes = Msg.withHop(bytes)
+        assert.deepStrictEqual(Msg.decodeMsg(bytes), { typeUrl: "t", value: bytesOf(70), channel: "M.REQ", hops })
       }
       const reader = new BinaryReader(bytes)
       const numbers: Array<number> = []
@@ -881,9 +887,9 @@ describe("envelope", () => {
       }
       assert.deepStrictEqual(numbers, [2, 3, 15, 77, 1, 16])
       const framed = { tail: Envelope.channelTail("M.REQ"), unique: true }
-      const handedOn = Envelope.withHop(Envelope.encodeRequest(framed, request()))
+      const handedOn = Msg.withHop(Envelope.encodeRequest(framed, request()))
       assert.deepStrictEqual(Envelope.decodeRequest(handedOn), request())
-      assert.strictEqual(Envelope.readChannel(handedOn), "M.REQ")
+      assert.strictEqual(Msg.readChannel(handedOn), "M.REQ")
     })
 
     it("hops can be given, and what cannot be read is handed on as it is", () => {
@@ -895,11 +901,11 @@ describe("envelope", () => {
         [-1, 0],
         [NaN, 0]
       ] as const) {
-        const decoded = Envelope.decodeMsg(Envelope.encodeMsg({ typeUrl: "t", value: empty, hops: given }))
-        assert.strictEqual((decoded as Envelope.Msg).hops, hops)
+        const decoded = Msg.decodeMsg(Msg.encodeMsg({ typeUrl: "t", value: empty, hops: given }))
+        assert.strictEqual((decoded as Msg.Msg).hops, hops)
       }
       const broken = Uint8Array.of(0x0a, 0x05)
-      assert.strictEqual(Envelope.withHop(broken), broken)
+      assert.strictEqual(Msg.withHop(broken), broken)
     })
   })
 
@@ -950,7 +956,7 @@ describe("envelope", () => {
     it("messages cut short anywhere are malformed, foreign or, at the end of a field, a message", () => {
       for (const [kind, bytes] of samples) {
         for (let length = 0; length < bytes.length; length++) check(kind, bytes.slice(0, length))
-        const value = (Envelope.decodeMsg(bytes) as Envelope.Msg).value
+        const value = (Msg.decodeMsg(bytes) as Msg.Msg).value
         const type = kind.slice("decode".length)
         for (let length = 0; length < value.length; length++) check(kind, es.msg(type, value.slice(0, length)))
       }
@@ -991,9 +997,9 @@ describe("envelope", () => {
         }
         const input = Uint8Array.from(bytes)
         check(kind, input)
-        Envelope.decodeMsg(input)
-        Envelope.readChannel(input)
-        Envelope.withHop(input)
+        Msg.decodeMsg(input)
+        Msg.readChannel(input)
+        Msg.withHop(input)
       }
     }, 60_000)
 

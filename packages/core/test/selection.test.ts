@@ -54,9 +54,19 @@ describe("selection, by the vectors of the wire", () => {
   const zero: Selection.Options = { affinityTimeout: 2500 }
   const rows: ReadonlyArray<readonly [string, Selection.Options, string, number]> = [
     ["acceptFirstAvailable", { ...zero, acceptFirstAvailable: true }, "1", 0],
-    ["minimumAffinity 0.5, acceptFirstAvailable", { ...zero, minimumAffinity: 0.5, acceptFirstAvailable: true }, "2", 100],
+    [
+      "minimumAffinity 0.5, acceptFirstAvailable",
+      { ...zero, minimumAffinity: 0.5, acceptFirstAvailable: true },
+      "2",
+      100
+    ],
     ["shortCircuitTimeout 150", { ...zero, shortCircuitTimeout: 150 }, "2", 150],
-    ["minimumAffinity 0.4, shortCircuitTimeout 250", { ...zero, minimumAffinity: 0.4, shortCircuitTimeout: 250 }, "3", 350],
+    [
+      "minimumAffinity 0.4, shortCircuitTimeout 250",
+      { ...zero, minimumAffinity: 0.4, shortCircuitTimeout: 250 },
+      "3",
+      350
+    ],
     [
       "minimumAffinity 0.3, affinityTimeout 250, shortCircuitTimeout 200",
       { minimumAffinity: 0.3, affinityTimeout: 250, shortCircuitTimeout: 200 },
@@ -64,7 +74,12 @@ describe("selection, by the vectors of the wire", () => {
       250
     ],
     ["affinityTimeout 600", { affinityTimeout: 600 }, "5", 600],
-    ["minimumAffinity 0.7, acceptFirstAvailable", { ...zero, minimumAffinity: 0.7, acceptFirstAvailable: true }, "3", 300]
+    [
+      "minimumAffinity 0.7, acceptFirstAvailable",
+      { ...zero, minimumAffinity: 0.7, acceptFirstAvailable: true },
+      "3",
+      300
+    ]
   ]
   for (const [name, options, server, at] of rows) {
     it.effect(`${name}: server ${server} at ${at} ms`, () =>
@@ -141,7 +156,10 @@ describe("selection", () => {
       yield* settle
       servers.claim("a", 0)
       yield* settle
-      assert.deepStrictEqual(servers.chosen.map(({ serverId }) => serverId), ["a"])
+      assert.deepStrictEqual(
+        servers.chosen.map(({ serverId }) => serverId),
+        ["a"]
+      )
       yield* Fiber.interrupt(call)
     }).pipe(onBus)
   )
@@ -160,7 +178,10 @@ describe("selection", () => {
       yield* TestClock.adjust(39)
       assert.deepStrictEqual(servers.chosen, [])
       yield* TestClock.adjust(1)
-      assert.deepStrictEqual(servers.chosen.map(({ serverId }) => serverId), ["b"])
+      assert.deepStrictEqual(
+        servers.chosen.map(({ serverId }) => serverId),
+        ["b"]
+      )
       yield* Fiber.interrupt(call)
 
       const others = yield* start(client.render())
@@ -256,7 +277,10 @@ describe("a call that no server is chosen for", () => {
         assert.match(error.message, /^no servers available \(received 3 responses\)/)
         assert.strictEqual(error.reason, "no_servers")
         assert.isFalse(error.mayHaveRun)
-        assert.deepStrictEqual(servers.chosen.map(({ serverId }) => serverId), [""])
+        assert.deepStrictEqual(
+          servers.chosen.map(({ serverId }) => serverId),
+          [""]
+        )
       }
     }).pipe(onBus)
   )

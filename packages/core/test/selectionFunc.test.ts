@@ -43,8 +43,14 @@ describe("selectionFunc", () => {
         yield* TestClock.adjust(99)
         assert.deepStrictEqual(given, [])
         yield* TestClock.adjust(1)
-        assert.deepStrictEqual(given.map((claims) => claims.map(({ serverId }) => serverId)), [["a", "c"]])
-        assert.deepStrictEqual(given[0]!.map(({ affinity }) => affinity), [0.75, 0.5])
+        assert.deepStrictEqual(
+          given.map((claims) => claims.map(({ serverId }) => serverId)),
+          [["a", "c"]]
+        )
+        assert.deepStrictEqual(
+          given[0]!.map(({ affinity }) => affinity),
+          [0.75, 0.5]
+        )
         assert.strictEqual(servers.chosen[0]?.serverId, "c")
         servers.answer("c", { raw: json("done") })
         assert.strictEqual(yield* Fiber.join(call), "done")
@@ -104,7 +110,10 @@ describe("selectionFunc", () => {
         assert.strictEqual(errorOf(call).message, "all are busy")
         assert.deepStrictEqual(given, [[]])
         // who offered itself is let go
-        assert.deepStrictEqual(servers.chosen.map(({ serverId }) => serverId), [""])
+        assert.deepStrictEqual(
+          servers.chosen.map(({ serverId }) => serverId),
+          [""]
+        )
       }).pipe(onBus)
     )
   }
@@ -125,7 +134,10 @@ describe("selectionFunc", () => {
         assert.strictEqual(error._tag, "InvalidArgument")
         assert.include(error.message, `"SRV_nobody"`)
         assert.isFalse(error.mayHaveRun)
-        assert.deepStrictEqual(servers.chosen.map(({ serverId }) => serverId), [""])
+        assert.deepStrictEqual(
+          servers.chosen.map(({ serverId }) => serverId),
+          [""]
+        )
       }).pipe(onBus)
     )
   }
@@ -161,7 +173,10 @@ describe("selectionFunc", () => {
       assert.strictEqual(errorOf(call)._tag, "DeadlineExceeded")
       assert.isFalse(errorOf(call).mayHaveRun)
       yield* TestClock.adjust(5000)
-      assert.deepStrictEqual(servers.chosen.map(({ serverId }) => serverId), [""])
+      assert.deepStrictEqual(
+        servers.chosen.map(({ serverId }) => serverId),
+        [""]
+      )
     }).pipe(onBus)
   )
 
@@ -178,7 +193,10 @@ describe("selectionFunc", () => {
       yield* TestClock.adjust(1000)
       const exit = yield* Fiber.join(call)
       assert.isTrue(exit._tag === "Failure" && exit.cause.reasons.some((reason) => reason._tag === "Die"))
-      assert.deepStrictEqual(servers.chosen.map(({ serverId }) => serverId), [""])
+      assert.deepStrictEqual(
+        servers.chosen.map(({ serverId }) => serverId),
+        [""]
+      )
     }).pipe(onBus)
   )
 })

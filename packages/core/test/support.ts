@@ -3,7 +3,7 @@ import { type Cause, Context, Effect, type Exit, type Fiber, Layer, Logger, Metr
 import * as Channels from "../src/internal/channel.ts"
 import * as Envelope from "../src/internal/envelope.ts"
 import * as LocalMessageBus from "../src/LocalMessageBus.ts"
-import { type Delivery, MessageBus } from "../src/MessageBus.ts"
+import { decodeMsg, type Delivery, MessageBus } from "../src/MessageBus.ts"
 
 /** A message on the bus: the channel, and the name of what is in it (`Request`, `Response`, …). */
 export interface Published {
@@ -26,7 +26,7 @@ export class Logs extends Context.Service<Logs, Array<Logged>>()("test/Logs") {}
 
 /** What is in a message, without its package. */
 export const typeOf = (message: Uint8Array): string => {
-  const msg = Envelope.decodeMsg(message)
+  const msg = decodeMsg(message)
   return msg === "malformed" ? msg : msg.typeUrl.slice(msg.typeUrl.lastIndexOf(".") + 1)
 }
 
@@ -195,9 +195,6 @@ export const fakeClient = Effect.fnUntraced(function* (service: string, clientId
         })
       ),
     choose: (method: string, id: string, serverId: string, topic: ReadonlyArray<string> = []): void =>
-      say(
-        Channels.claimResponse(service, method, topic),
-        Envelope.encodeClaimResponse(Envelope.noFrame, id, serverId)
-      )
+      say(Channels.claimResponse(service, method, topic), Envelope.encodeClaimResponse(Envelope.noFrame, id, serverId))
   }
 })

@@ -16,8 +16,7 @@ class Nodes extends Service.make("Nodes", {
   })
 }) {}
 
-const named = (name: string) =>
-  Nodes.of({ where: () => Effect.succeed(name), reload: () => Effect.succeed(name) })
+const named = (name: string) => Nodes.of({ where: () => Effect.succeed(name), reload: () => Effect.succeed(name) })
 
 const eu1 = { region: "eu", node: "n1" }
 const us1 = { region: "us", node: "n1" }
@@ -207,9 +206,13 @@ describe("registrations", () => {
     it.effect(`deregister does not wait for running handlers of ${method}, which still answer`, () =>
       Effect.gen(function* () {
         const slow = () => Effect.delay(Effect.succeed("done"), 100)
-        const server = yield* Server.make(Nodes, { where: slow, reload: slow }, {
-          topics: { where: [eu1], reload: [{ shard: 1 }] }
-        })
+        const server = yield* Server.make(
+          Nodes,
+          { where: slow, reload: slow },
+          {
+            topics: { where: [eu1], reload: [{ shard: 1 }] }
+          }
+        )
         const client = yield* Client.make(Nodes)
         const call = yield* start(
           method === "where" ? client.where({ topic: eu1 }) : client.reload({ topic: { shard: 1 } })

@@ -93,10 +93,12 @@ describe("a unary call", () => {
       const call = client.hello("Ada")
       assert.strictEqual(traffic.length, 0)
       assert.deepStrictEqual(yield* Effect.all([call, call], { concurrency: 2 }), ["Hello Ada", "Hello Ada"])
-      const ids = traffic.filter(({ type }) => type === "Request").map(({ message }) => {
-        const request = Envelope.decodeRequest(message)
-        return typeof request === "string" ? request : request.id
-      })
+      const ids = traffic
+        .filter(({ type }) => type === "Request")
+        .map(({ message }) => {
+          const request = Envelope.decodeRequest(message)
+          return typeof request === "string" ? request : request.id
+        })
       assert.strictEqual(new Set(ids).size, 2)
       for (const id of ids) assert.match(id, /^REQ_[0-9A-Za-z]{12}$/)
     }).pipe(onBus)
@@ -156,7 +158,11 @@ describe("a unary call", () => {
   it.effect("the same request twice runs once", () =>
     Effect.gen(function* () {
       let ran = 0
-      const count = (name: string) => Effect.delay(Effect.sync(() => (ran++, name)), 10)
+      const count = (name: string) =>
+        Effect.delay(
+          Effect.sync(() => (ran++, name)),
+          10
+        )
       yield* Server.make(Greeter, { hello: count, alone: count }, { serverId: "SRV_1" })
       const client = yield* fakeClient("Greeter")
       const raw = new TextEncoder().encode(`"Ada"`)

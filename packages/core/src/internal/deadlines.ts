@@ -124,7 +124,16 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
 
   const isPending = (entry: Timed): boolean => entry.slot >= 0 && heap[entry.slot] === entry
 
-  const dueIn = (delay: number): number => (delay > 0 ? monotonic() + Math.round(delay * 1e6) : monotonic())
+  const dueIn = (delay: number): number => {
+    // Down to a whole nanosecond, but 699999.9999999999 is meant to be one.
+    const nanos = delay > 0 ? Math.floor(delay * 1e6 + 1e-3) : 0
+    const reading = clock.monotonicTimeNanosUnsafe()
+    const elapsed = Number(reading - origin)
+    if (heap.length > 0) return elapsed + nanos
+    origin = reading
+    wake -= elapsed
+    return nanos
+  }
 
   const put = (entry: Timed, due: number): void => {
     if (isPending(entry)) remove(entry)

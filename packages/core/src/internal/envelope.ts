@@ -2,13 +2,14 @@
  * The messages that psrpc sends. Everything published is a `Msg` with one of them inside: an encoder writes the head of
  * the `Msg`, the message and the tail in one go, a decoder takes the bytes of the whole `Msg`.
  *
- * Encoders return views of a slab (see wire.ts) that nobody writes to again; decoded bytes are views of the input.
+ * Encoders return views of a slab (see writer.ts) that nobody writes to again; decoded bytes are views of the input.
  * Decoders never throw. They read as Go does: unknown fields are skipped, and so are known ones with another wire type;
  * fields may come in any order, the last value wins; what is truncated, has field number 0, an unbalanced group, a
  * varint of more than 64 bits or text that is not UTF-8 is `malformed`. What is skipped (the channel in a `Msg`, the
  * obsolete `Any`s, unknown fields) is not looked into.
  */
-import * as Wire from "./wire.ts"
+import * as Reader from "./reader.ts"
+import * as Writer from "./writer.ts"
 
 /** What a bus adds to a `Msg`. */
 export interface Frame {
@@ -57,16 +58,6 @@ export interface Claim {
   readonly affinity: number
 }
 
-/** A `Msg` as it is, for authors of buses. */
-export interface Msg {
-  readonly typeUrl: string
-  readonly value: Uint8Array
-  /** The channel on which NATS members route, "" elsewhere. */
-  readonly channel: string
-  /** How many members have handed the message on. */
-  readonly hops: number
-}
-
 const emptyBytes: Uint8Array = new Uint8Array(0)
 
 /**
@@ -81,13 +72,13 @@ export const emptyDetails: ReadonlyArray<Detail> = Object.freeze([])
 
 export const noFrame: Frame = { tail: emptyBytes, unique: false }
 
-const copied = (): Uint8Array => Wire.finish().slice()
+const copied = (): Uint8Array => Writer.finish().slice()
 
 /** The field `channel` of a `Msg`, made once per method. */
 export const channelTail = (local: string): Uint8Array => {
   if (local === "") return emptyBytes
-  Wire.begin(Wire.stringBound(local))
-  Wire.writeStringField(0x1a, local)
+  Writer.begin(Writer.stringBound(local))
+  Writer.writeStringField(0x1a, local)
   return copied()
 }
 
@@ -101,9 +92,9 @@ export interface Type {
 
 export const makeType = (name: string): Type => {
   const url = `type.googleapis.com/${name}`
-  Wire.begin(Wire.stringBound(url) + 1)
-  Wire.writeStringField(0x0a, url)
-  Wire.writeVarint(0x12)
+  Writer.begin(Writer.stringBound(url) + 1)
+  Writer.writeStringField(0x0a, url)
+  Writer.writeVarint(0x12)
   return { name, head: copied() }
 }
 
@@ -116,16 +107,16 @@ const claimResponseType = makeType("internal.ClaimResponse")
 
 /** A Msg takes its head, its tail, 5 bytes of length, 9 of nonce and what is in it. */
 const open = (frame: Frame, type: Type, bound: number, likely: number): number => {
-  Wire.begin(bound + type.head.length + frame.tail.length + 16)
-  Wire.writeRaw(type.head)
-  return Wire.openLength(likely)
+  Writer.begin(bound + type.head.length + frame.tail.length + 16)
+  Writer.writeRaw(type.head)
+  return Writer.openLength(likely)
 }
 
 const close = (frame: Frame, body: number, likely: number): Uint8Array => {
-  Wire.closeLength(body, likely)
-  if (frame.tail.length > 0) Wire.writeRaw(frame.tail)
-  if (frame.unique) Wire.writeNonceField(0x79)
-  return Wire.finish()
+  Writer.closeLength(body, likely)
+  if (frame.tail.length > 0) Writer.writeRaw(frame.tail)
+  if (frame.unique) Writer.writeNonceField(0x79)
+  return Writer.finish()
 }
 
 export const encodeRequest = (frame: Frame, request: Request): Uint8Array => {
@@ -133,35 +124,35 @@ export const encodeRequest = (frame: Frame, request: Request): Uint8Array => {
   let bound = id.length * 3 + clientId.length * 3 + raw.length + 52
   // What it is when the ids are ASCII and the times of our time.
   let likely = id.length + clientId.length + raw.length + 24 + (request.multi ? 2 : 0)
-  if (raw.length > 0) likely += 1 + Wire.varintSize(raw.length)
+  if (raw.length > 0) likely += 1 + Writer.varintSize(raw.length)
   let entries: Array<string> | undefined
   if (metadata !== emptyMetadata) {
     for (const key of Object.keys(metadata)) {
       const value = metadata[key]!
       ;(entries ??= []).push(key, value)
-      bound += Wire.stringBound(key) + Wire.stringBound(value) + 6
+      bound += Writer.stringBound(key) + Writer.stringBound(value) + 6
       likely += key.length + value.length + 6
     }
   }
   const body = open(frame, requestType, bound, likely)
-  if (id !== "") Wire.writeStringField(0x0a, id)
-  if (clientId !== "") Wire.writeStringField(0x12, clientId)
-  Wire.writeNanosField(0x18, request.sentAt)
-  Wire.writeNanosField(0x20, request.expiry)
-  if (request.multi) Wire.writeTrueField(0x28)
+  if (id !== "") Writer.writeStringField(0x0a, id)
+  if (clientId !== "") Writer.writeStringField(0x12, clientId)
+  Writer.writeNanosField(0x18, request.sentAt)
+  Writer.writeNanosField(0x20, request.expiry)
+  if (request.multi) Writer.writeTrueField(0x28)
   if (entries !== undefined) {
     for (let i = 0; i < entries.length; i += 2) {
       const key = entries[i]!
       const value = entries[i + 1]!
       const size = key.length + value.length + 4
-      Wire.writeVarint(0x3a)
-      const entry = Wire.openLength(size)
-      Wire.writeStringField(0x0a, key)
-      Wire.writeStringField(0x12, value)
-      Wire.closeLength(entry, size)
+      Writer.writeVarint(0x3a)
+      const entry = Writer.openLength(size)
+      Writer.writeStringField(0x0a, key)
+      Writer.writeStringField(0x12, value)
+      Writer.closeLength(entry, size)
     }
   }
-  if (raw.length > 0) Wire.writeBytesField(0x42, raw)
+  if (raw.length > 0) Writer.writeBytesField(0x42, raw)
   return close(frame, body, likely)
 }
 
@@ -169,28 +160,28 @@ export const encodeResponse = (frame: Frame, response: Response): Uint8Array => 
   const { code, details, error, id, raw, serverId } = response
   let bound = (id.length + serverId.length + error.length + code.length) * 3 + raw.length + 64
   let likely = id.length + serverId.length + raw.length + 14
-  if (raw.length > 0) likely += 1 + Wire.varintSize(raw.length)
+  if (raw.length > 0) likely += 1 + Writer.varintSize(raw.length)
   if (error !== "") likely += error.length + code.length + 4
   for (let i = 0; i < details.length; i++) {
     const { typeUrl, value } = details[i]!
-    bound += Wire.stringBound(typeUrl) + value.length + 12
+    bound += Writer.stringBound(typeUrl) + value.length + 12
     likely += typeUrl.length + value.length + 8
   }
   const body = open(frame, responseType, bound, likely)
-  if (id !== "") Wire.writeStringField(0x0a, id)
-  if (serverId !== "") Wire.writeStringField(0x12, serverId)
-  Wire.writeNanosField(0x18, response.sentAt)
-  if (error !== "") Wire.writeStringField(0x2a, error)
-  if (code !== "") Wire.writeStringField(0x32, code)
-  if (raw.length > 0) Wire.writeBytesField(0x3a, raw)
+  if (id !== "") Writer.writeStringField(0x0a, id)
+  if (serverId !== "") Writer.writeStringField(0x12, serverId)
+  Writer.writeNanosField(0x18, response.sentAt)
+  if (error !== "") Writer.writeStringField(0x2a, error)
+  if (code !== "") Writer.writeStringField(0x32, code)
+  if (raw.length > 0) Writer.writeBytesField(0x3a, raw)
   for (let i = 0; i < details.length; i++) {
     const { typeUrl, value } = details[i]!
     const size = typeUrl.length + value.length + 4
-    Wire.writeVarint(0x42)
-    const detail = Wire.openLength(size)
-    if (typeUrl !== "") Wire.writeStringField(0x0a, typeUrl)
-    if (value.length > 0) Wire.writeBytesField(0x12, value)
-    Wire.closeLength(detail, size)
+    Writer.writeVarint(0x42)
+    const detail = Writer.openLength(size)
+    if (typeUrl !== "") Writer.writeStringField(0x0a, typeUrl)
+    if (value.length > 0) Writer.writeBytesField(0x12, value)
+    Writer.closeLength(detail, size)
   }
   return close(frame, body, likely)
 }
@@ -198,9 +189,9 @@ export const encodeResponse = (frame: Frame, response: Response): Uint8Array => 
 export const encodeClaimRequest = (frame: Frame, id: string, serverId: string, affinity: number): Uint8Array => {
   const likely = id.length + serverId.length + 9
   const body = open(frame, claimRequestType, (id.length + serverId.length) * 3 + 25, likely)
-  if (id !== "") Wire.writeStringField(0x0a, id)
-  if (serverId !== "") Wire.writeStringField(0x12, serverId)
-  if (affinity !== 0) Wire.writeFloatField(0x1d, affinity)
+  if (id !== "") Writer.writeStringField(0x0a, id)
+  if (serverId !== "") Writer.writeStringField(0x12, serverId)
+  if (affinity !== 0) Writer.writeFloatField(0x1d, affinity)
   return close(frame, body, likely)
 }
 
@@ -208,15 +199,15 @@ export const encodeClaimRequest = (frame: Frame, id: string, serverId: string, a
 export const encodeClaimResponse = (frame: Frame, id: string, serverId: string): Uint8Array => {
   const likely = id.length + serverId.length + 4
   const body = open(frame, claimResponseType, (id.length + serverId.length) * 3 + 20, likely)
-  if (id !== "") Wire.writeStringField(0x0a, id)
-  if (serverId !== "") Wire.writeStringField(0x12, serverId)
+  if (id !== "") Writer.writeStringField(0x0a, id)
+  if (serverId !== "") Writer.writeStringField(0x12, serverId)
   return close(frame, body, likely)
 }
 
 /** A `Msg` around bytes of a type made once: an update. */
 export const encodeValue = (frame: Frame, type: Type, value: Uint8Array): Uint8Array => {
   const body = open(frame, type, value.length, value.length)
-  Wire.writeRaw(value)
+  Writer.writeRaw(value)
   return close(frame, body, value.length)
 }
 
@@ -224,19 +215,19 @@ export const encodeValue = (frame: Frame, type: Type, value: Uint8Array): Uint8A
 
 /** Leaves the cursor on what is in the `Msg`. */
 const openMsg = (type: Type, bytes: Uint8Array): Rejected | undefined => {
-  Wire.read(bytes)
-  if (!Wire.match(type.head)) return openAnyMsg(type, bytes)
-  const outer = Wire.enter()
-  const start = Wire.position()
-  const stop = Wire.skipRest()
-  Wire.leave(outer)
-  while (Wire.more()) {
-    const tag = Wire.readTag()
+  Reader.read(bytes)
+  if (!Reader.match(type.head)) return openAnyMsg(type, bytes)
+  const outer = Reader.enter()
+  const start = Reader.position()
+  const stop = Reader.skipRest()
+  Reader.leave(outer)
+  while (Reader.more()) {
+    const tag = Reader.readTag()
     if (tag === 0x0a || tag === 0x12) return openAnyMsg(type, bytes) // given again, and the last one counts
-    Wire.skip(tag)
+    Reader.skip(tag)
   }
-  if (!Wire.ended()) return "malformed"
-  Wire.seek(start, stop)
+  if (!Reader.ended()) return "malformed"
+  Reader.seek(start, stop)
   return undefined
 }
 
@@ -244,21 +235,21 @@ const openAnyMsg = (type: Type, bytes: Uint8Array): Rejected | undefined => {
   let url = ""
   let start = 0
   let stop = 0
-  Wire.read(bytes)
-  while (Wire.more()) {
-    const tag = Wire.readTag()
-    if (tag === 0x0a) url = Wire.readString()
+  Reader.read(bytes)
+  while (Reader.more()) {
+    const tag = Reader.readTag()
+    if (tag === 0x0a) url = Reader.readString()
     else if (tag === 0x12) {
-      const outer = Wire.enter()
-      start = Wire.position()
-      stop = Wire.skipRest()
-      Wire.leave(outer)
-    } else Wire.skip(tag)
+      const outer = Reader.enter()
+      start = Reader.position()
+      stop = Reader.skipRest()
+      Reader.leave(outer)
+    } else Reader.skip(tag)
   }
-  if (!Wire.ended()) return "malformed"
+  if (!Reader.ended()) return "malformed"
   // As Go does, only what is behind the last slash tells the type.
   if (url.slice(url.lastIndexOf("/") + 1) !== type.name) return "foreign"
-  Wire.seek(start, stop)
+  Reader.seek(start, stop)
   return undefined
 }
 
@@ -276,49 +267,49 @@ export const decodeRequest = (bytes: Uint8Array): Request | Rejected => {
     metadata: emptyMetadata,
     raw: emptyBytes
   }
-  while (Wire.more()) {
-    const tag = Wire.readTag()
+  while (Reader.more()) {
+    const tag = Reader.readTag()
     switch (tag) {
       case 0x0a:
-        request.id = Wire.readString()
+        request.id = Reader.readString()
         break
       case 0x12:
-        request.clientId = Wire.readString()
+        request.clientId = Reader.readString()
         break
       case 0x18:
-        request.sentAt = Wire.readNanos()
+        request.sentAt = Reader.readNanos()
         break
       case 0x20:
-        request.expiry = Wire.readNanos()
+        request.expiry = Reader.readNanos()
         break
       case 0x28:
-        request.multi = Wire.readBool()
+        request.multi = Reader.readBool()
         break
       case 0x3a:
         if (request.metadata === emptyMetadata) request.metadata = new Entries()
         readEntry(request.metadata)
         break
       case 0x42:
-        request.raw = Wire.readBytes()
+        request.raw = Reader.readBytes()
         break
       default:
-        Wire.skip(tag)
+        Reader.skip(tag)
     }
   }
-  return Wire.done() ? request : "malformed"
+  return Reader.done() ? request : "malformed"
 }
 
 const readEntry = (metadata: Record<string, string>): void => {
   let key = ""
   let value = ""
-  const outer = Wire.enter()
-  while (Wire.more()) {
-    const tag = Wire.readTag()
-    if (tag === 0x0a) key = Wire.readString()
-    else if (tag === 0x12) value = Wire.readString()
-    else Wire.skip(tag)
+  const outer = Reader.enter()
+  while (Reader.more()) {
+    const tag = Reader.readTag()
+    if (tag === 0x0a) key = Reader.readString()
+    else if (tag === 0x12) value = Reader.readString()
+    else Reader.skip(tag)
   }
-  Wire.leave(outer)
+  Reader.leave(outer)
   metadata[key] = value
 }
 
@@ -335,48 +326,48 @@ export const decodeResponse = (bytes: Uint8Array): Response | Rejected => {
     details: emptyDetails
   }
   let details: Array<Detail> | undefined
-  while (Wire.more()) {
-    const tag = Wire.readTag()
+  while (Reader.more()) {
+    const tag = Reader.readTag()
     switch (tag) {
       case 0x0a:
-        response.id = Wire.readString()
+        response.id = Reader.readString()
         break
       case 0x12:
-        response.serverId = Wire.readString()
+        response.serverId = Reader.readString()
         break
       case 0x18:
-        response.sentAt = Wire.readNanos()
+        response.sentAt = Reader.readNanos()
         break
       case 0x2a:
-        response.error = Wire.readString()
+        response.error = Reader.readString()
         break
       case 0x32:
-        response.code = Wire.readString()
+        response.code = Reader.readString()
         break
       case 0x3a:
-        response.raw = Wire.readBytes()
+        response.raw = Reader.readBytes()
         break
       case 0x42:
         if (details === undefined) response.details = details = []
         details.push(readDetail())
         break
       default:
-        Wire.skip(tag)
+        Reader.skip(tag)
     }
   }
-  return Wire.done() ? response : "malformed"
+  return Reader.done() ? response : "malformed"
 }
 
 const readDetail = (): Detail => {
   const detail: Mutable<Detail> = { typeUrl: "", value: emptyBytes }
-  const outer = Wire.enter()
-  while (Wire.more()) {
-    const tag = Wire.readTag()
-    if (tag === 0x0a) detail.typeUrl = Wire.readString()
-    else if (tag === 0x12) detail.value = Wire.readBytes()
-    else Wire.skip(tag)
+  const outer = Reader.enter()
+  while (Reader.more()) {
+    const tag = Reader.readTag()
+    if (tag === 0x0a) detail.typeUrl = Reader.readString()
+    else if (tag === 0x12) detail.value = Reader.readBytes()
+    else Reader.skip(tag)
   }
-  Wire.leave(outer)
+  Reader.leave(outer)
   return detail
 }
 
@@ -384,14 +375,14 @@ const readClaim = (type: Type, bytes: Uint8Array): Claim | Rejected => {
   const rejected = openMsg(type, bytes)
   if (rejected !== undefined) return rejected
   const claim: Mutable<Claim> = { id: "", serverId: "", affinity: 0 }
-  while (Wire.more()) {
-    const tag = Wire.readTag()
-    if (tag === 0x0a) claim.id = Wire.readString()
-    else if (tag === 0x12) claim.serverId = Wire.readString()
-    else if (tag === 0x1d && type === claimRequestType) claim.affinity = Wire.readFloat()
-    else Wire.skip(tag)
+  while (Reader.more()) {
+    const tag = Reader.readTag()
+    if (tag === 0x0a) claim.id = Reader.readString()
+    else if (tag === 0x12) claim.serverId = Reader.readString()
+    else if (tag === 0x1d && type === claimRequestType) claim.affinity = Reader.readFloat()
+    else Reader.skip(tag)
   }
-  return Wire.done() ? claim : "malformed"
+  return Reader.done() ? claim : "malformed"
 }
 
 export const decodeClaimRequest = (bytes: Uint8Array): Claim | Rejected => readClaim(claimRequestType, bytes)
@@ -401,84 +392,5 @@ export const decodeClaimResponse = (bytes: Uint8Array): Claim | Rejected => read
 /** The bytes in a `Msg` of a type made once: an update. */
 export const decodeValue = (type: Type, bytes: Uint8Array): Uint8Array | Rejected => {
   const rejected = openMsg(type, bytes)
-  return rejected ?? Wire.readRest()
-}
-
-// ── for authors of buses ────────────────────────────────────────────────────────────────────────────────────────────
-
-/** Encodes a `Msg`; `nonce` makes its bytes unlike any others. */
-export const encodeMsg = (msg: {
-  readonly typeUrl: string
-  readonly value: Uint8Array
-  readonly channel?: string | undefined
-  readonly nonce?: boolean | undefined
-  readonly hops?: number | undefined
-}): Uint8Array => {
-  const { channel = "", hops = 0, typeUrl, value } = msg
-  Wire.begin(Wire.stringBound(typeUrl) + value.length + 6 + Wire.stringBound(channel) + 9 + 7)
-  if (typeUrl !== "") Wire.writeStringField(0x0a, typeUrl)
-  if (value.length > 0) Wire.writeBytesField(0x12, value)
-  if (channel !== "") Wire.writeStringField(0x1a, channel)
-  if (msg.nonce === true) Wire.writeNonceField(0x79)
-  writeHops(hops)
-  return Wire.finish()
-}
-
-const hopsTag = 0x80 // field 16, varint
-
-const writeHops = (hops: number): void => {
-  if (!(hops >= 1)) return
-  Wire.writeVarint(hopsTag)
-  Wire.writeVarint(Math.min(Math.floor(hops), 0xffffffff))
-}
-
-/** Decodes a `Msg` whatever is in it. */
-export const decodeMsg = (bytes: Uint8Array): Msg | "malformed" => {
-  const msg: Mutable<Msg> = { typeUrl: "", value: emptyBytes, channel: "", hops: 0 }
-  Wire.read(bytes)
-  while (Wire.more()) {
-    const tag = Wire.readTag()
-    if (tag === 0x0a) msg.typeUrl = Wire.readString()
-    else if (tag === 0x12) msg.value = Wire.readBytes()
-    else if (tag === 0x1a) msg.channel = Wire.readString()
-    else if (tag === hopsTag) msg.hops = Wire.readNumber()
-    else Wire.skip(tag)
-  }
-  return Wire.done() ? msg : "malformed"
-}
-
-/** The field `channel` of a `Msg`; "" where there is none, and where the bytes are malformed. */
-export const readChannel = (bytes: Uint8Array): string => {
-  let channel = ""
-  Wire.read(bytes)
-  while (Wire.more()) {
-    const tag = Wire.readTag()
-    if (tag === 0x1a) channel = Wire.readString()
-    else Wire.skip(tag)
-  }
-  return Wire.done() ? channel : ""
-}
-
-/**
- * The same `Msg` handed on once more. Look at `hops` with `decodeMsg` before: bytes that are malformed come back as
- * they are.
- */
-export const withHop = (bytes: Uint8Array): Uint8Array => {
-  const pieces: Array<number> = []
-  let hops = 0
-  Wire.read(bytes)
-  while (Wire.more()) {
-    const start = Wire.position()
-    const tag = Wire.readTag()
-    if (tag === hopsTag) hops = Wire.readNumber()
-    else {
-      Wire.skip(tag)
-      pieces.push(start, Wire.position())
-    }
-  }
-  if (!Wire.done()) return bytes
-  Wire.begin(bytes.length + 7)
-  for (let i = 0; i < pieces.length; i += 2) Wire.writeRaw(bytes.subarray(pieces[i], pieces[i + 1]))
-  writeHops(hops + 1)
-  return Wire.finish()
+  return rejected ?? Reader.readRest()
 }
