@@ -5,7 +5,7 @@ import * as Client from "../src/Client.ts"
 import * as Rpc from "../src/Rpc.ts"
 import * as Server from "../src/Server.ts"
 import * as Service from "../src/Service.ts"
-import { Logs, onBus, settle, start } from "./support.ts"
+import { Logs, onBus, start } from "./support.ts"
 
 class Users extends Service.make("Users", {
   name: Rpc.unary({ request: Schema.Int, response: Schema.String }),
@@ -205,8 +205,8 @@ describe("handlers", () => {
       assert.strictEqual(weighed, 3)
       // and afterwards there is room again
       const call = yield* start(client.render())
-      yield* TestClock.adjust(250)
-      yield* settle
+      yield* TestClock.adjust(50)
+      yield* TestClock.adjust(200)
       assert.strictEqual(yield* Fiber.join(call), "rendered")
     }).pipe(onBus)
   )

@@ -232,6 +232,7 @@ describe("what is left behind", () => {
       yield* many(4000, queue(0))
       yield* many(1000, alone(0))
       const comparing = yield* start(many(500, render(0)))
+      yield* settle
       yield* TestClock.adjust(200)
       yield* Fiber.join(comparing)
       assert.strictEqual(state.calls.size, 0)
@@ -248,6 +249,7 @@ describe("what is left behind", () => {
       assert.strictEqual(state.calls.size, 0)
 
       const quick = yield* start(many(500, render(0, { timeout: 10 })))
+      yield* settle
       yield* TestClock.adjust(10)
       yield* Fiber.join(quick)
       yield* server.drain

@@ -1,5 +1,6 @@
 /** What the tests of core share: a bus that tells what went over it, and peers that are played by hand. */
-import { type Cause, Context, Effect, type Exit, type Fiber, Layer, Logger, Metric, References } from "effect"
+import { type Cause, Context, Effect, type Exit, type Fiber, Layer, Logger, Metric, References, Scope } from "effect"
+import { TestClock } from "effect/testing"
 import * as Channels from "../src/internal/channel.ts"
 import * as Envelope from "../src/internal/envelope.ts"
 import * as LocalMessageBus from "../src/LocalMessageBus.ts"
@@ -59,8 +60,22 @@ const recordedLogs = Layer.unwrap(
   })
 )
 
-/** Gives a test a bus, logs and metrics of its own. */
-export const onBus = Effect.provide(Layer.provideMerge(recordedBus, recordedLogs))
+const provided = Effect.provide(Layer.provideMerge(recordedBus, recordedLogs))
+
+/**
+ * Gives a test a bus, logs and metrics of its own. The clock goes on while its scope closes, so that a server with
+ * handlers that still run does not hold up a test that has failed.
+ */
+export const onBus = <A, E, R>(
+  test: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, Exclude<R, MessageBus | Traffic | Logs | Scope.Scope>> =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.make()
+    const exit = yield* Effect.exit(Scope.provide(test, scope))
+    const closing = yield* start(Scope.close(scope, exit))
+    while (isRunning(closing)) yield* TestClock.adjust("1 second")
+    return yield* exit
+  }).pipe(provided) as Effect.Effect<A, E, Exclude<R, MessageBus | Traffic | Logs | Scope.Scope>>
 
 /** Lets everything happen that needs no time to pass. */
 export const settle: Effect.Effect<void> = Effect.gen(function* () {

@@ -43,7 +43,7 @@ export const unary = (
   const routes = new BoundedCache<string, Route>(topicsKept, (key) => routeOf(JSON.parse(key)))
   const defaultSelection = client.selection ?? (method.affinity ? Selection.affinity : Selection.first)
 
-  const refuse = (message: string, cause: unknown): Effect.Effect<never, PsrpcError.PsrpcError> =>
+  const refuse = (message: string, cause?: unknown): Effect.Effect<never, PsrpcError.PsrpcError> =>
     Effect.fail(
       PsrpcError.fromCode("invalid_argument", {
         message: `${label}: ${message}`,
@@ -128,6 +128,8 @@ export const unary = (
         Metadata.merge(client.metadata, fiber.getRef(Metadata.Outgoing)),
         options?.metadata
       )
+      const problem = metadata === Metadata.empty ? undefined : Metadata.problem(metadata)
+      if (problem !== undefined) return refuse(problem)
       const selection = options?.selection ?? defaultSelection
       // a function that chooses is asked also when no claim counts
       if (!method.requireClaim || (selection.acceptFirstAvailable && selection.selectionFunc === undefined)) {

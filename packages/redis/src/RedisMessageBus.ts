@@ -1,0 +1,296 @@
+/**
+ * The message bus over Redis publish/subscribe, byte for byte what Go's psrpc does.
+ *
+ * One connection publishes and one subscribes, however many channels there are. Both are connected again for as long as
+ * the Layer lives, and subscriptions are restored.
+ *
+ * | | |
+ * | --- | --- |
+ * | a message that is published | is sent at most once; while the connection is down it is held until it expires |
+ * | a subscription | has been acknowledged by Redis when `subscribe` succeeds |
+ * | a message of a queue | is handled by one member: the one whose process gets the lock `SET base64(sha256(message)) 1 EX 5 NX` |
+ * | a lock that cannot be asked for, or whose answer is lost | the message is dropped, counted and logged: at most once |
+ * | a member of a queue that leaves | first handles what its process has got, or is about to get, the lock of |
+ *
+ * **Example** (A bus for the whole program)
+ *
+ * ```ts
+ * import { RedisMessageBus } from "@effect-psrpc/redis"
+ * import { Config } from "effect"
+ *
+ * const Bus = RedisMessageBus.layerConfig({ url: Config.Redacted("REDIS_URL") })
+ * ```
+ *
+ * @since 0.1.0
+ */
+import { MessageBus, type PsrpcError } from "@effect-psrpc/core"
+import { Config, type Duration, Effect, Layer, type Metric, type Redacted, type Scope } from "effect"
+import type { RedisOptions as IoRedisOptions } from "ioredis"
+import { makeBus } from "./internal/bus.ts"
+import * as internal from "./internal/clients.ts"
+import { open, ready } from "./internal/connection.ts"
+import { unlockedMessages as unlocked } from "./internal/receiver.ts"
+import { makeRuntime } from "./internal/runtime.ts"
+import * as settings from "./internal/settings.ts"
+
+/**
+ * How long the Layer may take to connect, and `subscribe` to be acknowledged, where nothing else is given: 5 seconds.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultConnectTimeout: Duration.Input = "5 seconds"
+
+/**
+ * The largest message in bytes, where nothing else is given: 8 MiB. Redis breaks the connection of a subscriber that
+ * has 32 MiB unread, or 8 MiB for a minute (`client-output-buffer-limit pubsub`).
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultMaxPayload = 8 * 1024 * 1024
+
+/**
+ * How many messages are held while the connection is down, where nothing else is given.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultMaxHeldMessages = 10_000
+
+/**
+ * How many bytes of messages are held while the connection is down, where nothing else is given: 16 MiB.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultMaxHeldBytes = 16 * 1024 * 1024
+
+/**
+ * How long a connection may stay without an answer before it is given up, where nothing else is given: 10 seconds.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultHeartbeat: Duration.Input = "10 seconds"
+
+/**
+ * How long closing the bus or a subscription may wait for Redis, where nothing else is given: 2 seconds.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultCloseTimeout: Duration.Input = "2 seconds"
+
+/**
+ * Messages of queues that were dropped because their lock could not be asked for, or its answer did not come: counted in
+ * `psrpc_messages_dropped` with the reason `unlocked`.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const unlockedMessages: Metric.Metric<number, Metric.CounterState<number>> = unlocked
+
+/**
+ * Options of ioredis, without those that the bus sets itself.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RedisOptions extends Omit<
+  IoRedisOptions,
+  | "autoPipeliningIgnoredCommands"
+  | "autoResendUnfulfilledCommands"
+  | "autoResubscribe"
+  | "commandTimeout"
+  | "connectTimeout"
+  | "enableAutoPipelining"
+  | "enableOfflineQueue"
+  | "keyPrefix"
+  | "lazyConnect"
+  | "maxRetriesPerRequest"
+  | "monitor"
+  | "offlineQueue"
+  | "replyMapping"
+  | "retryStrategy"
+  | "socketTimeout"
+> {}
+
+/**
+ * What every bus has a bound for.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface LimitOptions {
+  /**
+   * How long the Layer may take to connect, and a `subscribe` to be acknowledged. Default: 5 seconds.
+   */
+  readonly connectTimeout?: Duration.Input | undefined
+  /** The largest message in bytes; a larger one is `ResourceExhausted`, reason `too_large`. Default: 8 MiB. */
+  readonly maxPayload?: number | undefined
+  /**
+   * How many messages are held while the connection is down, or takes no more because Redis does not read; one more is
+   * `ResourceExhausted`, reason `overflow`. Default: 10,000.
+   */
+  readonly maxHeldMessages?: number | undefined
+  /** How many bytes of messages are held. Default: 16 MiB. */
+  readonly maxHeldBytes?: number | undefined
+  /** How long closing the bus or a subscription may wait for Redis. Default: 2 seconds. */
+  readonly closeTimeout?: Duration.Input | undefined
+}
+
+/**
+ * Options of a bus with connections of its own.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options extends LimitOptions {
+  /**
+   * `redis://[user[:password]@]host[:port][/db]`, or `rediss://` for TLS. Default: `redis://127.0.0.1:6379`, unless
+   * `redis` has an address.
+   */
+  readonly url?: string | Redacted.Redacted<string> | undefined
+  /** More options for ioredis, of TLS or Sentinel for instance. What `url` says wins. */
+  readonly redis?: RedisOptions | undefined
+  /**
+   * How long to wait before connecting again: from `minDelay`, twice as long each time, up to `maxDelay`, less up to a
+   * half at random, for ever. Default: 50 milliseconds and 2 seconds.
+   */
+  readonly reconnect?:
+    | {
+        readonly minDelay?: Duration.Input | undefined
+        readonly maxDelay?: Duration.Input | undefined
+      }
+    | undefined
+  /**
+   * How long a connection may leave a command unanswered before it is given up and made anew; each is asked this often.
+   * Default: 10 seconds.
+   */
+  readonly heartbeat?: Duration.Input | undefined
+}
+
+/**
+ * A client of ioredis, of any version, single, Sentinel or Cluster.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Client extends internal.Client {}
+
+/**
+ * Options of a bus on clients that stay yours.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ClientsOptions extends LimitOptions {
+  /**
+   * Sends PUBLISH, and SET for the locks of queues. Must have `autoResendUnfulfilledCommands: false` (unless it is a
+   * Cluster), no `keyPrefix` and no `enableAutoPipelining`.
+   */
+  readonly publisher: Client
+  /** Subscribes; no other commands should be sent on it. May be the publisher where that is a Cluster. */
+  readonly subscriber: Client
+  /**
+   * Whether nobody else sends commands on the publisher. If so, all of a turn of the event loop leaves as one buffer.
+   * Without effect on a Cluster. Default: `false`.
+   */
+  readonly exclusive?: boolean | undefined
+}
+
+const limits = (options: LimitOptions): Effect.Effect<settings.Limits, PsrpcError.PsrpcError> =>
+  Effect.all({
+    connectTimeout: settings.millis("connectTimeout", options.connectTimeout ?? defaultConnectTimeout),
+    closeTimeout: settings.millis("closeTimeout", options.closeTimeout ?? defaultCloseTimeout),
+    maxPayload: settings.count("maxPayload", options.maxPayload ?? defaultMaxPayload, 1),
+    maxHeldMessages: settings.count("maxHeldMessages", options.maxHeldMessages ?? defaultMaxHeldMessages, 0),
+    maxHeldBytes: settings.count("maxHeldBytes", options.maxHeldBytes ?? defaultMaxHeldBytes, 0)
+  })
+
+/**
+ * Makes a bus with two connections of its own, which are closed with the scope.
+ *
+ * Fails within `connectTimeout`: `Unavailable` where Redis cannot be reached, `Unauthenticated` or `PermissionDenied`
+ * where it refuses the user, `InvalidArgument` where an option is wrong. No error and no line in the log has the
+ * password.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* (
+  options: Options = {}
+): Effect.fn.Return<MessageBus.MessageBus["Service"], PsrpcError.PsrpcError, Scope.Scope> {
+  const { reconnect } = options
+  const bounds = yield* limits(options)
+  const redis = yield* settings.connectionOptions(options.url, options.redis ?? {})
+  const runtime = yield* makeRuntime
+  const peer = internal.peerOf(redis)
+  const own = {
+    redis,
+    connectTimeout: bounds.connectTimeout,
+    heartbeat: yield* settings.millis("heartbeat", options.heartbeat ?? defaultHeartbeat),
+    minDelay: yield* settings.millis("reconnect.minDelay", reconnect?.minDelay ?? "50 millis"),
+    maxDelay: yield* settings.millis("reconnect.maxDelay", reconnect?.maxDelay ?? "2 seconds")
+  }
+  const opened = open(own, peer, runtime)
+  const [publisher, subscriber] = yield* Effect.all([opened, opened], { concurrency: 2 })
+  return yield* makeBus({ ...bounds, publisher, subscriber, exclusive: true, heartbeat: own.heartbeat }, peer, runtime)
+})
+
+/**
+ * Makes a bus on clients of ioredis that stay yours: it connects them where nobody has, and neither closes them nor
+ * changes their options. They may be of different kinds.
+ *
+ * Fails with `FailedPrecondition` where a client would break a promise of the bus, and says which option to set.
+ * Reconnecting is theirs to do: see their `retryStrategy`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeClients = Effect.fnUntraced(function* (
+  options: ClientsOptions
+): Effect.fn.Return<MessageBus.MessageBus["Service"], PsrpcError.PsrpcError, Scope.Scope> {
+  const publisher = options.publisher as unknown as internal.AnyClient
+  const subscriber = options.subscriber as unknown as internal.AnyClient
+  const refusal = internal.check(publisher, subscriber)
+  if (refusal !== undefined) return yield* refusal
+  const bounds = yield* limits(options)
+  const runtime = yield* makeRuntime
+  for (const client of new Set([publisher, subscriber])) {
+    yield* ready(client, internal.peerOfClient(client), bounds.connectTimeout)
+  }
+  const peer = internal.peerOfClient(publisher)
+  return yield* makeBus({ ...bounds, publisher, subscriber, exclusive: options.exclusive === true }, peer, runtime)
+})
+
+/**
+ * The bus as a Layer, with two connections of its own; see `make`. Call it once and share the Layer: each call makes a
+ * bus, and the same Layer value provided twice is one.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options?: Options): Layer.Layer<MessageBus.MessageBus, PsrpcError.PsrpcError> =>
+  Layer.effect(MessageBus.MessageBus, make(options))
+
+/**
+ * As `layer`, with options from the configuration.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig = (
+  options: Config.Wrap<Options>
+): Layer.Layer<MessageBus.MessageBus, PsrpcError.PsrpcError | Config.ConfigError> =>
+  Layer.effect(MessageBus.MessageBus, Effect.flatMap(Config.unwrap(options), make))
+
+/**
+ * The bus as a Layer, on clients of ioredis that stay yours; see `makeClients`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerClients = (options: ClientsOptions): Layer.Layer<MessageBus.MessageBus, PsrpcError.PsrpcError> =>
+  Layer.effect(MessageBus.MessageBus, makeClients(options))

@@ -1,0 +1,1 @@
+export * as RedisMessageBus from "./RedisMessageBus.ts"

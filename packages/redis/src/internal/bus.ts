@@ -1,0 +1,160 @@
+import { MessageBus, type PsrpcError } from "@effect-psrpc/core"
+import { Effect, type Scope } from "effect"
+import type { Redis } from "ioredis"
+import { type AnyClient, isCluster } from "./clients.ts"
+import { ClusterNodes } from "./cluster.ts"
+import { type Lock, RedisTarget } from "./commands.ts"
+import { heartbeat, ready, watch } from "./connection.ts"
+import type { Peer } from "./peer.ts"
+import { probe } from "./probe.ts"
+import { Publisher } from "./publisher.ts"
+import { Receiver } from "./receiver.ts"
+import type { Runtime } from "./runtime.ts"
+import type { Limits } from "./settings.ts"
+import { Subscriptions } from "./subscriptions.ts"
+import { Wire } from "./wire.ts"
+
+export interface BusOptions extends Limits {
+  readonly publisher: AnyClient
+  readonly subscriber: AnyClient
+  /** Whether nobody else sends commands on the publisher. */
+  readonly exclusive: boolean
+  /** How often the connections are asked for a sign of life, in milliseconds; `undefined` for clients that are not ours. */
+  readonly heartbeat?: number
+}
+
+/** Finds out whether the lean way works, and leaves the connection in step where it does not. */
+const isLean = Effect.fnUntraced(function* (
+  client: Redis,
+  options: BusOptions,
+  peer: Peer,
+  runtime: Runtime
+): Effect.fn.Return<boolean, PsrpcError.PsrpcError> {
+  if (!options.exclusive) return false
+  if (yield* probe(client)) return true
+  runtime.log("warning", peer.message("this ioredis is not known: publishing costs a promise a message"))
+  const reconnecting = Effect.callback<void>((resume) => {
+    client.once("close", () => resume(Effect.void))
+    client.disconnect(true)
+  })
+  yield* reconnecting.pipe(Effect.timeoutOption(options.connectTimeout))
+  yield* ready(client, peer, options.connectTimeout)
+  return false
+})
+
+/** Puts a bus together from two clients that are ready. */
+export const makeBus = Effect.fnUntraced(function* (
+  options: BusOptions,
+  peer: Peer,
+  runtime: Runtime
+): Effect.fn.Return<MessageBus.MessageBus["Service"], PsrpcError.PsrpcError, Scope.Scope> {
+  const { closeTimeout, connectTimeout, publisher: publishing, subscriber } = options
+  const bounded = Effect.timeoutOption(closeTimeout)
+  const publisher = new Publisher(peer, runtime, options)
+
+  let ask: (lock: Lock) => boolean
+  let closed: () => void
+  let connected: () => void
+  if (isCluster(publishing)) {
+    const nodes = new ClusterNodes(publishing, peer, publisher)
+    nodes.choose()
+    yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        publishing.on("+node", nodes.choose)
+        publishing.on("-node", nodes.choose)
+      }),
+      () =>
+        Effect.sync(() => {
+          publishing.off("+node", nodes.choose)
+          publishing.off("-node", nodes.choose)
+          nodes.close()
+        })
+    )
+    ask = nodes.lock
+    closed = () => {}
+    connected = nodes.choose
+  } else {
+    const lean = yield* isLean(publishing, options, peer, runtime)
+    const wire = new Wire(publishing, peer, { lean, countsReceivers: true })
+    publisher.attach(wire)
+    if (options.heartbeat !== undefined) yield* heartbeat(publishing, options.heartbeat, () => wire.flush())
+    ask = (lock) => publisher.lock(lock)
+    closed = () => publisher.broken(wire)
+    connected = () => publisher.resume()
+  }
+  yield* watch(publishing, "the connection", peer, runtime, {
+    ready: () => {
+      publisher.revive()
+      connected()
+    },
+    closed,
+    ended: () => publisher.end("the client is closed"),
+    error: (reason) => {
+      publisher.reason = reason
+    }
+  })
+  yield* Effect.addFinalizer(() => publisher.close(closeTimeout))
+
+  if (options.heartbeat !== undefined) yield* heartbeat(subscriber, options.heartbeat, () => {})
+  const receiver = new Receiver(peer, runtime, ask)
+  const subscriptions = new Subscriptions(subscriber, peer, runtime)
+  const restore = (): void => subscriptions.restore()
+  yield* watch(subscriber, "the subscribing connection", peer, runtime, {
+    ready: restore,
+    closed: () => subscriptions.broken(),
+    ended: () => {},
+    error: () => {}
+  })
+  yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      const onMessage = (name: Buffer, message: Buffer): void => receiver.receive(name.toString(), message)
+      subscriber.on("messageBuffer", onMessage)
+      // a Cluster does not say that it subscribes through another node now
+      if (isCluster(subscriber)) subscriber.on("-node", restore)
+      return onMessage
+    }),
+    (onMessage) =>
+      Effect.sync(() => {
+        subscriber.off("messageBuffer", onMessage)
+        if (isCluster(subscriber)) subscriber.off("-node", restore)
+      })
+  )
+
+  const failure = (): PsrpcError.PsrpcError | undefined =>
+    publisher.failure() ??
+    (subscriber.status === "ready"
+      ? undefined
+      : peer.unreachable("the subscribing connection is down (reconnecting)", false))
+
+  const acknowledged = (name: string): Effect.Effect<void, PsrpcError.PsrpcError> =>
+    subscriptions.acknowledged(name).pipe(
+      Effect.timeoutOrElse({
+        duration: connectTimeout,
+        orElse: () =>
+          Effect.suspend(() =>
+            Effect.fail(failure() ?? peer.unreachable(`no answer to SUBSCRIBE within ${connectTimeout} ms`, false))
+          )
+      })
+    )
+
+  return MessageBus.MessageBus.of({
+    target: (channel, target) => new RedisTarget(channel.name, target?.unique === true),
+    publishUnsafe: (target, message, expiry, delivery) => publisher.publish(target, message, expiry, delivery),
+    failure,
+    subscribe: ({ name }, listener, subscribe) => {
+      const queue = subscribe?.queue === true
+      const leave = Effect.suspend(() =>
+        bounded(Effect.andThen(subscriptions.release(name), queue ? receiver.settled(name) : Effect.void))
+      ).pipe(Effect.andThen(Effect.sync(() => receiver.delete(name, listener, queue))))
+      return Effect.acquireRelease(
+        Effect.suspend(() => {
+          receiver.add(name, listener, queue)
+          subscriptions.retain(name)
+          return Effect.onError(acknowledged(name), () => leave)
+        }),
+        () => leave,
+        { interruptible: true }
+      )
+    }
+  })
+})

@@ -1,0 +1,29 @@
+import { RedisServer } from "@effect-psrpc/test-servers"
+import { assert, describe } from "@effect/vitest"
+import { Effect } from "effect"
+import { RedisMessageBus } from "../src/index.ts"
+import { live } from "./support.ts"
+
+describe("a TLS socket that has two errors to tell", () => {
+  // the second came while nobody listened, and ended the process: vitest fails on it as an uncaught exception
+  live(
+    "ends nothing but the connection",
+    () =>
+      Effect.gen(function* () {
+        for (let i = 0; i < 25; i++) {
+          yield* Effect.scoped(
+            Effect.gen(function* () {
+              const server = yield* RedisServer.make({ tls: true })
+              const error = yield* Effect.flip(Effect.scoped(RedisMessageBus.make({ url: server.url })))
+              assert.include(error.message, "self-signed")
+              const bus = yield* RedisMessageBus.make({ url: server.url, redis: { tls: { ca: server.ca! } } })
+              yield* server.killClients()
+              assert.strictEqual(bus.target({ name: "x", subject: "", route: "" }).name, "x")
+              yield* Effect.sleep(i % 5)
+            })
+          )
+        }
+      }),
+    60_000
+  )
+})

@@ -1,0 +1,177 @@
+import { RedisServer } from "@effect-psrpc/test-servers"
+import { assert, describe } from "@effect/vitest"
+import { Effect } from "effect"
+import type { Redis } from "ioredis"
+import { createHook } from "node:async_hooks"
+import type { Socket } from "node:net"
+import { probe } from "../src/internal/probe.ts"
+import { RedisMessageBus } from "../src/index.ts"
+import { bytes, channel, client, collect, type Fate, live, post, publish, text, until } from "./support.ts"
+
+/** Counts what goes down to the system, which is what costs. */
+const writes = (socket: Socket) => {
+  const counted = { writes: 0, bytes: 0 }
+  const target = socket as unknown as Record<"_write" | "_writev", (...args: Array<unknown>) => void>
+  for (const method of ["_write", "_writev"] as const) {
+    const original = target[method]
+    target[method] = function (this: Socket, ...args) {
+      counted.writes++
+      original.apply(this, args)
+    }
+  }
+  return counted
+}
+
+describe("writes", () => {
+  for (const exclusive of [true, false]) {
+    live(`what one turn publishes leaves in one write${exclusive ? ", made in the lean way" : ""}`, () =>
+      Effect.gen(function* () {
+        const server = yield* RedisServer.make()
+        const publisher = yield* client(server.url)
+        const subscriber = yield* client(server.url)
+        const bus = yield* RedisMessageBus.makeClients({ publisher, subscriber, exclusive })
+        const news = channel()
+        const got = yield* collect(bus, news)
+        const counted = writes(publisher.stream)
+        for (let turn = 0; turn < 3; turn++) {
+          const fates = Array.from({ length: 200 }, (_, i) => post(bus, news, bytes(`${turn} ${i}`)))
+          assert.strictEqual(counted.writes, turn, "nothing leaves before the turn is over")
+          yield* until(() => fates.every((fate) => fate.told === 1), "all are delivered")
+          assert.strictEqual(counted.writes, turn + 1)
+        }
+        yield* until(() => got.length === 600, "all arrive")
+      })
+    )
+  }
+
+  live("a message costs no promise, on connections of our own", () =>
+    Effect.gen(function* () {
+      const server = yield* RedisServer.make()
+      const bus = yield* RedisMessageBus.make({ url: server.url })
+      const news = channel()
+      const target = bus.target(news)
+      yield* publish(bus, news, bytes("warm"))
+      let told = 0
+      const delivery = { wanted: () => true, delivered: () => void told++, undelivered: () => void told++ }
+      let promises = 0
+      const hook = createHook({
+        init: (_id, type) => {
+          if (type === "PROMISE") promises++
+        }
+      })
+      const done = yield* Effect.promise(
+        () =>
+          new Promise<number>((resolve) => {
+            hook.enable()
+            for (let i = 0; i < 5000; i++) bus.publishUnsafe(target, bytes("x"), Date.now() + 5000, delivery)
+            const wait = (): void => void (told < 5000 ? setTimeout(wait, 1) : (hook.disable(), resolve(promises)))
+            wait()
+          })
+      )
+      assert.isBelow(done, 50)
+    })
+  )
+})
+
+describe("the lean way", () => {
+  live("is what the installed ioredis can do: if this fails, look at what has changed in it", () =>
+    Effect.gen(function* () {
+      const server = yield* RedisServer.make()
+      for (const options of [{}, { protocol: 2 }, { stringNumbers: true }]) {
+        const redis = yield* client(server.url, options)
+        yield* Effect.promise(() => redis.connect())
+        assert.isTrue(yield* probe(redis))
+      }
+    })
+  )
+
+  const changed: Readonly<Record<string, (redis: Redis) => Redis["sendCommand"]>> = {
+    "ignores the second argument": (redis) => {
+      const send = redis.sendCommand
+      return function (command, _stream) {
+        return send.call(redis, command)
+      }
+    },
+    "has no second argument": (redis) => {
+      const send = redis.sendCommand
+      return (command) => send.call(redis, command)
+    },
+    "asks for the frame twice": (redis) => {
+      const send = redis.sendCommand
+      return function (command, stream) {
+        command.toWritable(redis.stream)
+        return send.call(redis, command, stream)
+      }
+    },
+    "asks for the frame later": (redis) => {
+      const send = redis.sendCommand
+      return function (command, stream) {
+        setImmediate(() => send.call(redis, command, stream))
+        return undefined
+      }
+    },
+    "needs more of a command": () =>
+      function (command, _stream) {
+        return (command as unknown as { missing: () => void }).missing()
+      },
+    "writes at once": (redis) => {
+      const send = redis.sendCommand
+      return function (command, stream) {
+        const result = send.call(redis, command, stream)
+        ;(stream as unknown as { flush?: () => void } | undefined)?.flush?.()
+        return result
+      }
+    }
+  }
+  for (const [what, change] of Object.entries(changed)) {
+    live(`an ioredis that ${what} is noticed, and used in the ordinary way`, () =>
+      Effect.gen(function* () {
+        const server = yield* RedisServer.make()
+        const publisher = yield* client(server.url)
+        const subscriber = yield* client(server.url)
+        yield* Effect.promise(() => publisher.connect())
+        const original = publisher.sendCommand
+        publisher.sendCommand = change(publisher)
+        assert.isFalse(yield* probe(publisher))
+        // such a change would break the ordinary way too: here it concerns the stand-in alone
+        const changed = publisher.sendCommand
+        publisher.sendCommand = function (command, stream) {
+          return stream === undefined ? original.call(publisher, command) : changed.call(publisher, command, stream)
+        }
+        const bus = yield* RedisMessageBus.makeClients({ publisher, subscriber, exclusive: true })
+        const news = channel()
+        const got = yield* collect(bus, news)
+        const fates: Array<Fate> = Array.from({ length: 100 }, (_, i) => post(bus, news, bytes(String(i))))
+        yield* until(() => fates.every((fate) => fate.receivers === 1) && got.length === 100, "all arrive")
+        assert.deepStrictEqual(
+          got.map(text),
+          fates.map((_, i) => String(i))
+        )
+        assert.strictEqual(yield* Effect.promise(() => publisher.echo("in step")), "in step")
+      })
+    )
+  }
+
+  live("commands that ioredis sends again become something that nobody notices", () =>
+    Effect.gen(function* () {
+      const server = yield* RedisServer.make()
+      yield* server.command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "resetchannels", "&open*")
+      let again = 0
+      // 2 says: connect again, and send the command that failed once more
+      const reconnectOnError = (error: Error): 2 | false =>
+        error.message.startsWith("NOPERM") && again++ < 3 ? 2 : false
+      const publisher = yield* client(server.url, { username: "app", password: "pw", reconnectOnError })
+      const subscriber = yield* client(server.url)
+      const bus = yield* RedisMessageBus.makeClients({ publisher, subscriber, exclusive: true })
+      const refused = { ...channel(), name: "closed" }
+      const got = yield* collect(bus, refused)
+      const fate = post(bus, refused, bytes("x"), 30_000)
+      yield* until(() => fate.told === 1, "it is told")
+      yield* until(() => bus.failure() === undefined, "it is back")
+      yield* server.command("ACL", "SETUSER", "app", "allchannels")
+      assert.strictEqual(yield* publish(bus, refused, bytes("y")), 1)
+      yield* until(() => got.length === 1, "it arrives")
+      assert.deepStrictEqual(got.map(text), ["y"])
+    })
+  )
+})

@@ -1,0 +1,17 @@
+/** Starts the real brokers that tests and benchmarks talk to, and breaks the way to them. */
+
+export { type Certificate, makeCertificate, temporaryDirectory } from "./certificate.ts"
+
+export { findOrInstall, type Program } from "./findOrInstall.ts"
+
+export { freePort } from "./freePort.ts"
+
+export * as RedisServer from "./RedisServer.ts"
+
+export { redisUrl } from "./RedisServer.ts"
+
+export { type ServerProcess, startProcess } from "./ServerProcess.ts"
+
+export * as TcpProxy from "./TcpProxy.ts"
+
+export { TestServerError } from "./TestServerError.ts"
