@@ -15,6 +15,11 @@ describe("the repository", () => {
     assert.deepStrictEqual(hosts, [])
   })
 
+  it("has a lock file that is whole, for every platform", { timeout: 60_000 }, async () => {
+    const { code, stderr } = await run("npm", ["ci", "--dry-run"], { cwd: root })
+    assert.strictEqual(code, 0, stderr)
+  })
+
   it("runs its scripts on node 24, whatever node the machine has", async () => {
     const { stdout } = await run("npm", ["exec", "--", "node", "--version"], { cwd: root })
     assert.match(stdout.trim(), /^v24\./)
