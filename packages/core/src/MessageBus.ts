@@ -25,6 +25,7 @@
 import { Clock, Context, Duration, Effect, type Scope } from "effect"
 import type { Channel } from "./internal/channel.ts"
 import type { Frame } from "./internal/envelope.ts"
+import type { Listener } from "./internal/listeners.ts"
 import type { PsrpcError } from "./PsrpcError.ts"
 
 export {
@@ -59,7 +60,8 @@ export {
    * @since 0.1.0
    */
   Listeners,
-  type ListenerGroup
+  type ListenerGroup,
+  type Listener
 } from "./internal/listeners.ts"
 
 /**
@@ -97,15 +99,6 @@ export interface Delivery {
   /** It was not handed over. The error's `mayHaveRun` is `false` where it certainly never left this process. */
   undelivered(error: PsrpcError): void
 }
-
-/**
- * Receives the bytes of each message, an encoded `Msg`. It runs inside the bus's own callback: it must not block, and
- * may keep the bytes.
- *
- * @category models
- * @since 0.1.0
- */
-export type Listener = (message: Uint8Array) => void
 
 /**
  * Options of `subscribe`.

@@ -27,10 +27,11 @@
  */
 import { Context, Duration, Effect, Layer, Scope, Tracer } from "effect"
 import { BoundedCache } from "./internal/boundedCache.ts"
-import { type Call, CurrentCall } from "./internal/callContext.ts"
+import { CurrentCall } from "./internal/callContext.ts"
 import * as Channels from "./internal/channel.ts"
 import * as Deadlines from "./internal/deadlines.ts"
 import * as Drops from "./internal/drops.ts"
+import type { Affinity, AffinityHandler, CheckedHandlers, Handlers, HandlersServices } from "./internal/handlers.ts"
 import { newServerId } from "./internal/id.ts"
 import { Idle } from "./internal/idle.ts"
 import { isUnary, unaryMethod, type UnaryMethod } from "./internal/method.ts"
@@ -39,11 +40,19 @@ import { Registrations } from "./internal/registrations.ts"
 import { type Handler, type Replies, type ServerState, UnaryDispatch } from "./internal/unaryServer.ts"
 import { defaultBufferSize, MessageBus } from "./MessageBus.ts"
 import * as Metadata from "./Metadata.ts"
-import type * as Payload from "./Payload.ts"
 import * as PsrpcError from "./PsrpcError.ts"
-import type * as Rpc from "./Rpc.ts"
 import type * as Service from "./Service.ts"
 import type * as Topic from "./Topic.ts"
+
+export type {
+  Affinity,
+  AffinityHandler,
+  CheckedHandlers,
+  HandlerFn,
+  HandlerOf,
+  Handlers,
+  HandlersServices
+} from "./internal/handlers.ts"
 
 export {
   /**
@@ -74,97 +83,6 @@ type AnyTopic = Readonly<Record<string, unknown>>
 
 /** How many clients a server keeps the names of. */
 const clientsKept = 10_000
-
-/**
- * A handler: the request and the call to an answer. It runs in a scope of its own and is interrupted at its deadline.
- *
- * @category models
- * @since 0.1.0
- */
-export interface HandlerFn<Request, Response, Error, T> {
-  (
-    request: Payload.Output<Request>,
-    call: Call<Topic.Topic<T>>
-  ): Effect.Effect<Payload.Input<Response>, PsrpcError.DomainErrorOf<Error> | PsrpcError.PsrpcError, any>
-}
-
-/**
- * How well a server fits a request: a number, an Effect of one, or a function of the request. Less than 0 keeps silent,
- * and so does a failure, which is logged.
- *
- * @category models
- * @since 0.1.0
- */
-export type Affinity<Request, T> =
-  | number
-  | Effect.Effect<number, unknown, any>
-  | ((request: Payload.Output<Request>, call: Call<Topic.Topic<T>>) => number | Effect.Effect<number, unknown, any>)
-
-/**
- * The handler of an affinity method.
- *
- * @category models
- * @since 0.1.0
- */
-export interface AffinityHandler<Request, Response, Error, T> {
-  readonly affinity: Affinity<Request, T>
-  readonly handle: HandlerFn<Request, Response, Error, T>
-}
-
-/**
- * The handler that a method needs.
- *
- * @category utility types
- * @since 0.1.0
- */
-export type HandlerOf<M> =
-  M extends Rpc.Unary<infer Request, infer Response, infer Error, infer T, infer R, infer _Single>
-    ? [R] extends ["affinity"]
-      ? AffinityHandler<Request, Response, Error, T>
-      : HandlerFn<Request, Response, Error, T>
-    : never
-
-/**
- * The handlers that methods need.
- *
- * @category utility types
- * @since 0.1.0
- */
-export type Handlers<Methods> = {
-  readonly [K in keyof Methods as Methods[K] extends { readonly kind: "unary" } ? K : never]: HandlerOf<Methods[K]>
-} & {
-  readonly [K in keyof Methods as Methods[K] extends { readonly kind: "unary" } ? never : K]?: never
-}
-
-/**
- * Refuses handlers for methods that the service does not have. (Over `keyof Methods`, which leaves the handlers'
- * parameters their types; a conditional type of the keys takes them away.)
- *
- * @category utility types
- * @since 0.1.0
- */
-export type CheckedHandlers<H, Methods> = { readonly [K in Exclude<keyof H, keyof Methods>]: never }
-
-type ServicesOfEffect<E> = E extends Effect.Effect<infer _A, infer _E, infer R> ? R : never
-
-type ServicesOfHandler<H> = H extends (...args: any) => infer E
-  ? ServicesOfEffect<E>
-  : H extends Effect.Effect<infer _A, infer _E, infer R>
-    ? R
-    : H extends object
-      ? { [K in keyof H]: ServicesOfHandler<H[K]> }[keyof H]
-      : never
-
-/**
- * What handlers require, but for what each call has of its own: a `Scope`, and `Server.CurrentCall`.
- *
- * @category utility types
- * @since 0.1.0
- */
-export type HandlersServices<H> = Exclude<
-  { [K in keyof H]: ServicesOfHandler<H[K]> }[keyof H],
-  Scope.Scope | CurrentCall
->
 
 /**
  * The methods that are registered by topic.

@@ -15,8 +15,8 @@
  * @since 0.1.0
  */
 import { goName } from "./internal/goName.ts"
+import type { CheckedHandlers, Handlers } from "./internal/handlers.ts"
 import * as Rpc from "./Rpc.ts"
-import type { CheckedHandlers, Handlers } from "./Server.ts"
 import * as Topic from "./Topic.ts"
 
 /**

@@ -1,4 +1,11 @@
-import type { Listener } from "../MessageBus.ts"
+/**
+ * Receives the bytes of each message, an encoded `Msg`. It runs inside the bus's own callback: it must not block, and
+ * may keep the bytes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Listener = (message: Uint8Array) => void
 
 /**
  * The listeners of one name: everybody in `fan`, and one member of the queue group in turn.

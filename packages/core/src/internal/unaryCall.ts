@@ -160,7 +160,8 @@ export class UnaryCall implements Timed, Delivery {
 
   /** The client is closed: nobody hears an answer any more. */
   close(): void {
-    this.#settle(Exit.fail(clientClosed(this.#method.label, this.#mayHaveRun)))
+    this.cancel()
+    this.#resumeWith(Exit.fail(clientClosed(this.#method.label, this.#mayHaveRun)))
   }
 
   /** Stops waiting, and tells the servers. */

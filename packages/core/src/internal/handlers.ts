@@ -1,0 +1,100 @@
+/**
+ * The types of handlers, by the methods that they answer; public as `Server.Handlers` and so on.
+ */
+import type { Effect, Scope } from "effect"
+import type * as Payload from "../Payload.ts"
+import type * as PsrpcError from "../PsrpcError.ts"
+import type * as Rpc from "../Rpc.ts"
+import type * as Topic from "../Topic.ts"
+import type { Call, CurrentCall } from "./callContext.ts"
+
+/**
+ * A handler: the request and the call to an answer. It runs in a scope of its own and is interrupted at its deadline.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HandlerFn<Request, Response, Error, T> {
+  (
+    request: Payload.Output<Request>,
+    call: Call<Topic.Topic<T>>
+  ): Effect.Effect<Payload.Input<Response>, PsrpcError.DomainErrorOf<Error> | PsrpcError.PsrpcError, any>
+}
+
+/**
+ * How well a server fits a request: a number, an Effect of one, or a function of the request. Less than 0 keeps silent,
+ * and so does a failure, which is logged.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Affinity<Request, T> =
+  | number
+  | Effect.Effect<number, unknown, any>
+  | ((request: Payload.Output<Request>, call: Call<Topic.Topic<T>>) => number | Effect.Effect<number, unknown, any>)
+
+/**
+ * The handler of an affinity method.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AffinityHandler<Request, Response, Error, T> {
+  readonly affinity: Affinity<Request, T>
+  readonly handle: HandlerFn<Request, Response, Error, T>
+}
+
+/**
+ * The handler that a method needs.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type HandlerOf<M> =
+  M extends Rpc.Unary<infer Request, infer Response, infer Error, infer T, infer R, infer _Single>
+    ? [R] extends ["affinity"]
+      ? AffinityHandler<Request, Response, Error, T>
+      : HandlerFn<Request, Response, Error, T>
+    : never
+
+/**
+ * The handlers that methods need.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Handlers<Methods> = {
+  readonly [K in keyof Methods as Methods[K] extends { readonly kind: "unary" } ? K : never]: HandlerOf<Methods[K]>
+} & {
+  readonly [K in keyof Methods as Methods[K] extends { readonly kind: "unary" } ? never : K]?: never
+}
+
+/**
+ * Refuses handlers for methods that the service does not have. (Over `keyof Methods`, which leaves the handlers'
+ * parameters their types; a conditional type of the keys takes them away.)
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type CheckedHandlers<H, Methods> = { readonly [K in Exclude<keyof H, keyof Methods>]: never }
+
+type ServicesOfEffect<E> = E extends Effect.Effect<infer _A, infer _E, infer R> ? R : never
+
+type ServicesOfHandler<H> = H extends (...args: any) => infer E
+  ? ServicesOfEffect<E>
+  : H extends Effect.Effect<infer _A, infer _E, infer R>
+    ? R
+    : H extends object
+      ? { [K in keyof H]: ServicesOfHandler<H[K]> }[keyof H]
+      : never
+
+/**
+ * What handlers require, but for what each call has of its own: a `Scope`, and `Server.CurrentCall`.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type HandlersServices<H> = Exclude<
+  { [K in keyof H]: ServicesOfHandler<H[K]> }[keyof H],
+  Scope.Scope | CurrentCall
+>
