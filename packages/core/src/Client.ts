@@ -172,6 +172,7 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
       bus.subscribe(Channels.claimRequest(name, clientId), (message) => {
         const claim = Envelope.decodeClaimRequest(message)
         if (typeof claim === "string") drops(claim, "claims")
+        else if (claim.serverId === "") drops("malformed", "claims")
         else calls.get(claim.id)?.claim(claim)
       })
     ],

@@ -42,7 +42,10 @@ const messagesPerTurn = 1024
  */
 export const make: Effect.Effect<MessageBus["Service"]> = Effect.gen(function* () {
   const context = yield* Effect.context<never>()
-  const dispatcher = (yield* Scheduler.Scheduler).makeDispatcher()
+  const scheduler = yield* Scheduler.Scheduler
+  const dispatcher = scheduler.makeDispatcher()
+  // who brings a scheduler of its own, as TestClock does, has to see what is still to come
+  const quick = scheduler instanceof Scheduler.MixedScheduler && scheduler.executionMode === "async"
   const runFork = Effect.runForkWith(context)
   const listeners = new Listeners((defect) => {
     runFork(Effect.logError("a listener of the local bus threw", Cause.die(defect)))
@@ -56,7 +59,7 @@ export const make: Effect.Effect<MessageBus["Service"]> = Effect.gen(function* (
   let scheduled = false
   const schedule = (): void => {
     scheduled = true
-    if (budget > 0) return queueMicrotask(drain)
+    if (quick && budget > 0) return queueMicrotask(drain)
     budget = messagesPerTurn
     dispatcher.scheduleTask(drain, 0)
   }

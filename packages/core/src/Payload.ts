@@ -13,7 +13,7 @@
  * ```ts
  * import { StringValueSchema } from "@bufbuild/protobuf/wkt"
  * import { Payload, Rpc, Service } from "@effect-psrpc/core"
- * import { Schema } from "effect"
+ * import { Predicate, Schema } from "effect"
  *
  * class Files extends Service.make("Files", {
  *   find: Rpc.unary({ request: StringValueSchema, response: Schema.Struct({ size: Schema.Int }) }),
@@ -26,7 +26,7 @@
  */
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf"
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf"
-import { Schema } from "effect"
+import { Predicate, Schema } from "effect"
 
 /**
  * The type id of codecs.
@@ -207,8 +207,8 @@ export const toCodec = <P extends Any>(payload: P): Codec<Input<P>, Output<P>> =
 
 const codecOf = (payload: Any): AnyCodec => {
   if (payload === undefined) return nothing
-  if (TypeId in payload) return payload
+  if (Predicate.hasProperty(payload, TypeId)) return payload
   if (Schema.isSchema(payload)) return fromSchema(payload as AnySchema & Schema.Top)
-  if ("kind" in payload && payload.kind === "message") return fromMessage(payload)
+  if (Predicate.hasProperty(payload, "kind") && payload.kind === "message") return fromMessage(payload as DescMessage)
   throw new TypeError("a payload is a protobuf message descriptor, an Effect Schema, a codec of Payload, or left out")
 }

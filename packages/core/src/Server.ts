@@ -79,6 +79,10 @@ export {
  */
 export const defaultTimeout: Duration.Duration = Duration.seconds(3)
 
+/** A key may have the name of what every object inherits. */
+const own = <A>(record: { readonly [key: string]: A }, key: string): A | undefined =>
+  Object.hasOwn(record, key) ? record[key] : undefined
+
 type AnyTopic = Readonly<Record<string, unknown>>
 
 /** How many clients a server keeps the names of. */
@@ -233,7 +237,7 @@ export const make = Effect.fnUntraced(function* <
   for (const [key, rpc] of Object.entries(service.methods)) {
     if (!isUnary(rpc)) continue
     const method = unaryMethod(name, key, rpc)
-    methods.set(key, { method, handler: yield* handlerOf(method, (handlers as Record<string, unknown>)[key]) })
+    methods.set(key, { method, handler: yield* handlerOf(method, own(handlers, key)) })
   }
   const extra = Object.keys(handlers).find((key) => !methods.has(key))
   if (extra !== undefined) {
@@ -261,7 +265,7 @@ export const make = Effect.fnUntraced(function* <
     })
   const topics = (options.topics ?? {}) as Record<string, ReadonlyArray<AnyTopic>>
   const atOnce = [...methods].flatMap(([key, { method }]) =>
-    (method.topic.names.length === 0 ? [undefined] : (topics[key] ?? [])).map((topic) =>
+    (method.topic.names.length === 0 ? [undefined] : (own(topics, key) ?? [])).map((topic) =>
       Effect.flatMap(place(key, topic), ({ dispatch, method, parts }) => registrations.add(method, parts, dispatch))
     )
   )

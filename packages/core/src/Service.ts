@@ -16,6 +16,7 @@
  */
 import { goName } from "./internal/goName.ts"
 import type { CheckedHandlers, Handlers } from "./internal/handlers.ts"
+import * as Payload from "./Payload.ts"
 import * as Rpc from "./Rpc.ts"
 import * as Topic from "./Topic.ts"
 
@@ -92,6 +93,20 @@ export type Methods<S> = S extends { readonly [TypeId]: TypeId; readonly methods
  */
 export const wireName = (key: string, method: Rpc.Any): string => method.name ?? goName(key)
 
+const payloads = ["request", "response", "send", "receive", "message"]
+
+/** Throws for what a definition, written without types, cannot have. */
+const check = (method: Readonly<Record<string, unknown>>): void => {
+  Topic.parameters(method["topic"] as Topic.Any)
+  for (const key of payloads) {
+    try {
+      Payload.toCodec(method[key] as Payload.Any)
+    } catch (cause) {
+      throw new TypeError(`${key}: ${(cause as Error).message}`, { cause })
+    }
+  }
+}
+
 /**
  * Defines a service. `name` is its name on the wire, as it is; a .proto's package is not part of it.
  *
@@ -118,7 +133,7 @@ export const make = <const Name extends string, const M extends AnyMethods>(
     if (other !== undefined) throw new TypeError(`${at}: has the wire name ${wire}, which ${other} has already`)
     keys.set(wire, key)
     try {
-      Topic.parameters((method as unknown as { readonly topic: Topic.Any }).topic)
+      check(method as unknown as Record<string, unknown>)
     } catch (cause) {
       throw new TypeError(`${at}: ${(cause as Error).message}`, { cause })
     }

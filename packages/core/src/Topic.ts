@@ -77,10 +77,10 @@ export const parameters = (topic: Any | undefined): Parameters => {
   if (topic === undefined) return { names: none, encode: () => none }
   const schemas: ReadonlyArray<readonly [string, ((value: unknown) => unknown) | undefined]> = Array.isArray(topic)
     ? (topic as ReadonlyArray<string>).map((name) => [name, undefined] as const)
-    : Object.entries(topic).map(([name, schema]) => [
-        name,
-        (schema as unknown) === Schema.String ? undefined : Schema.encodeUnknownSync(schema as never)
-      ])
+    : Object.entries(topic).map(([name, schema]) => {
+        if (!Schema.isSchema(schema)) throw new TypeError(`topic parameter "${name}": expected a Schema`)
+        return [name, (schema as unknown) === Schema.String ? undefined : Schema.encodeUnknownSync(schema as never)]
+      })
   const names = schemas.map(([name]) => name)
   for (const name of names) {
     if (name === "") throw new TypeError("a topic parameter needs a name")

@@ -159,7 +159,7 @@ describe("a defect in a handler", () => {
         assert.strictEqual(error.message, "internal error")
         assert.deepStrictEqual(error.details, [])
         for (const { message } of traffic) assert.notInclude(new TextDecoder().decode(message), "hunter2")
-        const [logged] = logs.filter(({ level }) => level === "Error")
+        const logged = logs.find(({ level }) => level === "Error")
         assert.include(logged?.text, "Failing.Plain")
         const [reason] = logged!.cause.reasons
         assert.isTrue(reason?._tag === "Die" && reason.defect === defect)

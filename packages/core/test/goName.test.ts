@@ -46,7 +46,7 @@ describe("Go's names", () => {
     [".a", "A"],
     ["__", "X_"],
     ["a.b.C.d", "AB_CD"],
-    ["x🚀y", "X🚀Y"]
+    ["x🚀y", "X🚀y"]
   ]
   for (const [name, go] of [...vectors, ...ours]) {
     it(`${name === "" ? "an empty name" : name} is ${go === "" ? "empty" : go}`, () => {

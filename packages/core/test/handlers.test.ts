@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Fiber, Layer, Schema, Scope, Tracer } from "effect"
+import { Context, Effect, Fiber, Layer, Schema, type Scope, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import * as Client from "../src/Client.ts"
 import * as Rpc from "../src/Rpc.ts"

@@ -47,7 +47,7 @@ export const select = Effect.fnUntraced(function* (options: {
   if (taken !== undefined) return taken
 
   if (selectionFunc !== undefined) {
-    const chosen = selectionFunc(counting)
+    const chosen = selectionFunc(counting.map(({ affinity, serverId }) => ({ serverId, affinity })))
     const late = Effect.andThen(
       over.await,
       Effect.suspend(() => Effect.fail(options.timedOut()))

@@ -124,7 +124,10 @@ export class UnaryCall implements Timed, Delivery {
       // in a queue nobody else has the request; otherwise others may still claim
       if (queue) this.#settle(Exit.fail(this.#rejection))
     } else if (this.#chosen === undefined || response.serverId === this.#chosen || response.serverId === "") {
-      this.#settle(response.error === "" ? this.#decode(response.raw) : Exit.fail(this.#errorOf(response)))
+      if (response.error === "") return this.#settle(this.#decode(response.raw))
+      // a handler that its deadline ends may answer, in time by its own clock, whatever its language calls that
+      const late = this.#client.deadlines.now() >= this.#expiry
+      this.#settle(Exit.fail(late ? this.timedOut() : this.#errorOf(response)))
     }
   }
 

@@ -178,8 +178,9 @@ export class UnaryDispatch {
 
   /** Forgets a request that waits: its caller has chosen another, or has gone. */
   #forget(job: Job): void {
-    job.fiber?.interruptUnsafe()
+    // out first: the interruption is no failure of the affinity
     this.#remove(job)
+    job.fiber?.interruptUnsafe()
   }
 
   #remove(job: Job): void {

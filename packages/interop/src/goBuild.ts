@@ -1,0 +1,123 @@
+import { Effect, Schedule } from "effect"
+import { execFile } from "node:child_process"
+import { createHash, randomUUID } from "node:crypto"
+import { accessSync, constants } from "node:fs"
+import { access, link, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises"
+import { tmpdir, userInfo } from "node:os"
+import { delimiter, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { GoPeerError } from "./GoPeerError.ts"
+
+const peerDirectory = fileURLToPath(new URL("../peer", import.meta.url))
+
+/** Whether `go` is on the PATH. */
+export const hasGo: boolean = (process.env["PATH"] ?? "").split(delimiter).some((directory) => {
+  try {
+    accessSync(join(directory, "go"), constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+})
+
+/** What to tell where `go` is missing. */
+export const goIsNeeded =
+  "the interop tests need go on the PATH (1.25.5 or newer, https://go.dev/dl): it builds packages/interop/peer"
+
+const failure = (message: string) => (cause: unknown) => new GoPeerError({ message: `${message}: ${cause}`, cause })
+
+/** A folder of the sources' own: another version of them is another folder. */
+const cacheDirectory = Effect.tryPromise({
+  try: async () => {
+    const hash = createHash("sha256")
+    const names = (await readdir(peerDirectory)).filter(
+      (name) => /\.(go|mod|sum)$/.test(name) && !name.endsWith("_test.go")
+    )
+    for (const name of names.toSorted()) hash.update(`${name}\0`).update(await readFile(join(peerDirectory, name)))
+    const directory = join(
+      tmpdir(),
+      `effect-psrpc-peer-${userInfo().username}`,
+      `${process.arch}-${hash.digest("hex").slice(0, 24)}`
+    )
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    return directory
+  },
+  catch: failure("no folder for the Go peer")
+})
+
+const exists = (path: string): Promise<boolean> =>
+  access(path, constants.X_OK).then(
+    () => true,
+    () => false
+  )
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM"
+  }
+}
+
+/** Test files start at the same time: one of them builds, the others wait for it. */
+const tryLock = async (path: string): Promise<boolean> => {
+  const own = `${path}.${randomUUID()}`
+  await writeFile(own, String(process.pid))
+  try {
+    // a link appears with its content, so nobody reads a lock without its owner
+    await link(own, path)
+    return true
+  } catch {
+    const owner = Number(await readFile(path, "utf8").catch(() => String(process.pid)))
+    if (!isAlive(owner)) await rm(path, { force: true })
+    return false
+  } finally {
+    await rm(own, { force: true })
+  }
+}
+
+const build = (directory: string, binary: string): Effect.Effect<void, GoPeerError> =>
+  Effect.callback((resume) => {
+    // built beside its place, so that the binary is there whole or not at all
+    const made = join(directory, `peer.${randomUUID()}`)
+    const child = execFile("go", ["build", "-o", made, "."], { cwd: peerDirectory }, (cause, _stdout, stderr) =>
+      resume(
+        cause === null
+          ? Effect.tryPromise({ try: () => rename(made, binary), catch: failure("the Go peer cannot be kept") })
+          : Effect.fail(
+              new GoPeerError({
+                message: `go build in packages/interop/peer: ${stderr.trim() || cause.message}`,
+                cause
+              })
+            )
+      )
+    )
+    return Effect.sync(() => void child.kill())
+  })
+
+/** Builds, or finds that somebody else does: then it is not done. */
+const buildLocked = (directory: string, binary: string): Effect.Effect<boolean, GoPeerError> => {
+  const lock = join(directory, "lock")
+  return Effect.acquireUseRelease(
+    Effect.tryPromise({ try: () => tryLock(lock), catch: failure("no lock for building the Go peer") }),
+    (locked) =>
+      Effect.flatMap(
+        Effect.promise(() => exists(binary)),
+        (built) => (built || !locked ? Effect.succeed(built) : Effect.as(build(directory, binary), true))
+      ),
+    (locked) => (locked ? Effect.promise(() => rm(lock, { force: true })) : Effect.void)
+  )
+}
+
+/** The path of the Go peer's binary, built if these sources have not been yet. */
+export const binary: Effect.Effect<string, GoPeerError> = Effect.gen(function* () {
+  if (!hasGo) return yield* new GoPeerError({ message: goIsNeeded })
+  const directory = yield* cacheDirectory
+  const path = join(directory, "peer")
+  yield* Effect.promise(() => exists(path)).pipe(
+    Effect.flatMap((built) => (built ? Effect.succeed(true) : buildLocked(directory, path))),
+    Effect.repeat({ schedule: Schedule.spaced("100 millis"), until: (done) => done })
+  )
+  return path
+})

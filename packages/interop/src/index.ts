@@ -1,0 +1,9 @@
+/** A real Go psrpc peer, for tests and benchmarks. */
+
+export type * from "./commands.ts"
+
+export { binary as goPeerBinary, goIsNeeded, hasGo } from "./goBuild.ts"
+
+export * as GoPeer from "./GoPeer.ts"
+
+export { GoError, type GoErrorDetail, GoPeerError } from "./GoPeerError.ts"

@@ -1,0 +1,103 @@
+/** What the tests share: a Redis for each file, and for each test a service name that nobody else uses. */
+import type { StringValue } from "@bufbuild/protobuf/wkt"
+import { StringValueSchema } from "@bufbuild/protobuf/wkt"
+import { type MessageBus, type PsrpcError, Rpc, Service } from "@effect-psrpc/core"
+import { RedisMessageBus } from "@effect-psrpc/redis"
+import { redisUrl } from "@effect-psrpc/test-servers"
+import { describe, layer, type Vitest } from "@effect/vitest"
+import { Context, Effect, Layer, type Scope } from "effect"
+import { randomBytes } from "node:crypto"
+import { GoPeer, goPeerBinary, hasGo } from "../src/index.ts"
+
+/** The unary methods of the Go peer. */
+export const methods = {
+  echo: Rpc.unary({ request: StringValueSchema, response: StringValueSchema }),
+  raw: Rpc.unary({ request: StringValueSchema, response: StringValueSchema }),
+  work: Rpc.unary({ request: StringValueSchema, response: StringValueSchema, routing: "affinity" }),
+  regional: Rpc.unary({ request: StringValueSchema, response: StringValueSchema, topic: ["region"] }),
+  reload: Rpc.unary({ request: StringValueSchema, response: StringValueSchema, topic: ["node"], singleServer: true })
+}
+
+const answer = (request: StringValue) => Effect.succeed({ value: `ours:${request.value}` })
+
+/** Handlers that answer as the Go peer's do, with `ours:` in place of `go:`. */
+export const handlers = {
+  echo: answer,
+  raw: answer,
+  work: { affinity: 1, handle: answer },
+  regional: answer,
+  reload: answer
+}
+
+/** The broker of a test file. */
+export class Redis extends Context.Service<Redis, { readonly url: string }>()("interop/test/Redis") {
+  static readonly layer = Layer.effect(
+    Redis,
+    Effect.gen(function* () {
+      // built before the first test, whose time is for what it tests
+      yield* goPeerBinary
+      return { url: yield* redisUrl }
+    })
+  )
+}
+
+/** Tests with a Go peer. Without `go` they are skipped, and in CI they fail. */
+export const interop = (name: string, tests: (it: Vitest.MethodsNonLive<Redis>) => void): void => {
+  describe.skipIf(!hasGo && !process.env["CI"])(name, () => {
+    layer(Redis.layer, { excludeTestServices: true, timeout: "10 minutes" })(tests)
+  })
+}
+
+/** A service name that no other test uses, whatever Redis they share. */
+export const newServiceName = (): string => `Interop${randomBytes(6).toString("hex")}`
+
+/** The methods of the Go peer under a name of the test's own. */
+export const newService = () => Service.make(newServiceName(), methods)
+
+/** A Go peer for a service. */
+export const goPeer = (service: { readonly serviceName: string }, options?: { readonly clientId?: string }) =>
+  Effect.flatMap(Redis, ({ url }) => GoPeer.make({ bus: "redis", url, service: service.serviceName, ...options }))
+
+/** Runs an effect on a bus of its own, with connections of its own, as in a process of its own. */
+export const onBus = <A, E, R>(
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | PsrpcError.PsrpcError, Exclude<R, MessageBus.MessageBus> | Redis | Scope.Scope> =>
+  Effect.gen(function* () {
+    const { url } = yield* Redis
+    const bus = yield* Layer.build(RedisMessageBus.layer({ url }))
+    return yield* Effect.provideContext(effect, bus)
+  }) as never
+
+/** A request that asks a handler of the Go peer for something. */
+export const ask = (script: { readonly do: string; readonly [key: string]: unknown }): { value: string } => ({
+  value: JSON.stringify(script)
+})
+
+/** What a handler of the Go peer saw. */
+export interface Report {
+  readonly serverId: string
+  readonly method: string
+  readonly text: string
+  readonly remoteId: string
+  /** Unix nanoseconds. */
+  readonly sentAt: string
+  readonly metadata: Readonly<Record<string, string>>
+  readonly deadlineMs: number
+}
+
+export const report = (answer: { readonly value: string }): Report => JSON.parse(answer.value)
+
+/** Asks again until the answer will do, and gives up after ten seconds. */
+export const eventually = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  will: (value: A) => boolean
+): Effect.Effect<A, E, R> =>
+  Effect.gen(function* () {
+    const end = Date.now() + 10_000
+    while (true) {
+      const value = yield* effect
+      if (will(value)) return value
+      if (Date.now() > end) return yield* Effect.die(new Error(`still ${JSON.stringify(value)} after 10 seconds`))
+      yield* Effect.sleep("10 millis")
+    }
+  })
