@@ -56,7 +56,11 @@ export type IsEmpty<T> = T extends readonly [] ? true : false
 export type Valid<T> =
   T extends ReadonlyArray<string>
     ? unknown
-    : { readonly [K in keyof T & `${number}`]: "a topic parameter's name must not read as an integer" }
+    : {
+        readonly [
+          K in keyof T as K extends number | `${bigint}` ? K : never
+        ]: "a topic parameter's name must not read as an integer"
+      }
 
 /** A method's topic, ready for use: between the named values of the API and the strings of the wire. */
 export interface Parameters {

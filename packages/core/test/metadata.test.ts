@@ -173,7 +173,7 @@ describe("the header that a handler sees", () => {
     }).pipe(onBus)
   )
 
-  it.effect("is the service CurrentCall, for code below the handler, and outside of it there is none", () =>
+  it.effect("is in the service CurrentCall, for code below the handler", () =>
     Effect.gen(function* () {
       const below = Effect.map(Server.CurrentCall, (call) => ({ [call.method]: call.header.remoteId }))
       yield* Server.make(Echo, {

@@ -116,6 +116,20 @@ describe("a unary call", () => {
     }).pipe(onBus)
   )
 
+  it.live("10,000 calls, 64 at a time, on the system's clock and scheduler", () =>
+    Effect.gen(function* () {
+      yield* Server.make(Greeter, handlers)
+      const client = yield* Client.make(Greeter)
+      const names = Array.from({ length: 10_000 }, (_, i) => String(i))
+      const call = (name: string) => (Number(name) % 2 === 0 ? client.hello(name) : client.alone(name))
+      const answers = yield* Effect.forEach(names, call, { concurrency: 64 })
+      assert.deepStrictEqual(
+        answers,
+        names.map((name) => (Number(name) % 2 === 0 ? `Hello ${name}` : `Just ${name}`))
+      )
+    }).pipe(onBus)
+  )
+
   it.effect("services of different names do not meet, and those of one name do, whoever defined them", () =>
     Effect.gen(function* () {
       class Other extends Service.make("Other", Greeter.methods) {}

@@ -6,22 +6,29 @@ import type { Claim, Selection } from "../Selection.ts"
 export const counts = (selection: Selection, affinity: number): boolean =>
   selection.minimumAffinity <= 0 || affinity >= selection.minimumAffinity
 
+/** Whether a claim that counts is taken at once, with no look at others. */
+export const takesAtOnce = (selection: Selection, affinity: number): boolean =>
+  selection.acceptFirstAvailable || (selection.maximumAffinity > 0 && affinity >= selection.maximumAffinity)
+
 /**
- * Chooses a server: a race of the claims against the affinity timeout, the short circuit, which the first claim that
- * counts starts, and `over`, which opens at the request's own deadline.
- *
- * `nobody` says what the call fails with when no claim is taken, `timedOut` when a function that chooses takes too long.
+ * Chooses a server among claims that have to be compared: a race of the claims against the short circuit, which the first
+ * claim that counts starts, and against the end of the time for claims.
  */
 export const select = Effect.fnUntraced(function* (options: {
   readonly label: string
   readonly selection: Selection
   readonly claims: Queue.Dequeue<Claim>
+  /** Opens when the time for claims is over. */
   readonly over: Latch.Latch
+  /** Opens when the call's own time is over. */
+  readonly ended: Latch.Latch
+  /** What the call fails with when no claim is taken. */
   readonly nobody: () => PsrpcError.PsrpcError
+  /** What it fails with when a function that chooses takes too long. */
   readonly timedOut: () => PsrpcError.PsrpcError
 }): Effect.fn.Return<string, PsrpcError.PsrpcError> {
-  const { claims, label, over, selection } = options
-  const { affinityTimeout, maximumAffinity, selectionFunc, shortCircuitTimeout } = selection
+  const { claims, ended, label, over, selection } = options
+  const { selectionFunc, shortCircuitTimeout } = selection
   const shorted = Latch.makeUnsafe(false)
   const counting: Array<Claim> = []
   let best: Claim | undefined = undefined as Claim | undefined
@@ -30,9 +37,7 @@ export const select = Effect.fnUntraced(function* (options: {
     while (true) {
       const claim = yield* Queue.take(claims)
       if (!counts(selection, claim.affinity)) continue
-      if (selection.acceptFirstAvailable || (maximumAffinity > 0 && claim.affinity >= maximumAffinity)) {
-        return claim.serverId
-      }
+      if (takesAtOnce(selection, claim.affinity)) return claim.serverId
       counting.push(claim)
       // strictly greater, from 0: a claim of 0 never wins by affinity
       if (claim.affinity > (best?.affinity ?? 0)) best = claim
@@ -40,7 +45,6 @@ export const select = Effect.fnUntraced(function* (options: {
     }
   })
   const ends: Array<Effect.Effect<void>> = [over.await]
-  if (affinityTimeout > 0) ends.push(Effect.sleep(affinityTimeout))
   if (shortCircuitTimeout > 0) ends.push(Effect.andThen(shorted.await, Effect.sleep(shortCircuitTimeout)))
 
   const taken = yield* Effect.raceAllFirst<Effect.Effect<string | void>>([listen, ...ends])
@@ -49,7 +53,7 @@ export const select = Effect.fnUntraced(function* (options: {
   if (selectionFunc !== undefined) {
     const chosen = selectionFunc(counting.map(({ affinity, serverId }) => ({ serverId, affinity })))
     const late = Effect.andThen(
-      over.await,
+      ended.await,
       Effect.suspend(() => Effect.fail(options.timedOut()))
     )
     const serverId = typeof chosen === "string" ? chosen : yield* Effect.raceFirst(chosen, late)

@@ -15,7 +15,7 @@ import * as Envelope from "./envelope.ts"
 import { newRequestId } from "./id.ts"
 import { messageOf } from "./messageOf.ts"
 import type { UnaryMethod } from "./method.ts"
-import { counts } from "./select.ts"
+import { counts, select, takesAtOnce } from "./select.ts"
 
 /** The client that its calls share. */
 export interface ClientState {
@@ -38,6 +38,15 @@ export interface Route {
   readonly claimResponse: Target
 }
 
+/** What a call that compares claims is told by. */
+interface Comparison {
+  readonly claims: Queue.Queue<Selection.Claim>
+  /** Opens when the time for claims is over. */
+  readonly over: Latch.Latch
+  /** Opens when the call's own time is over. */
+  readonly ended: Latch.Latch
+}
+
 const ignored: Delivery = { wanted: () => true, delivered() {}, undelivered() {} }
 
 /** One call, from its request to its answer; hears what became of what it published. */
@@ -51,17 +60,19 @@ export class UnaryCall implements Timed, Delivery {
   readonly #method: UnaryMethod
   readonly #route: Route
   readonly #selection: Selection.Selection
-  readonly #claims: Queue.Queue<Selection.Claim> | undefined
   readonly #expiry: number
   readonly #timeout: number
-  readonly over = Latch.makeUnsafe(false)
   #received = 0
   #rejection: PsrpcError.PsrpcError | undefined
   /** When the call ends, on the deadlines' own clock. */
   #end = 0
+  /** Whether the pending deadline is the call's own, and not that of its claims. */
+  #isLast = true
+  #ended = false
   #chosen: string | undefined
   #trouble: PsrpcError.PsrpcError | undefined
-  #resume: ((exit: Exit.Exit<unknown, unknown>) => void) | undefined
+  #comparison: Comparison | undefined
+  #resume: ((effect: Effect.Effect<unknown, unknown>) => void) | undefined
   #exit: Exit.Exit<unknown, unknown> | undefined
 
   constructor(
@@ -69,7 +80,6 @@ export class UnaryCall implements Timed, Delivery {
     method: UnaryMethod,
     route: Route,
     selection: Selection.Selection,
-    claims: Queue.Queue<Selection.Claim> | undefined,
     now: number,
     timeout: number
   ) {
@@ -77,7 +87,6 @@ export class UnaryCall implements Timed, Delivery {
     this.#method = method
     this.#route = route
     this.#selection = selection
-    this.#claims = claims
     this.#timeout = timeout
     this.#expiry = now + timeout
   }
@@ -85,31 +94,72 @@ export class UnaryCall implements Timed, Delivery {
   start(now: number, raw: Uint8Array, metadata: Metadata.Metadata): void {
     const { bus, calls, clientId, deadlines } = this.#client
     calls.set(this.id, this)
-    const { affinityTimeout } = this.#selection
-    const first =
-      this.#method.requireClaim && this.#claims === undefined && affinityTimeout > 0
-        ? Math.min(this.#timeout, affinityTimeout)
-        : this.#timeout
+    const first = this.#method.requireClaim ? Math.min(this.#timeout, this.#claimsTime) : this.#timeout
+    this.#isLast = first === this.#timeout
     deadlines.add(this, first)
-    this.#end = first === this.#timeout ? this.due : this.due + (this.#timeout - first) * 1e6
+    this.#end = this.#isLast ? this.due : this.due + (this.#timeout - first) * 1e6
     const request = { id: this.id, clientId, sentAt: now, expiry: this.#expiry, multi: false, metadata, raw }
     bus.publishUnsafe(this.#route.request, Envelope.encodeRequest(this.#route.request, request), this.#expiry, this)
   }
 
+  /** How long claims are waited for, in milliseconds. */
+  get #claimsTime(): number {
+    return this.#selection.affinityTimeout > 0 ? this.#selection.affinityTimeout : Infinity
+  }
+
   /** A server offers itself. */
   claim(claim: Selection.Claim): void {
-    if (this.#chosen !== undefined) return
+    if (this.#chosen !== undefined || !this.#method.requireClaim) return
     this.#received++
-    if (this.#claims !== undefined) {
-      if (!Queue.offerUnsafe(this.#claims, claim)) this.#client.drops("overflow", this.#method.label, "claims")
-    } else if (this.#method.requireClaim && counts(this.#selection, claim.affinity)) this.choose(claim.serverId)
+    if (this.#comparison !== undefined) {
+      if (Queue.offerUnsafe(this.#comparison.claims, claim)) return
+      this.#client.drops("overflow", this.#method.label, "claims")
+    } else if (counts(this.#selection, claim.affinity)) {
+      if (takesAtOnce(this.#selection, claim.affinity)) this.#choose(claim.serverId)
+      else Queue.offerUnsafe(this.#compare().claims, claim)
+    }
+  }
+
+  /** Has the waiting fiber compare claims from now on: a race, which the call's own end cuts short. */
+  #compare(): Comparison {
+    const comparison: Comparison = {
+      claims: Effect.runSync(Queue.dropping<Selection.Claim>(this.#client.bufferSize)),
+      over: Latch.makeUnsafe(false),
+      ended: Latch.makeUnsafe(false)
+    }
+    this.#comparison = comparison
+    const chosen = select({
+      ...comparison,
+      label: this.#method.label,
+      selection: this.#selection,
+      nobody: () => this.#nobody(),
+      timedOut: () => this.#timedOut()
+    })
+    const decided = Effect.flatMap(
+      Effect.raceFirst(chosen, Effect.andThen(this.#outcome, Effect.never)),
+      (serverId) => {
+        this.#choose(serverId)
+        return this.#outcome
+      }
+    ).pipe(
+      Effect.onInterrupt(() => Effect.sync(() => this.cancel())),
+      Effect.onError(() => Effect.sync(() => this.#abandon()))
+    )
+    const resume = this.#resume
+    this.#resume = undefined
+    resume?.(decided)
+    return comparison
   }
 
   /** Tells every server of the method who runs the request, unless it is too late for that. */
-  choose(serverId: string): void {
+  #choose(serverId: string): void {
     const { bus, calls, deadlines } = this.#client
     if (!calls.has(this.id)) return
-    if (!deadlines.moveTo(this, this.#end)) return this.#giveUp(Exit.fail(this.timedOut()))
+    if (this.#ended) return this.#giveUp(Exit.fail(this.#timedOut()))
+    if (!this.#isLast) {
+      this.#isLast = true
+      deadlines.moveTo(this, this.#end)
+    }
     this.#chosen = serverId
     const target = this.#route.claimResponse
     bus.publishUnsafe(target, Envelope.encodeClaimResponse(target, this.id, serverId), this.#expiry, this)
@@ -127,15 +177,23 @@ export class UnaryCall implements Timed, Delivery {
       if (response.error === "") return this.#settle(this.#decode(response.raw))
       // a handler that its deadline ends may answer, in time by its own clock, whatever its language calls that
       const late = this.#client.deadlines.now() >= this.#expiry
-      this.#settle(Exit.fail(late ? this.timedOut() : this.#errorOf(response)))
+      this.#settle(Exit.fail(late ? this.#timedOut() : this.#errorOf(response)))
     }
   }
 
   expired(): void {
-    if (this.#method.requireClaim && this.#chosen === undefined) {
-      if (this.#claims !== undefined) this.over.openUnsafe()
-      else this.#giveUp(Exit.fail(this.nobody()))
-    } else this.#settle(Exit.fail(this.timedOut()))
+    if (!this.#method.requireClaim || this.#chosen !== undefined) return this.#settle(Exit.fail(this.#timedOut()))
+    if (this.#isLast) this.#ended = true
+    else {
+      // the time for claims is over: what is left is for the choice
+      this.#isLast = true
+      this.#client.deadlines.add(this, this.#timeout - this.#claimsTime)
+    }
+    // a function that chooses is asked also when no claim counts
+    if (this.#comparison === undefined && this.#selection.selectionFunc !== undefined) this.#compare()
+    if (this.#comparison === undefined) return this.#giveUp(Exit.fail(this.#nobody()))
+    this.#comparison.over.openUnsafe()
+    if (this.#ended) this.#comparison.ended.openUnsafe()
   }
 
   wanted(): boolean {
@@ -176,19 +234,19 @@ export class UnaryCall implements Timed, Delivery {
   }
 
   /** No server was chosen: those that offered themselves need not wait. */
-  abandon(): void {
+  #abandon(): void {
     if (this.#received > 0) this.cancel()
     else this.#remove()
   }
 
   /** Has the answer, or whatever else ends the call, told to `resume`. */
-  resumeTo(resume: (exit: Exit.Exit<unknown, unknown>) => void): void {
+  resumeTo(resume: (effect: Effect.Effect<unknown, unknown>) => void): void {
     if (this.#exit === undefined) this.#resume = resume
     else resume(this.#exit)
   }
 
   /** Waits for the answer, or for whatever else ends the call. */
-  get outcome(): Effect.Effect<unknown, unknown> {
+  get #outcome(): Effect.Effect<unknown, unknown> {
     return Effect.callback((resume) => {
       this.resumeTo(resume)
       return Effect.sync(() => {
@@ -198,7 +256,7 @@ export class UnaryCall implements Timed, Delivery {
   }
 
   /** What a call fails with when no claim is taken: a server's own refusal, a lost connection, or silence. */
-  nobody(): PsrpcError.PsrpcError {
+  #nobody(): PsrpcError.PsrpcError {
     const known = this.#rejection ?? this.#connectionError()
     if (known !== undefined) return known
     const { label } = this.#method
@@ -213,7 +271,7 @@ export class UnaryCall implements Timed, Delivery {
   }
 
   /** What a call fails with when its time is over: a lost connection says more than the time. */
-  timedOut(): PsrpcError.PsrpcError {
+  #timedOut(): PsrpcError.PsrpcError {
     return (
       this.#connectionError() ??
       PsrpcError.fromCode("deadline_exceeded", {
@@ -225,7 +283,7 @@ export class UnaryCall implements Timed, Delivery {
   }
 
   #giveUp(exit: Exit.Exit<unknown, unknown>): void {
-    this.abandon()
+    this.#abandon()
     this.#resumeWith(exit)
   }
 

@@ -1,7 +1,5 @@
-/**
- * The functions that call unary methods. Only a selection that has to compare claims forks, for its race.
- */
-import { Context, type Duration, Effect, Queue } from "effect"
+/** The functions that call unary methods. */
+import { Context, type Duration, Effect } from "effect"
 import * as Metadata from "../Metadata.ts"
 import * as PsrpcError from "../PsrpcError.ts"
 import * as Selection from "../Selection.ts"
@@ -11,7 +9,6 @@ import * as Channels from "./channel.ts"
 import { messageOf } from "./messageOf.ts"
 import { millisOf } from "./millis.ts"
 import type { UnaryMethod } from "./method.ts"
-import { select } from "./select.ts"
 import { type ClientState, clientClosed, type Route, UnaryCall } from "./unaryCall.ts"
 
 /** Options of a call, whatever its method. */
@@ -51,32 +48,6 @@ export const unary = (
         reason: "not_sent",
         mayHaveRun: false
       })
-    )
-
-  /** Compares claims: a race of fibers, which the call's own end cuts short. */
-  const compared = (
-    call: UnaryCall,
-    claims: Queue.Queue<Selection.Claim>,
-    selection: Selection.Selection,
-    start: () => void
-  ): Effect.Effect<unknown, unknown> =>
-    Effect.suspend(() => {
-      start()
-      const chosen = select({
-        claims,
-        label,
-        nobody: () => call.nobody(),
-        over: call.over,
-        selection,
-        timedOut: () => call.timedOut()
-      })
-      return Effect.flatMap(Effect.raceFirst(chosen, Effect.andThen(call.outcome, Effect.never)), (serverId) => {
-        call.choose(serverId)
-        return call.outcome
-      })
-    }).pipe(
-      Effect.onInterrupt(() => Effect.sync(() => call.cancel())),
-      Effect.onError(() => Effect.sync(() => call.abandon()))
     )
 
   return (request, options) =>
@@ -130,19 +101,11 @@ export const unary = (
       )
       const problem = metadata === Metadata.empty ? undefined : Metadata.problem(metadata)
       if (problem !== undefined) return refuse(problem)
-      const selection = options?.selection ?? defaultSelection
-      // a function that chooses is asked also when no claim counts
-      if (!method.requireClaim || (selection.acceptFirstAvailable && selection.selectionFunc === undefined)) {
-        const call = new UnaryCall(client, method, route, selection, undefined, now, timeout)
-        return Effect.callback((resume) => {
-          call.resumeTo(resume)
-          call.start(now, raw, metadata)
-          return Effect.sync(() => call.cancel())
-        })
-      }
-      return Effect.flatMap(Queue.dropping<Selection.Claim>(client.bufferSize), (claims) => {
-        const call = new UnaryCall(client, method, route, selection, claims, now, timeout)
-        return compared(call, claims, selection, () => call.start(now, raw, metadata))
+      const call = new UnaryCall(client, method, route, options?.selection ?? defaultSelection, now, timeout)
+      return Effect.callback((resume) => {
+        call.resumeTo(resume)
+        call.start(now, raw, metadata)
+        return Effect.sync(() => call.cancel())
       })
     })
 }
