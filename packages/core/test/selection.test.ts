@@ -113,6 +113,28 @@ describe("selection", () => {
     }).pipe(onBus)
   )
 
+  it.effect("a server once chosen stays chosen: later claims are told nothing", () =>
+    Effect.gen(function* () {
+      const client = yield* Client.make(Jobs)
+      const servers = yield* fakeServers("Jobs", "Render")
+      for (const selection of [Selection.first, Selection.make({ maximumAffinity: 0.5 })]) {
+        const call = yield* start(client.render({ selection }))
+        yield* settle
+        servers.chosen.length = 0
+        servers.claim("a", 0.5)
+        servers.claim("b", 0.9)
+        yield* settle
+        servers.claim("c", 1)
+        yield* TestClock.adjust(1000)
+        assert.deepStrictEqual(
+          servers.chosen.map(({ serverId }) => serverId),
+          ["a"]
+        )
+        yield* Fiber.interrupt(call)
+      }
+    }).pipe(onBus)
+  )
+
   it.effect("a claim just below the minimum does not count", () =>
     Effect.gen(function* () {
       const offers = [at(0, "low", 0.69999), at(5, "high", 0.7)]

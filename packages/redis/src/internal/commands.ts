@@ -1,5 +1,5 @@
 import type { MessageBus, PsrpcError } from "@effect-psrpc/core"
-import type { Turn } from "./turn.ts"
+import { Turn } from "./turn.ts"
 
 const noArgs: ReadonlyArray<string> = Object.freeze([])
 /** What goes out where ioredis sends a command of ours a second time: something that nobody notices. */
@@ -104,7 +104,7 @@ export class Publish extends Outgoing {
   protected frame(turn: Turn): void {
     const { message } = this
     const target = this.target instanceof RedisTarget ? this.target : new RedisTarget(this.target.name, false)
-    turn.begin(target.head.length + message.length + 24)
+    turn.begin(target.head.length + Turn.sizeOf(message) + 24)
     turn.bytes(target.head)
     turn.ascii(`${message.length}\r\n`)
     turn.bytes(message)

@@ -1,6 +1,10 @@
 import type { Redis } from "ioredis"
 
 const slabSize = 64 * 1024
+/** Bytes that are worth a piece of their own: copying them costs more than one more entry in the socket's write. */
+const ownPiece = 4 * 1024
+/** Bytes of such pieces that do not wait for the end of the turn. */
+const mostLarge = 1024 * 1024
 
 /**
  * What one turn of the event loop writes: frames side by side in a slab, handed to the socket in one piece.
@@ -21,6 +25,10 @@ export class Turn {
   #slab = Buffer.allocUnsafeSlow(slabSize)
   #at = 0
   #flushed = 0
+  /** What leaves before the rest of the slab. */
+  #pieces: Array<Uint8Array> = []
+  /** Bytes of the pieces that are not in the slab. */
+  #large = 0
   #scheduled = false
   readonly #tick = (): void => {
     this.#scheduled = false
@@ -33,10 +41,15 @@ export class Turn {
     this.destination = { redis }
   }
 
-  /** Makes room for a frame of at most `size` bytes. A slab that is full is left to the socket and never rewritten. */
+  /**
+   * Makes room for `size` bytes, those of large arrays not counted. A slab that is full is left to the socket and never
+   * rewritten.
+   */
   begin(size: number): void {
+    if (this.#large >= mostLarge) this.flush()
     if (this.#at + size <= this.#slab.length) return
     this.flush()
+    this.#cut()
     this.#slab = Buffer.allocUnsafeSlow(Math.max(slabSize, size))
     this.#at = this.#flushed = 0
   }
@@ -45,9 +58,28 @@ export class Turn {
     this.#at += this.#slab.write(text, this.#at, "latin1")
   }
 
+  /** Bytes that nobody changes any more: large ones are not copied. */
   bytes(bytes: Uint8Array): void {
+    if (bytes.length >= ownPiece) {
+      this.#cut()
+      this.#pieces.push(bytes)
+      this.#large += bytes.length
+      return
+    }
     this.#slab.set(bytes, this.#at)
     this.#at += bytes.length
+  }
+
+  /** What a frame's bytes take in the slab. */
+  static sizeOf(bytes: Uint8Array): number {
+    return bytes.length >= ownPiece ? 0 : bytes.length
+  }
+
+  /** Makes a piece of what has been put into the slab since the last one. */
+  #cut(): void {
+    if (this.#at === this.#flushed) return
+    this.#pieces.push(this.#slab.subarray(this.#flushed, this.#at))
+    this.#flushed = this.#at
   }
 
   /** ioredis calls it with what `toWritable` returned: nothing, where the frame is in the slab already. */
@@ -62,16 +94,28 @@ export class Turn {
   }
 
   flush(): void {
+    const { stream } = this.#redis
+    if (this.#at === this.#flushed && this.#pieces.length === 0) return
     // what a broken connection does not take has certainly not left: it stays for who cleans up
-    if (this.#at === this.#flushed || !this.#redis.stream.writable) return
+    if (!stream.writable) return
     this.batch++
-    this.#redis.stream.write(this.#slab.subarray(this.#flushed, this.#at))
-    this.#flushed = this.#at
+    this.#cut()
+    const pieces = this.#pieces
+    this.#pieces = []
+    this.#large = 0
+    if (pieces.length === 1) stream.write(pieces[0]!)
+    else {
+      stream.cork()
+      for (const piece of pieces) stream.write(piece)
+      stream.uncork()
+    }
     this.#onWritten()
   }
 
   /** The connection is gone, and what was meant for it must not reach the next one. */
   discard(): void {
+    this.#pieces = []
+    this.#large = 0
     this.#flushed = this.#at
     this.batch++
   }
