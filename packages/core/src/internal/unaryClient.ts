@@ -103,6 +103,8 @@ export const unary = (
       if (problem !== undefined) return refuse(problem)
       const call = new UnaryCall(client, method, route, options?.selection ?? defaultSelection, now, timeout)
       return Effect.callback((resume) => {
+        // the fiber may have yielded since
+        if (client.closed) return resume(Effect.fail(clientClosed(label, false)))
         call.resumeTo(resume)
         call.start(now, raw, metadata)
         return Effect.sync(() => call.cancel())
