@@ -68,7 +68,9 @@ export class Registrations {
     dispatch: UnaryDispatch
   ): Effect.Effect<void, PsrpcError.PsrpcError, Scope.Scope> {
     return Effect.asVoid(
-      Effect.acquireRelease(this.add(method, topic, dispatch), (registration) => this.#end(registration))
+      Effect.acquireRelease(this.add(method, topic, dispatch), (registration) => this.#end(registration), {
+        interruptible: true
+      })
     )
   }
 

@@ -4,11 +4,12 @@ import type { Claim, Selection } from "../Selection.ts"
 
 /** Whether a claim counts: not below the minimum. */
 export const counts = (selection: Selection, affinity: number): boolean =>
-  selection.minimumAffinity <= 0 || affinity >= selection.minimumAffinity
+  selection.minimumAffinity <= 0 || affinity >= Math.fround(selection.minimumAffinity)
 
 /** Whether a claim that counts is taken at once, with no look at others. */
 export const takesAtOnce = (selection: Selection, affinity: number): boolean =>
-  selection.acceptFirstAvailable || (selection.maximumAffinity > 0 && affinity >= selection.maximumAffinity)
+  selection.acceptFirstAvailable ||
+  (selection.maximumAffinity > 0 && affinity >= Math.fround(selection.maximumAffinity))
 
 /**
  * Chooses a server among claims that have to be compared: a race of the claims against the short circuit, which the first

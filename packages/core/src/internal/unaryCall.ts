@@ -47,8 +47,6 @@ interface Comparison {
   readonly ended: Latch.Latch
 }
 
-const ignored: Delivery = { wanted: () => true, delivered() {}, undelivered() {} }
-
 /** One call, from its request to its answer; hears what became of what it published. */
 export class UnaryCall implements Timed, Delivery {
   slot = -1
@@ -69,6 +67,8 @@ export class UnaryCall implements Timed, Delivery {
   /** Whether the pending deadline is the call's own, and not that of its claims. */
   #isLast = true
   #ended = false
+  /** Whether the request may have reached a server. */
+  #sent = false
   #chosen: string | undefined
   #trouble: PsrpcError.PsrpcError | undefined
   #comparison: Comparison | undefined
@@ -94,17 +94,25 @@ export class UnaryCall implements Timed, Delivery {
   start(now: number, raw: Uint8Array, metadata: Metadata.Metadata): void {
     const { bus, calls, clientId, deadlines } = this.#client
     calls.set(this.id, this)
-    const first = this.#method.requireClaim ? Math.min(this.#timeout, this.#claimsTime) : this.#timeout
-    this.#isLast = first === this.#timeout
-    deadlines.add(this, first)
-    this.#end = this.#isLast ? this.due : this.due + (this.#timeout - first) * 1e6
+    deadlines.add(this, this.#timeout)
+    this.#end = this.due
     const request = { id: this.id, clientId, sentAt: now, expiry: this.#expiry, multi: false, metadata, raw }
     bus.publishUnsafe(this.#route.request, Envelope.encodeRequest(this.#route.request, request), this.#expiry, this)
   }
 
-  /** How long claims are waited for, in milliseconds. */
-  get #claimsTime(): number {
-    return this.#selection.affinityTimeout > 0 ? this.#selection.affinityTimeout : Infinity
+  /**
+   * The request has left, as far as that is known: now servers can claim it, and a withdrawal would reach somebody. A
+   * request that still waits for a connection has all the time that the call has.
+   */
+  #left(): void {
+    if (this.#sent) return
+    this.#sent = true
+    const { calls, deadlines } = this.#client
+    const { affinityTimeout } = this.#selection
+    if (!this.#method.requireClaim || this.#chosen !== undefined || affinityTimeout <= 0 || !calls.has(this.id)) return
+    deadlines.move(this, affinityTimeout)
+    this.#isLast = this.due >= this.#end
+    if (this.#isLast) deadlines.moveTo(this, this.#end)
   }
 
   /** A server offers itself. */
@@ -187,7 +195,7 @@ export class UnaryCall implements Timed, Delivery {
     else {
       // the time for claims is over: what is left is for the choice
       this.#isLast = true
-      this.#client.deadlines.add(this, this.#timeout - this.#claimsTime)
+      this.#client.deadlines.add(this, this.#expiry - this.#client.deadlines.now())
     }
     // a function that chooses is asked also when no claim counts
     if (this.#comparison === undefined && this.#selection.selectionFunc !== undefined) this.#compare()
@@ -201,7 +209,7 @@ export class UnaryCall implements Timed, Delivery {
   }
 
   delivered(receivers: number): void {
-    if (receivers !== 0) return
+    if (receivers !== 0) return this.#left()
     this.#settle(
       Exit.fail(
         PsrpcError.fromCode("unavailable", {
@@ -215,8 +223,10 @@ export class UnaryCall implements Timed, Delivery {
 
   undelivered(error: PsrpcError.PsrpcError): void {
     // what may have been sent may still be answered, once the connection is back
-    if (error.mayHaveRun) this.#trouble = error
-    else this.#settle(Exit.fail(error))
+    if (error.mayHaveRun) {
+      this.#trouble = error
+      this.#left()
+    } else this.#settle(Exit.fail(error))
   }
 
   /** The client is closed: nobody hears an answer any more. */
@@ -230,7 +240,9 @@ export class UnaryCall implements Timed, Delivery {
     if (!this.#remove()) return
     const { bus } = this.#client
     const target = this.#route.claimResponse
-    bus.publishUnsafe(target, Envelope.encodeClaimResponse(target, this.id, ""), this.#expiry, ignored)
+    // while the request itself still waits for a connection, there is nothing to withdraw
+    const delivery: Delivery = { wanted: () => this.#sent, delivered() {}, undelivered() {} }
+    bus.publishUnsafe(target, Envelope.encodeClaimResponse(target, this.id, ""), this.#expiry, delivery)
   }
 
   /** No server was chosen: those that offered themselves need not wait. */
