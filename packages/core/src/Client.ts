@@ -30,7 +30,7 @@ import * as Drops from "./internal/drops.ts"
 import * as Envelope from "./internal/envelope.ts"
 import { newClientId } from "./internal/id.ts"
 import { isUnary, unaryMethod } from "./internal/method.ts"
-import { checkBufferSize, checkClientId, checkTimeout } from "./internal/options.ts"
+import { checkClientId, checkCount, checkTimeout } from "./internal/options.ts"
 import type { ClientState } from "./internal/unaryCall.ts"
 import * as Unary from "./internal/unaryClient.ts"
 import { defaultBufferSize, MessageBus } from "./MessageBus.ts"
@@ -158,7 +158,7 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
     timeout: options.timeout === undefined ? undefined : yield* checkTimeout(at, "timeout", options.timeout),
     selection: options.selection,
     metadata: options.metadata ?? Metadata.empty,
-    bufferSize: yield* checkBufferSize(at, options.bufferSize ?? defaultBufferSize),
+    bufferSize: yield* checkCount(at, "bufferSize", options.bufferSize ?? defaultBufferSize),
     closed: false
   }
   const { bus, calls, drops } = state

@@ -25,8 +25,8 @@
  * @since 0.1.0
  */
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf"
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf"
-import { Predicate, Schema } from "effect"
+import { create, fromBinary, ScalarType, toBinary } from "@bufbuild/protobuf"
+import { Predicate, Schema, SchemaIssue } from "effect"
 
 /**
  * The type id of codecs.
@@ -130,6 +130,9 @@ const codec = <A, B>(
 
 const noBytes = new Uint8Array(0)
 
+/** What the user may keep, change or transfer: the bytes of a message are part of memory that others share. */
+const copy = (value: Uint8Array): Uint8Array => value.slice()
+
 /**
  * The bytes as they are, in both directions.
  *
@@ -142,7 +145,7 @@ export const bytes: Codec<Uint8Array, Uint8Array> = codec(
     if (value instanceof Uint8Array) return value
     throw new TypeError(`expected a Uint8Array, got ${value === null ? "null" : typeof value}`)
   },
-  (value) => value
+  copy
 )
 
 const nothing: Codec<void, void> = codec(
@@ -171,19 +174,41 @@ const nothing: Codec<void, void> = codec(
 export const make = <A, B = A>(options: {
   /** Value to bytes. May throw. */
   readonly encode: (value: A) => Uint8Array
-  /** Bytes to value. May throw. */
+  /** Bytes to value; the bytes are its own. May throw. */
   readonly decode: (bytes: Uint8Array) => B
-}): Codec<A, B> => codec("google.protobuf.BytesValue", options.encode, options.decode)
+}): Codec<A, B> => codec("google.protobuf.BytesValue", options.encode, (value) => options.decode(copy(value)))
 
-const fromMessage = (desc: DescMessage): Codec<unknown, unknown> =>
-  codec(
+/** Whether a message, or one inside of it, has fields of bytes: they are read as views. */
+const holdsBytes = (desc: DescMessage, seen: Set<DescMessage> = new Set()): boolean => {
+  if (seen.has(desc)) return false
+  seen.add(desc)
+  return desc.fields.some((field) => {
+    const { message } = field
+    return message === undefined ? field.scalar === ScalarType.BYTES : holdsBytes(message, seen)
+  })
+}
+
+const fromMessage = (desc: DescMessage): Codec<unknown, unknown> => {
+  const own = holdsBytes(desc) ? copy : (value: Uint8Array) => value
+  return codec(
     desc.typeName,
     (value) => toBinary(desc, create(desc, value as MessageInitShape<DescMessage>)),
-    (value) => fromBinary(desc, value)
+    (value) => fromBinary(desc, own(value))
   )
+}
 
 const utf8 = new TextEncoder()
 const text = new TextDecoder("utf-8", { fatal: true })
+
+/** A value by the Schema's `make`, whose own error says only that there is one. */
+const made = (schema: Schema.Top, value: unknown): unknown => {
+  try {
+    return schema.make(value)
+  } catch (error) {
+    const issue = error instanceof Error ? error.cause : undefined
+    throw SchemaIssue.isIssue(issue) ? new Schema.SchemaError(issue) : error
+  }
+}
 
 const fromSchema = (schema: AnySchema & Schema.Top): Codec<unknown, unknown> => {
   const json = Schema.toCodecJson(schema) as unknown as Schema.Codec<unknown, unknown>
@@ -191,7 +216,7 @@ const fromSchema = (schema: AnySchema & Schema.Top): Codec<unknown, unknown> => 
   const decode = Schema.decodeUnknownSync(json)
   return codec(
     "google.protobuf.BytesValue",
-    (value) => utf8.encode(JSON.stringify(encode(schema.make(value))) ?? "null"),
+    (value) => utf8.encode(JSON.stringify(encode(made(schema, value))) ?? "null"),
     (value) => decode(JSON.parse(text.decode(value)))
   )
 }

@@ -7,6 +7,8 @@
  * - `stream`: messages both ways, between a client and one server.
  * - `subscription`: updates, pushed to one subscriber or to all.
  *
+ * All four can be defined. Clients and servers of this version run `unary`; of the others they take no notice.
+ *
  * **Example** (A service with every kind)
  *
  * ```ts

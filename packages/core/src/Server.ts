@@ -35,7 +35,7 @@ import type { Affinity, AffinityHandler, CheckedHandlers, Handlers, HandlersServ
 import { newServerId } from "./internal/id.ts"
 import { Idle } from "./internal/idle.ts"
 import { isUnary, unaryMethod, type UnaryMethod } from "./internal/method.ts"
-import { checkBufferSize, checkServerId, checkTimeout } from "./internal/options.ts"
+import { checkCount, checkServerId, checkTimeout } from "./internal/options.ts"
 import { Registrations } from "./internal/registrations.ts"
 import { type Handler, type Replies, type ServerState, UnaryDispatch } from "./internal/unaryServer.ts"
 import { defaultBufferSize, MessageBus } from "./MessageBus.ts"
@@ -83,7 +83,22 @@ export const defaultTimeout: Duration.Duration = Duration.seconds(3)
 const own = <A>(record: { readonly [key: string]: A }, key: string): A | undefined =>
   Object.hasOwn(record, key) ? record[key] : undefined
 
+/** A handler by its key, of an object or of a class's instance, and nothing that every object has. */
+const handlerAt = (handlers: object, key: string): unknown => {
+  const given: unknown = Reflect.get(handlers, key)
+  if (!Object.hasOwn(handlers, key) && given === Reflect.get(Object.prototype, key)) return undefined
+  return typeof given === "function" ? given.bind(handlers) : given
+}
+
 type AnyTopic = Readonly<Record<string, unknown>>
+
+/**
+ * How many requests of a method may be in hand before it makes no more offers, where nobody says.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultMaxPending = 10_000
 
 /** How many clients a server keeps the names of. */
 const clientsKept = 10_000
@@ -129,6 +144,11 @@ export interface Options<Methods> {
   readonly topics?: { readonly [K in TopicMethod<Methods>]?: ReadonlyArray<TopicOf<Methods[K]>> } | undefined
   /** How many requests may wait for their affinity, per method; to more the server keeps silent. Default: 100. */
   readonly bufferSize?: number | undefined
+  /**
+   * How many requests of a method, per topic, may be in hand, waiting for their claims or running, before it makes no more
+   * offers. Default: 10,000.
+   */
+  readonly maxPending?: number | undefined
 }
 
 /**
@@ -212,7 +232,8 @@ export const make = Effect.fnUntraced(function* <
     CurrentCall
   )(yield* Effect.context<any>()) as Context.Context<never>
   const serverId = options.serverId === undefined ? newServerId() : yield* checkServerId(at, options.serverId)
-  const bufferSize = yield* checkBufferSize(at, options.bufferSize ?? defaultBufferSize)
+  const bufferSize = yield* checkCount(at, "bufferSize", options.bufferSize ?? defaultBufferSize)
+  const maxPending = yield* checkCount(at, "maxPending", options.maxPending ?? defaultMaxPending)
   const drainTimeout = yield* checkTimeout(at, "drainTimeout", options.drainTimeout ?? defaultTimeout)
   const bus = yield* MessageBus
   const idle = new Idle()
@@ -227,6 +248,7 @@ export const make = Effect.fnUntraced(function* <
       response: bus.target(Channels.response(name, clientId))
     })),
     bufferSize,
+    maxPending,
     done: idle.check,
     killed: false
   }
@@ -237,12 +259,17 @@ export const make = Effect.fnUntraced(function* <
   for (const [key, rpc] of Object.entries(service.methods)) {
     if (!isUnary(rpc)) continue
     const method = unaryMethod(name, key, rpc)
-    methods.set(key, { method, handler: yield* handlerOf(method, own(handlers, key)) })
+    methods.set(key, { method, handler: yield* handlerOf(method, handlerAt(handlers, key)) })
   }
   const extra = Object.keys(handlers).find((key) => !methods.has(key))
   if (extra !== undefined) {
+    const kind = own(service.methods, extra)?.kind
+    const why =
+      kind === undefined
+        ? `which is not one of its methods: ${[...methods.keys()].join(", ")}`
+        : `a ${kind} method: servers of this version answer unary methods`
     return yield* PsrpcError.fromCode("invalid_argument", {
-      message: `${at}: a handler for "${extra}", which is not one of its methods: ${[...methods.keys()].join(", ")}`,
+      message: `${at}: a handler for "${extra}", ${why}`,
       mayHaveRun: false
     })
   }

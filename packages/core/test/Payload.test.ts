@@ -112,7 +112,7 @@ describe("bytes, nothing, and codecs of one's own", () => {
   it("bytes are themselves, and nothing else is taken for bytes", () => {
     const bytes = new Uint8Array([1, 2])
     assert.strictEqual(Payload.bytes.encode(bytes), bytes)
-    assert.strictEqual(Payload.bytes.decode(bytes), bytes)
+    assert.deepStrictEqual(Payload.bytes.decode(bytes), bytes)
     assert.deepStrictEqual(Payload.bytes.encode(Buffer.from("x")), Buffer.from("x"))
     for (const [value, what] of [
       ["x", "string"],

@@ -59,6 +59,11 @@ export interface Claim {
 }
 
 const emptyBytes: Uint8Array = new Uint8Array(0)
+/**
+ * The most entries of metadata, or details, that a message may have: a few bytes each in the message are many times that in
+ * memory.
+ */
+const mostEntries = 1000
 
 /**
  * An object without anything inherited, so that a key is there only if it was sent and `__proto__` is one like any
@@ -267,6 +272,7 @@ export const decodeRequest = (bytes: Uint8Array): Request | Rejected => {
     metadata: emptyMetadata,
     raw: emptyBytes
   }
+  let entries = 0
   while (Reader.more()) {
     const tag = Reader.readTag()
     switch (tag) {
@@ -287,6 +293,7 @@ export const decodeRequest = (bytes: Uint8Array): Request | Rejected => {
         break
       case 0x3a:
         if (request.metadata === emptyMetadata) request.metadata = new Entries()
+        if (++entries > mostEntries) Reader.refuse()
         readEntry(request.metadata)
         break
       case 0x42:
@@ -349,6 +356,7 @@ export const decodeResponse = (bytes: Uint8Array): Response | Rejected => {
         break
       case 0x42:
         if (details === undefined) response.details = details = []
+        if (details.length >= mostEntries) Reader.refuse()
         details.push(readDetail())
         break
       default:
@@ -364,7 +372,8 @@ const readDetail = (): Detail => {
   while (Reader.more()) {
     const tag = Reader.readTag()
     if (tag === 0x0a) detail.typeUrl = Reader.readString()
-    else if (tag === 0x12) detail.value = Reader.readBytes()
+    // the user keeps it: a copy, which holds no other message's memory and shares it with nobody
+    else if (tag === 0x12) detail.value = Reader.readBytes().slice()
     else Reader.skip(tag)
   }
   Reader.leave(outer)

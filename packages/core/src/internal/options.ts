@@ -34,8 +34,8 @@ export const checkTimeout = (
     }
   })
 
-/** How many elements a buffer holds. */
-export const checkBufferSize = (at: string, size: number): Effect.Effect<number, PsrpcError.PsrpcError> =>
-  Number.isInteger(size) && size > 0
-    ? Effect.succeed(size)
-    : refuse(`${at}: bufferSize ${String(size)}: expected a whole number of messages above 0`)
+/** How many of something there may be. */
+export const checkCount = (at: string, option: string, count: number): Effect.Effect<number, PsrpcError.PsrpcError> =>
+  Number.isInteger(count) && count > 0
+    ? Effect.succeed(count)
+    : refuse(`${at}: ${option} ${String(count)}: expected a whole number above 0`)

@@ -24,6 +24,11 @@ const fail = (): number => {
   return 0
 }
 
+/** What is read is not what it should be. */
+export const refuse = (): void => {
+  fail()
+}
+
 /** Reads from the start of `input`. */
 export const read = (input: Uint8Array): void => {
   bytes = input

@@ -17,6 +17,9 @@ interface Registration {
   readonly claims: Scope.Closeable
 }
 
+/** How long handlers that are interrupted may take to stop before the log says so. */
+const patience = "1 second"
+
 /** Servers made in one scope are closed together, under one deadline, whichever of their finalizers comes first. */
 const together = new WeakMap<Scope.Scope, Set<() => void>>()
 
@@ -167,12 +170,18 @@ export class Registrations {
       concurrency: "unbounded",
       discard: true
     })
-    const stopped = yield* Effect.forkDetach(unsubscribe, { startImmediately: true })
-    yield* Effect.andThen(Fiber.await(stopped), this.#idle.when(this.#busy)).pipe(Effect.timeoutOption(timeout))
+    const unsubscribed = yield* Effect.forkDetach(unsubscribe, { startImmediately: true })
+    yield* Effect.andThen(Fiber.await(unsubscribed), this.#idle.when(this.#busy)).pipe(Effect.timeoutOption(timeout))
     this.#server.killed = true
     for (const { dispatch } of all) dispatch.interruptAll()
-    yield* this.#idle.when(this.#busy)
-    yield* Fiber.await(stopped)
+    const stopped = yield* Effect.timeoutOption(this.#idle.when(this.#busy), patience)
+    if (stopped._tag === "None") {
+      yield* Effect.logWarning(
+        `psrpc: the server of ${this.#service} is interrupted and waits for ${this.#busy()} handlers to stop`
+      )
+      yield* this.#idle.when(this.#busy)
+    }
+    yield* Fiber.await(unsubscribed)
     yield* Effect.forEach(all, ({ claims }) => Scope.close(claims, Exit.void), {
       concurrency: "unbounded",
       discard: true

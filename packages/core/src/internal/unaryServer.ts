@@ -29,6 +29,8 @@ export interface ServerState {
   readonly replies: BoundedCache<string, Replies>
   /** How many requests may wait for their affinity. */
   readonly bufferSize: number
+  /** How many requests of a method may be in hand before it makes no more offers. */
+  readonly maxPending: number
   /** Called whenever a request is done with. */
   readonly done: () => void
   /** Whether requests that still come in are ignored. */
@@ -70,6 +72,7 @@ class Job implements Timed {
   phase: "weighing" | "waiting" | "running" = "weighing"
   fiber: Fiber.Fiber<unknown, unknown> | undefined
   interruption: Interruption | undefined
+  answered = false
 
   constructor(
     dispatch: UnaryDispatch,
@@ -161,6 +164,11 @@ export class UnaryDispatch {
     if (this.#method.runToCompletion && interruption !== "closing") return
     job.interruption ??= interruption
     job.fiber?.interruptUnsafe()
+    // who waits is told at once, also where the handler takes its time to stop
+    if (interruption === "closing" && this.#jobs.has(job.envelope.id) && !job.answered) {
+      job.answered = true
+      this.#answer(job.envelope, noBytes, interrupted("closing"))
+    }
   }
 
   /** Interrupts everything in hand. */
@@ -225,6 +233,9 @@ export class UnaryDispatch {
       return this.#silence(job, Cause.die(new TypeError(`expected a number, got ${String(affinity)}`)))
     }
     if (affinity < 0) return this.#remove(job)
+    if (this.#jobs.size >= this.#server.maxPending && !this.#jobs.has(job.envelope.id)) {
+      return this.#server.drops("overflow", this.#method.label, "requests")
+    }
     job.phase = "waiting"
     this.#admit(job)
     const { bus, replies, serverId } = this.#server
@@ -251,8 +262,8 @@ export class UnaryDispatch {
   }
 
   #finish(job: Job, exit: Exit.Exit<unknown, unknown>): void {
-    if (exit._tag === "Success") this.#succeed(job, exit.value)
-    else this.#fail(job, exit.cause)
+    if (exit._tag === "Failure") this.#fail(job, exit.cause)
+    else if (!job.answered) this.#succeed(job, exit.value)
     this.#remove(job)
   }
 
@@ -263,7 +274,8 @@ export class UnaryDispatch {
       raw = response.encode(value)
     } catch (cause) {
       this.#log(`psrpc: the answer of ${label} cannot be encoded`, Cause.die(cause))
-      const message = `the answer cannot be encoded (${label}): ${messageOf(cause)}`
+      // why is for the log: the text may hold what the caller must not see
+      const message = `the answer cannot be encoded (${label})`
       return this.#answer(job.envelope, noBytes, { code: "malformed_result", message, details: [] })
     }
     this.#answer(job.envelope, raw, undefined)
@@ -272,13 +284,15 @@ export class UnaryDispatch {
   #fail(job: Job, cause: Cause.Cause<unknown>): void {
     if (Cause.hasInterruptsOnly(cause)) {
       // who has gone hears nothing; whose deadline has passed is told, in case its clock is behind
-      if (job.interruption !== "cancelled") this.#answer(job.envelope, noBytes, interrupted(job.interruption))
+      if (job.interruption !== "cancelled" && !job.answered)
+        this.#answer(job.envelope, noBytes, interrupted(job.interruption))
       return
     }
     const failure = Cause.findErrorOption(cause)
     // a defect, alone or beside the failure, is for the log: its text may hold anything
     if (failure._tag === "None" || Cause.hasDies(cause))
       this.#log(`psrpc: the handler of ${this.#method.label} died`, cause)
+    if (job.answered) return
     this.#answer(job.envelope, noBytes, failure._tag === "None" ? internal : this.#wireError(failure.value))
   }
 
