@@ -19,6 +19,7 @@
  */
 import { Context, Effect, Function } from "effect"
 import { emptyMetadata } from "./internal/envelope.ts"
+import { merge } from "./internal/metadata.ts"
 
 /**
  * Keys and values, both texts.
@@ -65,20 +66,6 @@ export const Outgoing: Context.Reference<Metadata> = Context.Reference<Metadata>
   "@effect-psrpc/core/Metadata/Outgoing",
   { defaultValue: () => empty }
 )
-
-/** Both, the second's values over the first's. */
-export const merge = (base: Metadata, over: Metadata | undefined): Metadata =>
-  over === undefined || over === empty ? base : base === empty ? over : { ...base, ...over }
-
-/** What is wrong with metadata that was put together without types; `undefined` for nothing. */
-export const problem = (metadata: Metadata): string | undefined => {
-  for (const key of Object.keys(metadata)) {
-    const value: unknown = metadata[key]
-    if (typeof value !== "string")
-      return `metadata "${key}": expected a text, got ${value === null ? "null" : typeof value}`
-  }
-  return undefined
-}
 
 const withMetadata: {
   (metadata: Metadata): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>

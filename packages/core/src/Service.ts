@@ -16,9 +16,10 @@
  */
 import { goName } from "./internal/goName.ts"
 import type { CheckedHandlers, Handlers } from "./internal/handlers.ts"
+import { parameters } from "./internal/topicParameters.ts"
 import * as Payload from "./Payload.ts"
 import * as Rpc from "./Rpc.ts"
-import * as Topic from "./Topic.ts"
+import type * as Topic from "./Topic.ts"
 
 /**
  * The type id of services.
@@ -97,7 +98,7 @@ const payloads = ["request", "response", "send", "receive", "message"]
 
 /** Throws for what a definition, written without types, cannot have. */
 const check = (method: Readonly<Record<string, unknown>>): void => {
-  Topic.parameters(method["topic"] as Topic.Any)
+  parameters(method["topic"] as Topic.Any)
   for (const key of payloads) {
     try {
       Payload.toCodec(method[key] as Payload.Any)

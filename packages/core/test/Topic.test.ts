@@ -1,17 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import * as Topic from "../src/Topic.ts"
+import { parameters } from "../src/internal/topicParameters.ts"
 
 describe("the parameters of a topic", () => {
   it("are strings in the order of their names", () => {
-    const { encode, names } = Topic.parameters(["region", "node"])
+    const { encode, names } = parameters(["region", "node"])
     assert.deepStrictEqual(names, ["region", "node"])
     assert.deepStrictEqual(encode({ node: "n1", region: "eu" }), ["eu", "n1"])
     assert.deepStrictEqual(encode({ node: "", region: "" }), ["", ""])
   })
 
   it("are encoded by their Schemas", () => {
-    const { encode, names } = Topic.parameters({
+    const { encode, names } = parameters({
       region: Schema.Literals(["eu", "us"]),
       shard: Schema.FiniteFromString,
       plain: Schema.String
@@ -22,18 +22,18 @@ describe("the parameters of a topic", () => {
 
   it("may be none", () => {
     for (const none of [undefined, [], {}]) {
-      const { encode, names } = Topic.parameters(none)
+      const { encode, names } = parameters(none)
       assert.deepStrictEqual(names, [])
       assert.deepStrictEqual(encode(undefined), [])
     }
   })
 
   it("that are more than needed are left out", () => {
-    assert.deepStrictEqual(Topic.parameters(["a"]).encode({ a: "1", b: "2" }), ["1"])
+    assert.deepStrictEqual(parameters(["a"]).encode({ a: "1", b: "2" }), ["1"])
   })
 
   it("that do not fit are refused by name", () => {
-    const { encode } = Topic.parameters({ region: Schema.Literals(["eu", "us"]), node: Schema.String })
+    const { encode } = parameters({ region: Schema.Literals(["eu", "us"]), node: Schema.String })
     assert.throws(() => encode(undefined), TypeError, "expected a topic { region, node }")
     assert.throws(() => encode(null as never), TypeError, "expected a topic { region, node }")
     assert.throws(() => encode("eu" as never), TypeError, "expected a topic { region, node }")
@@ -44,18 +44,14 @@ describe("the parameters of a topic", () => {
   })
 
   it("whose names cannot be are refused at the definition", () => {
-    assert.throws(() => Topic.parameters([""]), TypeError, "a topic parameter needs a name")
-    assert.throws(() => Topic.parameters(["a", "b", "a"]), TypeError, "two topic parameters with one name")
+    assert.throws(() => parameters([""]), TypeError, "a topic parameter needs a name")
+    assert.throws(() => parameters(["a", "b", "a"]), TypeError, "two topic parameters with one name")
     for (const name of ["0", "1", "42"]) {
-      assert.throws(
-        () => Topic.parameters([name]),
-        TypeError,
-        `topic parameter "${name}": a name that reads as an integer`
-      )
-      assert.throws(() => Topic.parameters({ [name]: Schema.String }), TypeError, `topic parameter "${name}"`)
+      assert.throws(() => parameters([name]), TypeError, `topic parameter "${name}": a name that reads as an integer`)
+      assert.throws(() => parameters({ [name]: Schema.String }), TypeError, `topic parameter "${name}"`)
     }
     // these keep their place
-    assert.deepStrictEqual(Topic.parameters({ "01": Schema.String, "1.5": Schema.String, "-1": Schema.String }).names, [
+    assert.deepStrictEqual(parameters({ "01": Schema.String, "1.5": Schema.String, "-1": Schema.String }).names, [
       "01",
       "1.5",
       "-1"
@@ -63,7 +59,7 @@ describe("the parameters of a topic", () => {
   })
 
   it("whose Schemas are none are refused at the definition", () => {
-    assert.throws(() => Topic.parameters({ region: "eu" as never }), TypeError, `topic parameter "region"`)
-    assert.throws(() => Topic.parameters({ region: undefined as never }), TypeError, `topic parameter "region"`)
+    assert.throws(() => parameters({ region: "eu" as never }), TypeError, `topic parameter "region"`)
+    assert.throws(() => parameters({ region: undefined as never }), TypeError, `topic parameter "region"`)
   })
 })

@@ -2,8 +2,9 @@ import * as Payload from "../Payload.ts"
 import type * as PsrpcError from "../PsrpcError.ts"
 import type * as Rpc from "../Rpc.ts"
 import { wireName } from "../Service.ts"
-import * as Topic from "../Topic.ts"
+import type * as Topic from "../Topic.ts"
 import * as DomainError from "./domainError.ts"
+import { type Parameters, parameters } from "./topicParameters.ts"
 
 /** A unary method as client and server use it: everything that is made once, and never per call. */
 export interface UnaryMethod {
@@ -12,7 +13,7 @@ export interface UnaryMethod {
   readonly service: string
   /** The name on the wire. */
   readonly name: string
-  readonly topic: Topic.Parameters
+  readonly topic: Parameters
   readonly request: Payload.Codec<unknown, unknown>
   readonly response: Payload.Codec<unknown, unknown>
   readonly error: DomainError.DomainError<unknown> | undefined
@@ -41,7 +42,7 @@ export const unaryMethod = (service: string, key: string, rpc: AnyUnary): UnaryM
     label: `${service}.${name}`,
     service,
     name,
-    topic: Topic.parameters(rpc.topic),
+    topic: parameters(rpc.topic),
     request: Payload.toCodec(rpc.request) as Payload.Codec<unknown, unknown>,
     response: Payload.toCodec(rpc.response) as Payload.Codec<unknown, unknown>,
     error: rpc.error === undefined ? undefined : DomainError.make(rpc.error),

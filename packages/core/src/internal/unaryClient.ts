@@ -7,6 +7,7 @@ import { BoundedCache } from "./boundedCache.ts"
 import { CurrentCall } from "./callContext.ts"
 import * as Channels from "./channel.ts"
 import { messageOf } from "./messageOf.ts"
+import { merge, problemOf } from "./metadata.ts"
 import { millisOf } from "./millis.ts"
 import type { UnaryMethod } from "./method.ts"
 import { type ClientState, clientClosed, type Route, UnaryCall } from "./unaryCall.ts"
@@ -95,11 +96,8 @@ export const unary = (
           })
         )
       }
-      const metadata = Metadata.merge(
-        Metadata.merge(client.metadata, fiber.getRef(Metadata.Outgoing)),
-        options?.metadata
-      )
-      const problem = metadata === Metadata.empty ? undefined : Metadata.problem(metadata)
+      const metadata = merge(merge(client.metadata, fiber.getRef(Metadata.Outgoing)), options?.metadata)
+      const problem = metadata === Metadata.empty ? undefined : problemOf(metadata)
       if (problem !== undefined) return refuse(problem)
       const call = new UnaryCall(client, method, route, options?.selection ?? defaultSelection, now, timeout)
       return Effect.callback((resume) => {
