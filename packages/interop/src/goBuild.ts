@@ -22,7 +22,7 @@ export const hasGo: boolean = (process.env["PATH"] ?? "").split(delimiter).some(
 
 /** What to tell where `go` is missing. */
 export const goIsNeeded =
-  "the interop tests need go on the PATH (1.25.5 or newer, https://go.dev/dl): it builds packages/interop/peer"
+  "the Go peer needs go on the PATH (1.25.5 or newer, https://go.dev/dl), which builds packages/interop/peer"
 
 const failure = (message: string) => (cause: unknown) => new GoPeerError({ message: `${message}: ${cause}`, cause })
 

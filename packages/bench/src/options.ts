@@ -1,0 +1,100 @@
+import { parseArgs } from "node:util"
+import { type Bus, buses, type Mode, modes, type Peer, peers } from "./rows.ts"
+
+export const help = `npm run bench -- [options]
+
+Measures unary calls in a closed loop: this library, psrpc in Go and ioredis alone, one after the other. On Redis client
+and server are two processes, on the local bus one. Redis is started by the run, REDIS_URL names another.
+
+  --bus LIST          local,redis
+  --mode LIST         unary,claimless; also affinity, with a claim that is good enough at once
+  --peer LIST         effect-psrpc,psrpc-go,raw; raw is on Redis only:
+                      raw-2, a request and its answer; raw-4, the four messages and the lock of a claimed call
+  --concurrency LIST  calls in flight: 1,64,256
+  --payload LIST      bytes in a request and in its answer: 64,16384
+  --duration SECONDS  measured time of a row: 4
+  --warmup SECONDS    before it: 1.5
+  --rounds N          measures each group of rows N times and takes medians: 1
+  --quick             unary at 64 in flight with 64 bytes, 2 s a row; within a minute in all
+  --json FILE         writes each row as a line of JSON. rss_mb is the memory of client and server together
+  --profile FILE      writes CPU profiles of this library's processes, one a row and role, named after FILE,
+                      and prints the functions that took most of the time
+  --help              this
+`
+
+export interface Options {
+  readonly buses: ReadonlyArray<Bus>
+  readonly modes: ReadonlyArray<Mode>
+  readonly peers: ReadonlyArray<Peer>
+  readonly concurrencies: ReadonlyArray<number>
+  readonly payloads: ReadonlyArray<number>
+  readonly duration: number
+  readonly warmup: number
+  readonly rounds: number
+  readonly quick: boolean
+  readonly json: string | undefined
+  readonly profile: string | undefined
+}
+
+const items = (text: string): ReadonlyArray<string> => text.split(",").map((item) => item.trim())
+
+const choice = <A extends string>(name: string, known: ReadonlyArray<A>, text: string): ReadonlyArray<A> => {
+  const unknown = items(text).find((item) => !known.includes(item as A))
+  if (unknown !== undefined) throw new TypeError(`--${name}: "${unknown}" is none of ${known.join(", ")}`)
+  // in their own order, each once
+  return known.filter((item) => items(text).includes(item))
+}
+
+const number = (name: string, least: number, text: string): number => {
+  const value = Number(text)
+  if (text.trim() === "" || !(value >= least) || value === Infinity) {
+    throw new TypeError(`--${name}: expected a number of at least ${least}, got "${text}"`)
+  }
+  return value
+}
+
+const integer = (name: string, least: number, text: string): number => {
+  const value = number(name, least, text)
+  if (!Number.isInteger(value)) throw new TypeError(`--${name}: expected a whole number, got "${text}"`)
+  return value
+}
+
+const integers = (name: string, least: number, text: string): ReadonlyArray<number> => [
+  ...new Set(items(text).map((item) => integer(name, least, item)))
+]
+
+/** Throws a `TypeError` that names the option; `undefined` where help is asked for. */
+export const readOptions = (args: ReadonlyArray<string>): Options | undefined => {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      bus: { type: "string" },
+      mode: { type: "string" },
+      peer: { type: "string" },
+      concurrency: { type: "string" },
+      payload: { type: "string" },
+      duration: { type: "string" },
+      warmup: { type: "string" },
+      rounds: { type: "string" },
+      quick: { type: "boolean", default: false },
+      json: { type: "string" },
+      profile: { type: "string" },
+      help: { type: "boolean", default: false }
+    }
+  })
+  if (values.help) return undefined
+  const { quick } = values
+  return {
+    buses: choice("bus", buses, values.bus ?? "local,redis"),
+    modes: choice("mode", modes, values.mode ?? (quick ? "unary" : "unary,claimless")),
+    peers: choice("peer", peers, values.peer ?? peers.join(",")),
+    concurrencies: integers("concurrency", 1, values.concurrency ?? (quick ? "64" : "1,64,256")),
+    payloads: integers("payload", 0, values.payload ?? (quick ? "64" : "64,16384")),
+    duration: number("duration", 0.5, values.duration ?? (quick ? "2" : "4")),
+    warmup: number("warmup", 0, values.warmup ?? (quick ? "1" : "1.5")),
+    rounds: integer("rounds", 1, values.rounds ?? "1"),
+    quick,
+    json: values.json,
+    profile: values.profile
+  }
+}

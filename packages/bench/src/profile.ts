@@ -1,0 +1,68 @@
+/** CPU profiles of our processes, and what they come to. */
+import { mkdir, readFile, writeFile } from "node:fs/promises"
+import { type Profiler, Session } from "node:inspector/promises"
+import { basename, dirname, extname, join } from "node:path"
+import type { Plan } from "./rows.ts"
+import type { Task } from "./worker.ts"
+
+const wait = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.max(0, millis)))
+
+/** Profiles the measured time, where the task says so. A server knows of it only that it began to listen before. */
+export const profileTask = async (task: Task): Promise<void> => {
+  if (task.profile === undefined) return
+  const margin = 200
+  await wait(task.warmup * 1000 + (task.role === "server" ? 2 * margin : 0))
+  const session = new Session()
+  session.connect()
+  await session.post("Profiler.enable")
+  await session.post("Profiler.setSamplingInterval", { interval: 200 })
+  await session.post("Profiler.start")
+  await wait(task.duration * 1000 - 3 * margin)
+  const { profile } = await session.post("Profiler.stop")
+  session.disconnect()
+  await mkdir(dirname(task.profile), { recursive: true })
+  await writeFile(task.profile, JSON.stringify(profile))
+}
+
+/** The file of one row's one role, beside the others that a run writes. */
+export const profilePath = (given: string, plan: Plan, role: Task["role"]): string => {
+  const extension = extname(given) || ".cpuprofile"
+  const { bus, concurrency, mode, payload } = plan
+  return join(
+    dirname(given),
+    `${basename(given, extension)}.${bus}-${mode}-${concurrency}-${payload}.${role}${extension}`
+  )
+}
+
+const place = (url: string, line: number): string => {
+  const file = url === "" ? "native" : url.split("/").slice(-2).join("/")
+  return url === "" ? file : `${file}:${line + 1}`
+}
+
+/** How busy the process was, and the functions that took most of that time themselves, a line each. */
+export const topOf = async (path: string, count: number): Promise<ReadonlyArray<string>> => {
+  const { nodes, samples = [], timeDeltas = [] } = JSON.parse(await readFile(path, "utf8")) as Profiler.Profile
+  const names = new Map<number, string>()
+  for (const { callFrame, id } of nodes) {
+    const { functionName, lineNumber, url } = callFrame
+    names.set(id, `${functionName || "(anonymous)"}  ${place(url, lineNumber)}`)
+  }
+  const own = new Map<string, number>()
+  let total = 0
+  let idle = 0
+  for (const [index, id] of samples.entries()) {
+    const name = names.get(id)!
+    const delta = timeDeltas[index] ?? 0
+    total += delta
+    // the profiler itself is nothing that the library does
+    if (name.startsWith("(idle)") || name.includes("node:inspector")) {
+      idle += delta
+      continue
+    }
+    own.set(name, (own.get(name) ?? 0) + delta)
+  }
+  const busy = total - idle
+  const share = (time: number, of: number): string => `${((time / of) * 100).toFixed(1).padStart(5)} %`
+  const top = [...own].toSorted(([, a], [, b]) => b - a).slice(0, count)
+  return [`${share(busy, total)}  busy, and of that:`, ...top.map(([name, time]) => `${share(time, busy)}  ${name}`)]
+}

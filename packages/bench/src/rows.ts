@@ -1,0 +1,102 @@
+/** What is measured: the rows of a run, and what comes out of one. */
+
+export const buses = ["local", "redis"] as const
+export type Bus = (typeof buses)[number]
+
+export const modes = ["unary", "claimless", "affinity"] as const
+export type Mode = (typeof modes)[number]
+
+export const peers = ["effect-psrpc", "psrpc-go", "raw"] as const
+export type Peer = (typeof peers)[number]
+
+/** The broker alone: `raw-2` is a request and an answer, `raw-4` the messages and the lock of a claimed call. */
+export type RawMode = "raw-2" | "raw-4"
+
+/** One thing to measure. */
+export interface Plan {
+  readonly peer: Peer
+  readonly bus: Bus
+  readonly mode: Mode | RawMode
+  /** Calls in flight. */
+  readonly concurrency: number
+  /** Bytes in a request, and in its answer. */
+  readonly payload: number
+}
+
+/** What a client process prints. */
+export interface Measured {
+  readonly ops_per_sec: number
+  readonly p50_us: number
+  readonly p99_us: number
+  readonly errors: number
+  /** Of the client's process alone. */
+  readonly rss_mb: number
+}
+
+/** A line of the JSON output. `rss_mb` is of client and server together. */
+export interface Row extends Plan, Measured {}
+
+/** The mode of the raw row that a mode is held against: the one with as many messages. */
+export const floorOf = (mode: Mode | RawMode): RawMode => (mode === "claimless" || mode === "raw-2" ? "raw-2" : "raw-4")
+
+/** Rows that are compared with each other, so they run directly one after the other: rates drift by the minute. */
+export type Group = ReadonlyArray<Plan>
+
+export const groups = (chosen: {
+  readonly buses: ReadonlyArray<Bus>
+  readonly modes: ReadonlyArray<Mode>
+  readonly peers: ReadonlyArray<Peer>
+  readonly concurrencies: ReadonlyArray<number>
+  readonly payloads: ReadonlyArray<number>
+}): ReadonlyArray<Group> => {
+  const all: Array<Group> = []
+  for (const bus of chosen.buses) {
+    for (const payload of chosen.payloads) {
+      for (const concurrency of chosen.concurrencies) all.push(group(chosen, { bus, payload, concurrency }))
+    }
+  }
+  return all.filter((rows) => rows.length > 0)
+}
+
+const group = (
+  chosen: { readonly modes: ReadonlyArray<Mode>; readonly peers: ReadonlyArray<Peer> },
+  at: Pick<Plan, "bus" | "payload" | "concurrency">
+): Group => {
+  const rows: Array<Plan> = []
+  for (const mode of chosen.modes) {
+    for (const peer of chosen.peers) if (peer !== "raw") rows.push({ peer, mode, ...at })
+    if (at.bus === "local" || !chosen.peers.includes("raw")) continue
+    const floors: ReadonlyArray<RawMode> = mode === "unary" ? ["raw-4", "raw-2"] : [floorOf(mode)]
+    for (const floor of floors) {
+      if (!rows.some((row) => row.mode === floor)) rows.push({ peer: "raw", mode: floor, ...at })
+    }
+  }
+  return rows
+}
+
+const median = (values: ReadonlyArray<number>): number => {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = Math.floor(sorted.length / 2)
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
+
+const rounded = (value: number): number => Math.round(value * 10) / 10
+
+/** The medians of the rounds; every error counts. */
+export const ofRounds = (plan: Plan, rounds: ReadonlyArray<Measured>): Row => {
+  const of = (name: keyof Measured): number => rounded(median(rounds.map((round) => round[name])))
+  const errors = rounds.reduce((sum, round) => sum + round.errors, 0)
+  const { bus, concurrency, mode, payload, peer } = plan
+  return {
+    peer,
+    bus,
+    mode,
+    concurrency,
+    payload,
+    ops_per_sec: of("ops_per_sec"),
+    p50_us: of("p50_us"),
+    p99_us: of("p99_us"),
+    errors,
+    rss_mb: of("rss_mb")
+  }
+}
