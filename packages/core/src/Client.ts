@@ -142,7 +142,13 @@ export type From<S> = FromMethods<Service_.Methods<S>>
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function* <Name extends string, M extends Service_.AnyMethods>(
+export const make: <Name extends string, M extends Service_.AnyMethods>(
+  service: Service_.Service<Name, M>,
+  options?: Options
+) => Effect.Effect<FromMethods<M>, PsrpcError, MessageBus | Scope.Scope> = Effect.fnUntraced(function* <
+  Name extends string,
+  M extends Service_.AnyMethods
+>(
   service: Service_.Service<Name, M>,
   options: Options = {}
 ): Effect.fn.Return<FromMethods<M>, PsrpcError, MessageBus | Scope.Scope> {

@@ -212,104 +212,105 @@ const handlerOf = (method: UnaryMethod, given: unknown): Effect.Effect<Handler, 
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function* <
-  Name extends string,
-  M extends Service.AnyMethods,
-  const H extends Handlers<M>
->(
+export const make: <Name extends string, M extends Service.AnyMethods, const H extends Handlers<M>>(
   service: Service.Service<Name, M>,
   handlers: H & CheckedHandlers<H, M>,
-  options: Options<M> = {}
-): Effect.fn.Return<Server<M>, PsrpcError.PsrpcError, MessageBus | HandlersServices<H> | Scope.Scope> {
-  const name = service.serviceName
-  const at = `server of ${name}`
-  const scope = yield* Effect.scope
-  // what the Layer, or the call that this is made in, has of its own must not reach the handlers
-  const context = Context.omit(
-    Scope.Scope,
-    Tracer.ParentSpan,
-    Metadata.Outgoing,
-    CurrentCall
-  )(yield* Effect.context<any>()) as Context.Context<never>
-  const serverId = options.serverId === undefined ? newServerId() : yield* checkServerId(at, options.serverId)
-  const bufferSize = yield* checkCount(at, "bufferSize", options.bufferSize ?? defaultBufferSize)
-  const maxPending = yield* checkCount(at, "maxPending", options.maxPending ?? defaultMaxPending)
-  const drainTimeout = yield* checkTimeout(at, "drainTimeout", options.drainTimeout ?? defaultTimeout)
-  const bus = yield* MessageBus
-  const idle = new Idle()
-  const state: ServerState = {
-    serverId,
-    bus,
-    deadlines: yield* Deadlines.make,
-    drops: Drops.make(context, "server", name),
-    context,
-    replies: new BoundedCache<string, Replies>(clientsKept, (clientId) => ({
-      claim: bus.target(Channels.claimRequest(name, clientId)),
-      response: bus.target(Channels.response(name, clientId))
-    })),
-    bufferSize,
-    maxPending,
-    done: idle.check,
-    killed: false
-  }
-  const registrations = new Registrations(state, name, idle, drainTimeout)
-  yield* registrations.closeWith(scope)
+  options?: Options<M>
+) => Effect.Effect<Server<M>, PsrpcError.PsrpcError, MessageBus | HandlersServices<H> | Scope.Scope> =
+  Effect.fnUntraced(function* <Name extends string, M extends Service.AnyMethods>(
+    service: Service.Service<Name, M>,
+    handlers: object,
+    options: Options<M> = {}
+  ): Effect.fn.Return<Server<M>, PsrpcError.PsrpcError, any> {
+    const name = service.serviceName
+    const at = `server of ${name}`
+    const scope = yield* Effect.scope
+    // what the Layer, or the call that this is made in, has of its own must not reach the handlers
+    const context = Context.omit(
+      Scope.Scope,
+      Tracer.ParentSpan,
+      Metadata.Outgoing,
+      CurrentCall
+    )(yield* Effect.context<any>()) as Context.Context<never>
+    const serverId = options.serverId === undefined ? newServerId() : yield* checkServerId(at, options.serverId)
+    const bufferSize = yield* checkCount(at, "bufferSize", options.bufferSize ?? defaultBufferSize)
+    const maxPending = yield* checkCount(at, "maxPending", options.maxPending ?? defaultMaxPending)
+    const drainTimeout = yield* checkTimeout(at, "drainTimeout", options.drainTimeout ?? defaultTimeout)
+    const bus = yield* MessageBus
+    const idle = new Idle()
+    const state: ServerState = {
+      serverId,
+      bus,
+      deadlines: yield* Deadlines.make,
+      drops: Drops.make(context, "server", name),
+      context,
+      replies: new BoundedCache<string, Replies>(clientsKept, (clientId) => ({
+        claim: bus.target(Channels.claimRequest(name, clientId)),
+        response: bus.target(Channels.response(name, clientId))
+      })),
+      bufferSize,
+      maxPending,
+      done: idle.check,
+      killed: false
+    }
+    const registrations = new Registrations(state, name, idle, drainTimeout)
+    yield* registrations.closeWith(scope)
 
-  const methods = new Map<string, { readonly method: UnaryMethod; readonly handler: Handler }>()
-  for (const [key, rpc] of Object.entries(service.methods)) {
-    if (!isUnary(rpc)) continue
-    const method = unaryMethod(name, key, rpc)
-    methods.set(key, { method, handler: yield* handlerOf(method, handlerAt(handlers, key)) })
-  }
-  const extra = Object.keys(handlers).find((key) => !methods.has(key))
-  if (extra !== undefined) {
-    const kind = own(service.methods, extra)?.kind
-    const why =
-      kind === undefined
-        ? `which is not one of its methods: ${[...methods.keys()].join(", ")}`
-        : `a ${kind} method: servers of this version answer unary methods`
-    return yield* PsrpcError.fromCode("invalid_argument", {
-      message: `${at}: a handler for "${extra}", ${why}`,
-      mayHaveRun: false
-    })
-  }
+    const methods = new Map<string, { readonly method: UnaryMethod; readonly handler: Handler }>()
+    for (const [key, rpc] of Object.entries(service.methods)) {
+      if (!isUnary(rpc)) continue
+      const method = unaryMethod(name, key, rpc)
+      methods.set(key, { method, handler: yield* handlerOf(method, handlerAt(handlers, key)) })
+    }
+    const extra = Object.keys(handlers).find((key) => !methods.has(key))
+    if (extra !== undefined) {
+      const kind = own(service.methods, extra)?.kind
+      const why =
+        kind === undefined
+          ? `which is not one of its methods: ${[...methods.keys()].join(", ")}`
+          : `a ${kind} method: servers of this version answer unary methods`
+      return yield* PsrpcError.fromCode("invalid_argument", {
+        message: `${at}: a handler for "${extra}", ${why}`,
+        mayHaveRun: false
+      })
+    }
 
-  /** The method and the topic as the wire has it. */
-  const place = (key: string, topic: AnyTopic | undefined) =>
-    Effect.try({
-      try: () => {
-        const known = methods.get(key)
-        if (known === undefined) throw new TypeError(`no method of the service`)
-        const { handler, method } = known
-        const parts = method.topic.encode(topic)
-        return { method, parts, dispatch: new UnaryDispatch(state, method, topic ?? {}, handler) }
-      },
-      catch: (cause) =>
-        PsrpcError.fromCode("invalid_argument", {
-          message: `${at}, ${key}: ${(cause as Error).message}`,
-          mayHaveRun: false
-        })
-    })
-  const topics = (options.topics ?? {}) as Record<string, ReadonlyArray<AnyTopic>>
-  const atOnce = [...methods].flatMap(([key, { method }]) =>
-    (method.topic.names.length === 0 ? [undefined] : (own(topics, key) ?? [])).map((topic) =>
-      Effect.flatMap(place(key, topic), ({ dispatch, method, parts }) => registrations.add(method, parts, dispatch))
+    /** The method and the topic as the wire has it. */
+    const place = (key: string, topic: AnyTopic | undefined) =>
+      Effect.try({
+        try: () => {
+          const known = methods.get(key)
+          if (known === undefined) throw new TypeError(`no method of the service`)
+          const { handler, method } = known
+          const parts = method.topic.encode(topic)
+          return { method, parts, dispatch: new UnaryDispatch(state, method, topic ?? {}, handler) }
+        },
+        catch: (cause) =>
+          PsrpcError.fromCode("invalid_argument", {
+            message: `${at}, ${key}: ${(cause as Error).message}`,
+            mayHaveRun: false
+          })
+      })
+    const topics = (options.topics ?? {}) as Record<string, ReadonlyArray<AnyTopic>>
+    const atOnce = [...methods].flatMap(([key, { method }]) =>
+      (method.topic.names.length === 0 ? [undefined] : (own(topics, key) ?? [])).map((topic) =>
+        Effect.flatMap(place(key, topic), ({ dispatch, method, parts }) => registrations.add(method, parts, dispatch))
+      )
     )
-  )
-  yield* Effect.all(atOnce, { concurrency: "unbounded", discard: true })
+    yield* Effect.all(atOnce, { concurrency: "unbounded", discard: true })
 
-  return {
-    serverId,
-    register: (key, topic) =>
-      Effect.flatMap(place(key, topic as AnyTopic), ({ dispatch, method, parts }) =>
-        registrations.addScoped(method, parts, dispatch)
-      ),
-    deregister: (key, topic) =>
-      Effect.flatMap(place(key, topic as AnyTopic), ({ method, parts }) => registrations.remove(method, parts)),
-    drain: registrations.drain,
-    kill: registrations.kill
-  }
-})
+    return {
+      serverId,
+      register: (key, topic) =>
+        Effect.flatMap(place(key, topic as AnyTopic), ({ dispatch, method, parts }) =>
+          registrations.addScoped(method, parts, dispatch)
+        ),
+      deregister: (key, topic) =>
+        Effect.flatMap(place(key, topic as AnyTopic), ({ method, parts }) => registrations.remove(method, parts)),
+      drain: registrations.drain,
+      kill: registrations.kill
+    }
+  })
 
 /**
  * A server as a Layer. `handlers` is the object of handlers, or an Effect that makes it, whose requirements the Layer

@@ -447,7 +447,7 @@ describe("asking what happened", () => {
     isConnection: PsrpcError.isConnection,
     isNoServer: PsrpcError.isNoServer,
     isOverflow: PsrpcError.isOverflow,
-    isNotSent: PsrpcError.isNotSent
+    hasNotRun: PsrpcError.hasNotRun
   }
   const cases: ReadonlyArray<readonly [string, unknown, ReadonlyArray<keyof typeof predicates>]> = [
     ["a deadline that passed here", PsrpcError.fromCode("deadline_exceeded", { reason: "timeout" }), ["isTimeout"]],
@@ -456,7 +456,7 @@ describe("asking what happened", () => {
     [
       "a closed client",
       PsrpcError.fromCode("canceled", { reason: "client_closed", mayHaveRun: false }),
-      ["isClosed", "isNotSent"]
+      ["isClosed", "hasNotRun"]
     ],
     ["a closed server", PsrpcError.fromCode("canceled", { reason: "server_closed" }), ["isClosed"]],
     ["a closed stream", PsrpcError.fromCode("canceled", { reason: "stream_closed" }), ["isClosed"]],
@@ -466,7 +466,7 @@ describe("asking what happened", () => {
     [
       "no server that will do",
       PsrpcError.fromCode("unavailable", { reason: "no_servers", mayHaveRun: false }),
-      ["isNoServer", "isNotSent"]
+      ["isNoServer", "hasNotRun"]
     ],
     ["nobody who listens", PsrpcError.fromCode("unavailable", { reason: "no_listeners" }), ["isNoServer"]],
     ["a full buffer", PsrpcError.fromCode("resource_exhausted", { reason: "overflow" }), ["isOverflow"]],

@@ -307,7 +307,7 @@ describe("mayHaveRun", () => {
       const unclaimed = yield* start(client.plain("x", { timeout: 100 }))
       yield* TestClock.adjust(100)
       assert.isFalse(errorOf(unclaimed).mayHaveRun)
-      assert.isTrue(PsrpcError.isNotSent(errorOf(unclaimed)))
+      assert.isTrue(PsrpcError.hasNotRun(errorOf(unclaimed)))
       const chosen = yield* start(client.plain("x", { timeout: 100 }))
       yield* settle
       servers.claim("a")

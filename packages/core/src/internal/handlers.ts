@@ -76,7 +76,9 @@ export type Handlers<Methods> = {
  * @category utility types
  * @since 0.1.0
  */
-export type CheckedHandlers<H, Methods> = { readonly [K in Exclude<keyof H, keyof Methods>]: never }
+export type CheckedHandlers<H, Methods> = {
+  readonly [K in Exclude<keyof H, keyof Methods>]: `${K & string} is no method of the service`
+}
 
 type ServicesOfEffect<E> = E extends Effect.Effect<infer _A, infer _E, infer R> ? R : never
 

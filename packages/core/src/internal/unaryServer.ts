@@ -167,7 +167,7 @@ export class UnaryDispatch {
     // who waits is told at once, also where the handler takes its time to stop
     if (interruption === "closing" && this.#jobs.has(job.envelope.id) && !job.answered) {
       job.answered = true
-      this.#answer(job.envelope, noBytes, interrupted("closing"))
+      this.#answer(job.envelope, noBytes, interrupted("closing", this.#method.label))
     }
   }
 
@@ -285,7 +285,7 @@ export class UnaryDispatch {
     if (Cause.hasInterruptsOnly(cause)) {
       // who has gone hears nothing; whose deadline has passed is told, in case its clock is behind
       if (job.interruption !== "cancelled" && !job.answered)
-        this.#answer(job.envelope, noBytes, interrupted(job.interruption))
+        this.#answer(job.envelope, noBytes, interrupted(job.interruption, this.#method.label))
       return
     }
     const failure = Cause.findErrorOption(cause)
@@ -334,9 +334,9 @@ export class UnaryDispatch {
 
 const internal: WireError = { code: "internal", message: "internal error", details: [] }
 
-const interrupted = (interruption: Interruption | undefined): WireError =>
+const interrupted = (interruption: Interruption | undefined, label: string): WireError =>
   interruption === "deadline"
     ? { code: "deadline_exceeded", message: "request timed out", details: [] }
     : interruption === "closing"
-      ? { code: "unavailable", message: "server is closing", details: [] }
+      ? { code: "unavailable", message: `server is closing (${label})`, details: [] }
       : { code: "canceled", message: "request canceled", details: [] }

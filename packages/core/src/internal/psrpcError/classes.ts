@@ -304,7 +304,29 @@ export const Union = Schema.Union([
  * @category models
  * @since 0.1.0
  */
-export type PsrpcError = typeof Union.Type
+export type PsrpcError =
+  | Canceled
+  | MalformedRequest
+  | MalformedResult
+  | DeadlineExceeded
+  | Unavailable
+  | Unknown
+  | InvalidArgument
+  | NotFound
+  | NotAcceptable
+  | AlreadyExists
+  | PermissionDenied
+  | ResourceExhausted
+  | FailedPrecondition
+  | Aborted
+  | OutOfRange
+  | Unimplemented
+  | Internal
+  | DataLoss
+  | Unauthenticated
+  | UnprocessableEntity
+  | UpstreamServerError
+  | UpstreamClientError
 
 /**
  * The error with the code `C`; any error where `C` is no literal.

@@ -26,7 +26,7 @@ const noServerReasons: ReadonlySet<Reason | undefined> = new Set<Reason>(["no_re
  * | `isConnection` | the broker could not be reached | reason `connection` |
  * | `isNoServer` | nobody took the call | reason `no_response`, `no_servers`, `no_listeners` |
  * | `isOverflow` | a buffer on this side was full | reason `overflow` |
- * | `isNotSent` | no handler can have run | `mayHaveRun` is false |
+ * | `hasNotRun` | no handler can have run | `mayHaveRun` is false |
  *
  * @category predicates
  * @since 0.1.0
@@ -81,4 +81,4 @@ export const isOverflow = (u: unknown): boolean => reasonOf(u) === "overflow"
  * @category predicates
  * @since 0.1.0
  */
-export const isNotSent = (u: unknown): boolean => is(u) && !u.mayHaveRun
+export const hasNotRun = (u: unknown): boolean => is(u) && !u.mayHaveRun
