@@ -1,6 +1,7 @@
 import { RedisServer } from "@effect-psrpc/test-servers"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { spawn } from "node:child_process"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -14,6 +15,9 @@ const versions = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8"
 const version = (name: string): string => `${name}@${versions[`node_modules/${name}`]!.version}`
 
 const example = snippets(["README.md"])[0]!
+
+/** The snippet of the README that begins with its file's name. */
+const named = (file: string) => snippets(["README.md"]).find(({ code }) => code.startsWith(`// ${file}\n`))!
 
 /** As the README has it, but for the bus. */
 const overRedis = example.code
@@ -41,7 +45,7 @@ describe("the packed packages, in an empty project", () => {
     )
     const packages = [
       ...readdirSync(tarballs).map((name) => join(tarballs, name)),
-      ...["effect", "typescript", "@types/node"].map(version)
+      ...["effect", "@effect/platform-node", "typescript", "@types/node"].map(version)
     ]
     const install = await run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", ...packages], {
       cwd: project
@@ -49,6 +53,7 @@ describe("the packed packages, in an empty project", () => {
     assert.strictEqual(install.code, 0, install.stderr)
     writeFileSync(join(project, "main.ts"), example.code)
     writeFileSync(join(project, "redis.ts"), overRedis)
+    for (const file of ["worker.ts", "client.ts"]) writeFileSync(join(project, file), named(file).code)
   }, 180_000)
 
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -72,7 +77,8 @@ describe("the packed packages, in an empty project", () => {
   it("type-check the README's example, declarations included", { timeout: 120_000 }, async () => {
     const options = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--target", "es2024"]
     const modules = ["--module", "nodenext", "--types", "node", "--skipLibCheck", "false"]
-    const checked = await inProject("./node_modules/.bin/tsc", ...options, ...modules, "main.ts", "redis.ts")
+    const others = ["worker.ts", "client.ts"]
+    const checked = await inProject("./node_modules/.bin/tsc", ...options, ...modules, "main.ts", "redis.ts", ...others)
     assert.strictEqual(checked.stdout, "")
     assert.strictEqual(checked.code, 0, checked.stderr)
   })
@@ -95,6 +101,25 @@ describe("the packed packages, in an empty project", () => {
       // which of the two servers takes a call from the queue is Redis's choice
       assert.strictEqual(stdout.replace("this is n2", "this is n1"), example.output)
       assert.strictEqual(code, 0)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("run the README's worker and client, and SIGTERM ends the worker", () =>
+    Effect.gen(function* () {
+      const env = { ...process.env, REDIS_URL: yield* RedisServer.redisUrl }
+      const cwd = join(folder, "project")
+      const worker = yield* Effect.acquireRelease(
+        Effect.sync(() => spawn("node", ["worker.ts"], { cwd, env, stdio: "inherit" })),
+        (worker) => Effect.sync(() => void worker.kill("SIGKILL"))
+      )
+      const ended = new Promise<number | null>((resolve) => worker.once("exit", resolve))
+      // until the worker is there, a client is told at once that nobody listens
+      const finished = yield* Effect.promise(() => run("node", ["client.ts"], { cwd, env })).pipe(
+        Effect.repeat({ until: ({ code }) => code === 0, times: 30 })
+      )
+      assert.strictEqual(finished.stdout, "scene forest\nforest for acme\n", finished.stderr)
+      worker.kill("SIGTERM")
+      assert.strictEqual(yield* Effect.promise(() => ended), 130)
     }).pipe(Effect.scoped)
   )
 })
