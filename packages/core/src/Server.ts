@@ -31,7 +31,8 @@ import { CurrentCall } from "./internal/callContext.ts"
 import * as Channels from "./internal/channel.ts"
 import * as Deadlines from "./internal/deadlines.ts"
 import * as Drops from "./internal/drops.ts"
-import type { Affinity, AffinityHandler, CheckedHandlers, Handlers, HandlersServices } from "./internal/handlers.ts"
+import { handlerOf } from "./internal/handlerOf.ts"
+import type { CheckedHandlers, Handlers, HandlersServices } from "./internal/handlers.ts"
 import { newServerId } from "./internal/id.ts"
 import { Idle } from "./internal/idle.ts"
 import { isUnary, unaryMethod, type UnaryMethod } from "./internal/method.ts"
@@ -41,7 +42,7 @@ import { type Handler, type Replies, type ServerState, UnaryDispatch } from "./i
 import { defaultBufferSize, MessageBus } from "./MessageBus.ts"
 import * as Metadata from "./Metadata.ts"
 import * as PsrpcError from "./PsrpcError.ts"
-import type * as Service from "./Service.ts"
+import type * as Service_ from "./Service.ts"
 import type * as Topic from "./Topic.ts"
 
 export type {
@@ -82,13 +83,6 @@ export const defaultTimeout: Duration.Duration = Duration.seconds(3)
 /** A key may have the name of what every object inherits. */
 const own = <A>(record: { readonly [key: string]: A }, key: string): A | undefined =>
   Object.hasOwn(record, key) ? record[key] : undefined
-
-/** A handler by its key, of an object or of a class's instance, and nothing that every object has. */
-const handlerAt = (handlers: object, key: string): unknown => {
-  const given: unknown = Reflect.get(handlers, key)
-  if (!Object.hasOwn(handlers, key) && given === Reflect.get(Object.prototype, key)) return undefined
-  return typeof given === "function" ? given.bind(handlers) : given
-}
 
 type AnyTopic = Readonly<Record<string, unknown>>
 
@@ -184,25 +178,6 @@ export interface Server<in out Methods> {
   readonly kill: Effect.Effect<void>
 }
 
-const asFunction = (affinity: Affinity<any, any>): NonNullable<Handler["affinity"]> =>
-  (typeof affinity === "function" ? affinity : () => affinity) as NonNullable<Handler["affinity"]>
-
-const handlerOf = (method: UnaryMethod, given: unknown): Effect.Effect<Handler, PsrpcError.PsrpcError> => {
-  const expected = method.affinity ? "an object of affinity and handle" : "a function"
-  if (!method.affinity && typeof given === "function") {
-    return Effect.succeed({ handle: given as Handler["handle"], affinity: undefined })
-  }
-  const { affinity, handle } = (given ?? {}) as Partial<AffinityHandler<any, any, any, any>>
-  return method.affinity && affinity !== undefined && typeof handle === "function"
-    ? Effect.succeed({ handle: handle as Handler["handle"], affinity: asFunction(affinity) })
-    : Effect.fail(
-        PsrpcError.fromCode("invalid_argument", {
-          message: `${method.label}: expected ${expected} as its handler, got ${given === null ? "null" : typeof given}`,
-          mayHaveRun: false
-        })
-      )
-}
-
 /**
  * Makes a server. It is ready, its subscriptions acknowledged by the broker, when this succeeds.
  *
@@ -212,13 +187,13 @@ const handlerOf = (method: UnaryMethod, given: unknown): Effect.Effect<Handler, 
  * @category constructors
  * @since 0.1.0
  */
-export const make: <Name extends string, M extends Service.AnyMethods, const H extends Handlers<M>>(
-  service: Service.Service<Name, M>,
+export const make: <Name extends string, M extends Service_.AnyMethods, const H extends Handlers<M>>(
+  service: Service_.Service<Name, M>,
   handlers: H & CheckedHandlers<H, M>,
   options?: Options<M>
 ) => Effect.Effect<Server<M>, PsrpcError.PsrpcError, MessageBus | HandlersServices<H> | Scope.Scope> =
-  Effect.fnUntraced(function* <Name extends string, M extends Service.AnyMethods>(
-    service: Service.Service<Name, M>,
+  Effect.fnUntraced(function* <Name extends string, M extends Service_.AnyMethods>(
+    service: Service_.Service<Name, M>,
     handlers: object,
     options: Options<M> = {}
   ): Effect.fn.Return<Server<M>, PsrpcError.PsrpcError, any> {
@@ -260,7 +235,7 @@ export const make: <Name extends string, M extends Service.AnyMethods, const H e
     for (const [key, rpc] of Object.entries(service.methods)) {
       if (!isUnary(rpc)) continue
       const method = unaryMethod(name, key, rpc)
-      methods.set(key, { method, handler: yield* handlerOf(method, handlerAt(handlers, key)) })
+      methods.set(key, { method, handler: yield* handlerOf(handlers, key, method) })
     }
     const extra = Object.keys(handlers).find((key) => !methods.has(key))
     if (extra !== undefined) {
@@ -312,6 +287,16 @@ export const make: <Name extends string, M extends Service.AnyMethods, const H e
     }
   })
 
+/** Makes a server of handlers, or of an Effect that makes them. */
+const makeFrom = <Name extends string, M extends Service_.AnyMethods>(
+  service: Service_.Service<Name, M>,
+  handlers: object,
+  options: Options<M> | undefined
+): Effect.Effect<Server<M>, unknown, unknown> =>
+  Effect.flatMap(Effect.isEffect(handlers) ? handlers : Effect.succeed(handlers), (made) =>
+    make(service, made as never, options)
+  )
+
 /**
  * A server as a Layer. `handlers` is the object of handlers, or an Effect that makes it, whose requirements the Layer
  * then has. Each call makes a server of its own.
@@ -321,17 +306,68 @@ export const make: <Name extends string, M extends Service.AnyMethods, const H e
  */
 export const layer = <
   Name extends string,
-  M extends Service.AnyMethods,
+  M extends Service_.AnyMethods,
   const H extends Handlers<M>,
   E = never,
   R = never
 >(
-  service: Service.Service<Name, M>,
+  service: Service_.Service<Name, M>,
   handlers: (H & CheckedHandlers<H, M>) | Effect.Effect<H & CheckedHandlers<H, M>, E, R>,
   options?: Options<M>
 ): Layer.Layer<never, PsrpcError.PsrpcError | E, MessageBus | HandlersServices<H> | Exclude<R, Scope.Scope>> =>
-  Layer.effectDiscard(
-    Effect.flatMap(Effect.isEffect(handlers) ? handlers : Effect.succeed(handlers), (made) =>
-      make(service, made as H & CheckedHandlers<H, M>, options)
-    )
-  ) as Layer.Layer<never, PsrpcError.PsrpcError | E, MessageBus | HandlersServices<H> | Exclude<R, Scope.Scope>>
+  Layer.effectDiscard(makeFrom(service, handlers as object, options)) as never
+
+/**
+ * The class of a server as a service of the program.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ServiceClass<Self, Id extends string, M extends Service_.AnyMethods> extends Context.ServiceClass<
+  Self,
+  Id,
+  Server<M>
+> {
+  /** The server as a Layer, which provides its handle; see `Server.layer`. */
+  readonly layer: <const H extends Handlers<M>, E = never, R = never>(
+    handlers: (H & CheckedHandlers<H, M>) | Effect.Effect<H & CheckedHandlers<H, M>, E, R>,
+    options?: Options<M>
+  ) => Layer.Layer<Self, PsrpcError.PsrpcError | E, MessageBus | HandlersServices<H> | Exclude<R, Scope.Scope>>
+}
+
+/**
+ * Makes the class of a server as a service of the program, to be extended: for programs that register topics while they
+ * run, or drain by themselves. `id` is the service's key in the context.
+ *
+ * **Example** (A topic that is served for as long as a scope is open)
+ *
+ * ```ts
+ * import { Rpc, Server, Service } from "@effect-psrpc/core"
+ * import { Effect } from "effect"
+ *
+ * class Rooms extends Service.make("Rooms", { mute: Rpc.unary({ topic: ["room"], singleServer: true }) }) {}
+ *
+ * class RoomsServer extends Server.Service<RoomsServer>()("app/RoomsServer", Rooms) {}
+ *
+ * const Live = RoomsServer.layer({ mute: (_, call) => Effect.log(`${call.topic.room} is muted`) })
+ *
+ * const serveRoom = Effect.fnUntraced(function*(room: string) {
+ *   const server = yield* RoomsServer
+ *   yield* server.register("mute", { room })
+ * })
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const Service =
+  <Self>() =>
+  <const Id extends string, Name extends string, M extends Service_.AnyMethods>(
+    id: Id,
+    service: Service_.Service<Name, M>
+  ): ServiceClass<Self, Id, M> => {
+    const Tag = Context.Service<Self, Server<M>>()(id)
+    const made: ServiceClass<Self, Id, M>["layer"] = (handlers, options) =>
+      Layer.effect(Tag, makeFrom(service, handlers as object, options)) as never
+    return Object.assign(Tag, { layer: made }) as unknown as ServiceClass<Self, Id, M>
+  }
