@@ -227,16 +227,21 @@ export const make = Effect.fnUntraced(function* (
   const redis = yield* settings.connectionOptions(options.url, options.redis ?? {})
   const runtime = yield* makeRuntime
   const peer = internal.peerOf(redis)
+  const heartbeat = yield* settings.millis("heartbeat", options.heartbeat ?? defaultHeartbeat)
   const own = {
     redis,
     connectTimeout: bounds.connectTimeout,
-    heartbeat: yield* settings.millis("heartbeat", options.heartbeat ?? defaultHeartbeat),
+    heartbeat: heartbeat === Infinity ? undefined : heartbeat,
     minDelay: yield* settings.millis("reconnect.minDelay", reconnect?.minDelay ?? "50 millis"),
-    maxDelay: yield* settings.millis("reconnect.maxDelay", reconnect?.maxDelay ?? "2 seconds")
+    maxDelay: Math.min(
+      settings.longest,
+      yield* settings.millis("reconnect.maxDelay", reconnect?.maxDelay ?? "2 seconds")
+    )
   }
   const opened = open(own, peer, runtime)
   const [publisher, subscriber] = yield* Effect.all([opened, opened], { concurrency: 2 })
-  return yield* makeBus({ ...bounds, publisher, subscriber, exclusive: true, heartbeat: own.heartbeat }, peer, runtime)
+  const how = { own: true, exclusive: true, heartbeat: own.heartbeat, grace: settings.graceOf(own.maxDelay) }
+  return yield* makeBus({ ...bounds, ...how, publisher, subscriber }, peer, runtime)
 })
 
 /**
@@ -262,7 +267,9 @@ export const makeClients = Effect.fnUntraced(function* (
     yield* ready(client, internal.peerOfClient(client), bounds.connectTimeout)
   }
   const peer = internal.peerOfClient(publisher)
-  return yield* makeBus({ ...bounds, publisher, subscriber, exclusive: options.exclusive === true }, peer, runtime)
+  const exclusive = options.exclusive === true
+  const how = { own: false, exclusive, heartbeat: undefined, grace: settings.defaultGrace }
+  return yield* makeBus({ ...bounds, ...how, publisher, subscriber }, peer, runtime)
 })
 
 /**

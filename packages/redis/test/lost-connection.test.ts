@@ -366,7 +366,7 @@ describe("own connections", () => {
         closeTimeout: 2000
       }
       const bus = yield* makeBus(
-        { ...limits, publisher, subscriber, exclusive: true, heartbeat: 1 },
+        { ...limits, publisher, subscriber, own: false, exclusive: true, heartbeat: 1, grace: 100 },
         peerOfClient(publisher),
         yield* makeRuntime
       )

@@ -19,9 +19,16 @@ export interface BusOptions extends Limits {
   readonly subscriber: AnyClient
   /** Whether nobody else sends commands on the publisher. */
   readonly exclusive: boolean
-  /** How often the connections are asked for a sign of life, in milliseconds; `undefined` for clients that are not ours. */
-  readonly heartbeat?: number
+  /** Whether the clients are the bus's own, which connect again whatever happens. */
+  readonly own: boolean
+  /** How often the connections are asked for a sign of life, in milliseconds; `undefined` where they are not. */
+  readonly heartbeat: number | undefined
+  /** Milliseconds, see `settings.ts`. */
+  readonly grace: number
 }
+
+const clientClosed = "the client is closed"
+const subscriberClosed = "the subscribing client is closed"
 
 /** Finds out whether the lean way works, and leaves the connection in step where it does not. */
 const isLean = Effect.fnUntraced(function* (
@@ -50,7 +57,12 @@ export const makeBus = Effect.fnUntraced(function* (
 ): Effect.fn.Return<MessageBus.MessageBus["Service"], PsrpcError.PsrpcError, Scope.Scope> {
   const { closeTimeout, connectTimeout, publisher: publishing, subscriber } = options
   const bounded = Effect.timeoutOption(closeTimeout)
-  const publisher = new Publisher(peer, runtime, options)
+  const subscriptions = new Subscriptions(subscriber, peer, runtime)
+  const publisher = new Publisher(peer, runtime, options, subscriptions)
+  subscriptions.onRestored = () => {
+    publisher.cameBack()
+    publisher.resume()
+  }
 
   let ask: (lock: Lock) => boolean
   let closed: () => void
@@ -84,11 +96,12 @@ export const makeBus = Effect.fnUntraced(function* (
   }
   yield* watch(publishing, "the connection", peer, runtime, {
     ready: () => {
-      publisher.revive()
+      publisher.revive(clientClosed)
+      publisher.cameBack()
       connected()
     },
     closed,
-    ended: () => publisher.end("the client is closed"),
+    ended: () => publisher.end(clientClosed),
     error: (reason) => {
       publisher.reason = reason
     }
@@ -97,12 +110,15 @@ export const makeBus = Effect.fnUntraced(function* (
 
   if (options.heartbeat !== undefined) yield* heartbeat(subscriber, options.heartbeat, () => {})
   const receiver = new Receiver(peer, runtime, ask)
-  const subscriptions = new Subscriptions(subscriber, peer, runtime)
-  const restore = (): void => subscriptions.restore()
+  const replaced = (): void => subscriptions.replaced()
   yield* watch(subscriber, "the subscribing connection", peer, runtime, {
-    ready: restore,
+    ready: () => {
+      publisher.revive(subscriberClosed)
+      subscriptions.restore()
+    },
     closed: () => subscriptions.broken(),
-    ended: () => {},
+    // nobody would hear the answers
+    ended: () => options.own || publisher.end(subscriberClosed),
     error: () => {}
   })
   yield* Effect.acquireRelease(
@@ -110,21 +126,15 @@ export const makeBus = Effect.fnUntraced(function* (
       const onMessage = (name: Buffer, message: Buffer): void => receiver.receive(name.toString(), message)
       subscriber.on("messageBuffer", onMessage)
       // a Cluster does not say that it subscribes through another node now
-      if (isCluster(subscriber)) subscriber.on("-node", restore)
+      if (isCluster(subscriber)) subscriber.on("-node", replaced)
       return onMessage
     }),
     (onMessage) =>
       Effect.sync(() => {
         subscriber.off("messageBuffer", onMessage)
-        if (isCluster(subscriber)) subscriber.off("-node", restore)
+        if (isCluster(subscriber)) subscriber.off("-node", replaced)
       })
   )
-
-  const failure = (): PsrpcError.PsrpcError | undefined =>
-    publisher.failure() ??
-    (subscriber.status === "ready"
-      ? undefined
-      : peer.unreachable("the subscribing connection is down (reconnecting)", false))
 
   const acknowledged = (name: string): Effect.Effect<void, PsrpcError.PsrpcError> =>
     subscriptions.acknowledged(name).pipe(
@@ -132,7 +142,7 @@ export const makeBus = Effect.fnUntraced(function* (
         duration: connectTimeout,
         orElse: () =>
           Effect.suspend(() =>
-            Effect.fail(failure() ?? peer.unreachable(`no answer to SUBSCRIBE within ${connectTimeout} ms`, false))
+            Effect.fail(publisher.failure() ?? peer.unreachable(`no answer to SUBSCRIBE within ${connectTimeout} ms`, false))
           )
       })
     )
@@ -140,7 +150,7 @@ export const makeBus = Effect.fnUntraced(function* (
   return MessageBus.MessageBus.of({
     target: (channel, target) => new RedisTarget(channel.name, target?.unique === true),
     publishUnsafe: (target, message, expiry, delivery) => publisher.publish(target, message, expiry, delivery),
-    failure,
+    failure: () => publisher.failure(),
     subscribe: ({ name }, listener, subscribe) => {
       const queue = subscribe?.queue === true
       const leave = Effect.suspend(() =>

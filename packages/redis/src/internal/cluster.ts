@@ -66,7 +66,8 @@ export class ClusterNodes {
       turn: undefined,
       settle: () => true,
       receivers: () => -1,
-      failed: (what, error) => this.#peer.failed(what, error)
+      failed: (what, error) => this.#peer.failed(what, error),
+      heard: () => false
     }
     this.#cluster.set(lock.key, "1", "EX", lockSeconds, "NX").then(
       (reply) => lock.resolve(reply),

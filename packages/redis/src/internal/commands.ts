@@ -1,4 +1,5 @@
 import type { MessageBus, PsrpcError } from "@effect-psrpc/core"
+import type { Held } from "./held.ts"
 import { Turn } from "./turn.ts"
 
 const noArgs: ReadonlyArray<string> = Object.freeze([])
@@ -28,6 +29,11 @@ export interface Carrier {
   /** How many got a message, by Redis' reply. */
   readonly receivers: (reply: unknown) => number
   readonly failed: (what: string, error: unknown) => PsrpcError.PsrpcError
+  /**
+   * Hears of a message that nobody got, and of the end of an attempt with one: `-1` receivers where it failed. `true`
+   * says that the message is kept, to be sent again.
+   */
+  readonly heard: (message: Publish, receivers: number) => boolean
 }
 
 /**
@@ -83,18 +89,29 @@ export abstract class Outgoing {
 }
 
 /** A message to a channel. */
-export class Publish extends Outgoing {
+export class Publish extends Outgoing implements Held {
   readonly target: MessageBus.Target
   readonly message: Uint8Array
   readonly expiry: number
   readonly delivery: MessageBus.Delivery
+  readonly seq: number
+  tried = false
+  /** Whether others wait for what becomes of it. */
+  isAttempt = false
 
-  constructor(target: MessageBus.Target, message: Uint8Array, expiry: number, delivery: MessageBus.Delivery) {
+  constructor(
+    target: MessageBus.Target,
+    message: Uint8Array,
+    expiry: number,
+    delivery: MessageBus.Delivery,
+    seq: number
+  ) {
     super()
     this.target = target
     this.message = message
     this.expiry = expiry
     this.delivery = delivery
+    this.seq = seq
   }
 
   get name(): string {
@@ -112,14 +129,18 @@ export class Publish extends Outgoing {
   }
 
   protected onReply(reply: unknown): void {
-    this.delivery.delivered(this.carrier.receivers(reply))
+    const receivers = this.carrier.receivers(reply)
+    if ((receivers === 0 || this.isAttempt) && this.carrier.heard(this, receivers)) return
+    this.delivery.delivered(receivers)
   }
 
   protected onError(error: unknown): void {
+    if (this.isAttempt) this.carrier.heard(this, -1)
     this.delivery.undelivered(this.carrier.failed("publish", error))
   }
 
   lost(error: PsrpcError.PsrpcError): void {
+    if (this.isAttempt) this.carrier.heard(this, -1)
     this.delivery.undelivered(error)
   }
 }

@@ -122,8 +122,8 @@ export interface OwnOptions {
   readonly redis: RedisOptions
   /** Milliseconds. */
   readonly connectTimeout: number
-  /** Milliseconds. */
-  readonly heartbeat: number
+  /** Milliseconds; `undefined` where a connection may be silent for as long as it likes. */
+  readonly heartbeat: number | undefined
   readonly minDelay: number
   readonly maxDelay: number
 }
@@ -152,9 +152,10 @@ export const open = (
             reconnectOnError: (error: Error) => error.message.startsWith("READONLY")
           }),
           ...options.redis,
-          connectTimeout: options.connectTimeout,
+          // 0 is for ever, and Node throws at an infinite one
+          connectTimeout: options.connectTimeout === Infinity ? 0 : options.connectTimeout,
           // no answer to a command in this time breaks the connection
-          socketTimeout: options.heartbeat,
+          ...(options.heartbeat !== undefined && { socketTimeout: options.heartbeat }),
           lazyConnect: true,
           retryStrategy: (attempt: number) => (started ? backoff(options, attempt) : null),
           // what may have been sent is not sent again, and nothing waits inside of ioredis

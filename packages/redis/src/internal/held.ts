@@ -7,11 +7,17 @@ export interface Held {
   /** Unix milliseconds. */
   readonly expiry: number
   readonly delivery: MessageBus.Delivery
+  /** Its place in the order of publishing. */
+  readonly seq: number
+  /** Whether it was sent before, and nobody got it. */
+  readonly tried: boolean
 }
 
 export interface HeldOptions {
   readonly maxMessages: number
   readonly maxBytes: number
+  /** What waits elsewhere, and counts as well. */
+  readonly besides: { readonly size: number; readonly bytes: number }
   /** What a message is told that waited in vain. */
   readonly expired: () => PsrpcError.PsrpcError
   /** What a message is told that found no room. */
@@ -42,12 +48,16 @@ export class HeldMessages {
     return this.#items.length - this.#head
   }
 
+  /** Whether one more message may wait, here or elsewhere. */
+  hasRoom(message: Uint8Array): boolean {
+    const { besides, maxBytes, maxMessages } = this.#options
+    return this.size + besides.size < maxMessages && this.#bytes + besides.bytes + message.length <= maxBytes
+  }
+
   push(item: Held, now: number): void {
     if (this.size >= this.#sweepAt) this.sweep(now)
-    const { maxBytes, maxMessages } = this.#options
-    const isFull = () => this.size >= maxMessages || this.#bytes + item.message.length > maxBytes
-    if (isFull() && now - this.#sweptAt >= sweepInterval) this.sweep(now)
-    if (isFull()) return item.delivery.undelivered(this.#options.overflow())
+    if (!this.hasRoom(item.message) && now - this.#sweptAt >= sweepInterval) this.sweep(now)
+    if (!this.hasRoom(item.message)) return item.delivery.undelivered(this.#options.overflow())
     this.#items.push(item)
     this.#bytes += item.message.length
   }

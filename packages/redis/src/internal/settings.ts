@@ -1,14 +1,22 @@
 import { PsrpcError } from "@effect-psrpc/core"
-import { Duration, Effect, Redacted } from "effect"
+import { Duration, Effect, Option, Redacted } from "effect"
 import type { RedisOptions } from "ioredis"
 import type { PublisherOptions } from "./publisher.ts"
 
-export interface Limits extends PublisherOptions {
+export interface Limits extends Omit<PublisherOptions, "grace"> {
   /** Milliseconds. */
   readonly connectTimeout: number
   /** Milliseconds. */
   readonly closeTimeout: number
 }
+
+/**
+ * How long after one of our connections came back a message that nobody received is sent again, in milliseconds: as long
+ * as others may take to notice that Redis is there, twice the longest delay before they connect again.
+ */
+export const graceOf = (maxDelay: number): number => 2 * maxDelay
+/** The same where the delay is not ours to know: that of the default delay. */
+export const defaultGrace = 4000
 
 const invalid = (message: string): PsrpcError.InvalidArgument =>
   new PsrpcError.InvalidArgument({ message: `RedisMessageBus: ${message}`, mayHaveRun: false })
@@ -24,7 +32,16 @@ export const parseUrl = (url: string): Effect.Effect<RedisOptions, PsrpcError.In
     const parsed = URL.canParse(url) ? new URL(url) : undefined
     if (parsed === undefined || !/^rediss?:$/.test(parsed.protocol) || parsed.hostname === "") {
       return Effect.fail(
-        invalid("url is not of the form redis://[user[:password]@]host[:port][/db], or rediss:// for TLS")
+        invalid(
+          "url is not of the form redis://[user[:password]@]host[:port][/db], or rediss:// for TLS; " +
+            "user and password must be percent-encoded"
+        )
+      )
+    }
+    // a password with one of these in it ends the host: what is read as host, port or parameter is a part of it
+    if (/[@#]/.test(parsed.pathname + parsed.search + (url.includes("#") ? "#" : ""))) {
+      return Effect.fail(
+        invalid('url has "#", or "@" behind its host: percent-encode user and password ("/" is %2F, "?" %3F, "#" %23)')
       )
     }
     const options: RedisOptions = {
@@ -75,9 +92,14 @@ export const connectionOptions = (
 export const count = (name: string, value: number, least: number): Effect.Effect<number, PsrpcError.InvalidArgument> =>
   value >= least ? Effect.succeed(value) : Effect.fail(invalid(`${name} is ${value} and must be at least ${least}`))
 
-/** A duration in milliseconds. */
+/** The longest time that Node's timers can wait, in milliseconds: with a longer one they do not wait at all. */
+export const longest = 2 ** 31 - 1
+
+/** A duration in milliseconds, that of Node's longest timer at the most unless it is infinite. */
 export const millis = (name: string, value: Duration.Input): Effect.Effect<number, PsrpcError.InvalidArgument> =>
   Effect.suspend(() => {
-    const found = Duration.toMillis(value)
-    return found > 0 ? Effect.succeed(found) : Effect.fail(invalid(`${name} is ${found} ms and must be longer`))
+    const found = Option.match(Duration.fromInput(value), { onNone: () => Number.NaN, onSome: Duration.toMillis })
+    if (found > 0) return Effect.succeed(found === Infinity ? found : Math.min(found, longest))
+    const given = typeof value === "object" ? "no duration" : String(value)
+    return Effect.fail(invalid(`${name} is ${given} and must be a time above 0, in milliseconds or as "5 seconds"`))
   })

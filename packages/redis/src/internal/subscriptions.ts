@@ -27,7 +27,7 @@ const retryDelay = 100
 /**
  * Which channels the connection is subscribed to. Each is asked for once however many listen, what is asked goes out in
  * the order of asking, and after a lost connection everything is asked for again: ioredis does too, but not for what
- * was under way.
+ * was under way. Until all of it is acknowledged again the connection is not whole.
  */
 export class Subscriptions {
   readonly #client: SubscribingClient
@@ -38,6 +38,11 @@ export class Subscriptions {
   readonly #stale = new Set<string>()
   /** Who waits for the connection to answer, or to break. */
   readonly #barriers = new Set<() => void>()
+  /** Channels that Redis had acknowledged before the connection broke, and has not since. */
+  readonly #missing = new Set<Channel>()
+  #down = false
+  /** Called when everything is as it was before the connection broke. */
+  onRestored: () => void = () => {}
   #generation = 0
   #retrying = false
 
@@ -49,6 +54,24 @@ export class Subscriptions {
 
   get #isReady(): boolean {
     return this.#client.status === "ready"
+  }
+
+  /**
+   * Whether everything that was subscribed to is. A channel that is asked for the first time does not count, nor one that
+   * Redis refuses.
+   */
+  get isWhole(): boolean {
+    return !this.#down && this.#missing.size === 0 && this.#isReady
+  }
+
+  get trouble(): string {
+    return this.#down || !this.#isReady
+      ? "the subscribing connection is down (reconnecting)"
+      : "the subscribing connection is back, its subscriptions are not yet"
+  }
+
+  #found(channel: Channel): void {
+    if (this.#missing.delete(channel) && this.isWhole) this.onRestored()
   }
 
   /** One listener more. */
@@ -85,6 +108,7 @@ export class Subscriptions {
       if (isLast) {
         this.#channels.delete(name)
         this.#stale.add(name)
+        this.#found(channel)
       }
       if (!this.#isReady) return resume(Effect.void)
       const done = (): void => {
@@ -106,20 +130,36 @@ export class Subscriptions {
     })
   }
 
-  /** The connection is ready, or may have been replaced: everything is asked for. */
+  /** The connection is ready: everything is asked for. */
   restore(): void {
+    this.#down = false
     const gone = [...this.#stale].filter((name) => !this.#channels.has(name))
     this.#stale.clear()
     if (gone.length > 0) this.#client.unsubscribe(...gone).catch(() => {})
     const channels = [...this.#channels.values()]
     for (let i = 0; i < channels.length; i += batchSize) this.#ask(channels.slice(i, i + batchSize))
+    if (this.isWhole) this.onRestored()
+  }
+
+  /** The connection may have been replaced, without a word. */
+  replaced(): void {
+    this.#forget()
+    this.restore()
   }
 
   /** The connection is gone. */
   broken(): void {
-    this.#generation++
-    for (const channel of this.#channels.values()) channel.acknowledged = false
+    this.#down = true
+    this.#forget()
     for (const done of [...this.#barriers]) done()
+  }
+
+  #forget(): void {
+    this.#generation++
+    for (const channel of this.#channels.values()) {
+      if (channel.acknowledged) this.#missing.add(channel)
+      channel.acknowledged = false
+    }
   }
 
   #ask(channels: ReadonlyArray<Channel>): void {
@@ -129,6 +169,7 @@ export class Subscriptions {
         if (generation !== this.#generation) return
         for (const channel of channels) {
           channel.acknowledged = true
+          this.#found(channel)
           this.#tell(channel, Effect.void)
         }
       },
@@ -146,6 +187,7 @@ export class Subscriptions {
     const failure = this.#peer.failed(`subscribe to ${channel.name}`, error)
     if (channel.waiting.size === 0) this.#runtime.log("error", failure.message)
     this.#tell(channel, Effect.fail(failure))
+    this.#found(channel)
   }
 
   #tell(channel: Channel, result: Effect.Effect<void, PsrpcError.PsrpcError>): void {

@@ -25,6 +25,7 @@ export class Wire implements Carrier {
   #corked: Redis["stream"] | undefined
   /** Called when the socket takes more again. */
   onDrain: () => void = () => {}
+  heard: Carrier["heard"] = () => false
   #onIdle: (() => void) | undefined
   readonly #uncork = (): void => {
     const stream = this.#corked
