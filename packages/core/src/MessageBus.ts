@@ -130,7 +130,8 @@ export class MessageBus extends Context.Service<
      * Publishes an encoded `Msg`. Never throws and never waits.
      *
      * While the connection is down the message is held, until `expiry` (unix milliseconds) passes or it is not wanted
-     * any more. What may have been sent is never sent again.
+     * any more. What may have reached somebody is never sent again. The bytes must not change until the message's fate
+     * is told.
      */
     readonly publishUnsafe: (target: Target, message: Uint8Array, expiry: number, delivery: Delivery) => void
 

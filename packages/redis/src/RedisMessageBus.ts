@@ -6,10 +6,11 @@
  *
  * | | |
  * | --- | --- |
- * | a message that is published | is sent at most once; while the connection is down it is held until it expires |
+ * | a message that is published | reaches each receiver at most once; while a connection is down it is held until it expires |
+ * | a message that nobody received, just after a connection came back | is sent again until somebody does, see `make` |
  * | a subscription | has been acknowledged by Redis when `subscribe` succeeds |
  * | a message of a queue | is handled by one member: the one whose process gets the lock `SET base64(sha256(message)) 1 EX 5 NX` |
- * | a lock that cannot be asked for, or whose answer is lost | the message is dropped, counted and logged: at most once |
+ * | a lock that cannot be asked for in 5 seconds, or whose answer is lost | the message is dropped, counted and logged |
  * | a member of a queue that leaves | first handles what its process has got, or is about to get, the lock of |
  *
  * **Example** (A bus for the whole program)
@@ -124,7 +125,8 @@ export interface RedisOptions extends Omit<
  */
 export interface LimitOptions {
   /**
-   * How long the Layer may take to connect, and a `subscribe` to be acknowledged. Default: 5 seconds.
+   * How long the Layer may take to connect, and a `subscribe` to be acknowledged; `Infinity` is for ever. Default: 5
+   * seconds.
    */
   readonly connectTimeout?: Duration.Input | undefined
   /** The largest message in bytes; a larger one is `ResourceExhausted`, reason `too_large`. Default: 8 MiB. */
@@ -156,7 +158,8 @@ export interface Options extends LimitOptions {
   readonly redis?: RedisOptions | undefined
   /**
    * How long to wait before connecting again: from `minDelay`, twice as long each time, up to `maxDelay`, less up to a
-   * half at random, for ever. Default: 50 milliseconds and 2 seconds.
+   * half at random, for ever. For twice `maxDelay` after a connection came back, a message that nobody received is sent
+   * again: other processes may not have subscribed again yet. Default: 50 milliseconds and 2 seconds.
    */
   readonly reconnect?:
     | {
@@ -166,6 +169,7 @@ export interface Options extends LimitOptions {
     | undefined
   /**
    * How long a connection may leave a command unanswered before it is given up and made anew; each is asked this often.
+   * With `Infinity` nothing is asked, and a connection that is silently dead is noticed when the system gives it up.
    * Default: 10 seconds.
    */
   readonly heartbeat?: Duration.Input | undefined
@@ -212,6 +216,10 @@ const limits = (options: LimitOptions): Effect.Effect<settings.Limits, PsrpcErro
 /**
  * Makes a bus with two connections of its own, which are closed with the scope.
  *
+ * While one of the two is down, or not all subscriptions are acknowledged again, what is published is held. For a while
+ * after that (see `reconnect`) a PUBLISH that nobody received is no proof that nobody serves, and is sent again every 50
+ * milliseconds: until it has a receiver, is not wanted any more, or is about to expire.
+ *
  * Fails within `connectTimeout`: `Unavailable` where Redis cannot be reached, `Unauthenticated` or `PermissionDenied`
  * where it refuses the user, `InvalidArgument` where an option is wrong. No error and no line in the log has the
  * password.
@@ -249,7 +257,8 @@ export const make = Effect.fnUntraced(function* (
  * changes their options. They may be of different kinds.
  *
  * Fails with `FailedPrecondition` where a client would break a promise of the bus, and says which option to set.
- * Reconnecting is theirs to do: see their `retryStrategy`.
+ * Reconnecting is theirs to do: see their `retryStrategy`. For 4 seconds after one of them came back, a message that
+ * nobody received is sent again.
  *
  * @category constructors
  * @since 0.1.0

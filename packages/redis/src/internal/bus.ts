@@ -142,7 +142,9 @@ export const makeBus = Effect.fnUntraced(function* (
         duration: connectTimeout,
         orElse: () =>
           Effect.suspend(() =>
-            Effect.fail(publisher.failure() ?? peer.unreachable(`no answer to SUBSCRIBE within ${connectTimeout} ms`, false))
+            Effect.fail(
+              publisher.failure() ?? peer.unreachable(`no answer to SUBSCRIBE within ${connectTimeout} ms`, false)
+            )
           )
       })
     )

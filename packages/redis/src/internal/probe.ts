@@ -53,7 +53,13 @@ class Probe extends Outgoing {
 }
 
 const run = async (redis: Redis, turn: ProbeTurn): Promise<boolean> => {
-  const carrier: Carrier = { turn, settle: () => true, receivers: () => 0, failed: (_, error) => error as never, heard: () => false }
+  const carrier: Carrier = {
+    turn,
+    settle: () => true,
+    receivers: () => 0,
+    failed: (_, error) => error as never,
+    heard: () => false
+  }
   const replies: Array<string> = []
   const commands: Array<Probe> = []
   const asks = (): Array<number> => commands.map(({ asked }) => asked)

@@ -150,7 +150,6 @@ export class Publisher {
   #retryLater(): void {
     this.#retrying ??= this.#runtime.after(retryInterval, () => {
       this.#retrying = undefined
-      if (this.#ended !== undefined) return
       this.#unheard.retry(!this.#isGrace)
       if (!this.#unheard.isEmpty) this.#retryLater()
     })
@@ -215,6 +214,8 @@ export class Publisher {
     this.#ends.add(reason)
     this.#ended ??= reason
     this.#quiet()
+    this.#retrying?.()
+    this.#retrying = undefined
     this.#locks.clear()
     const waiting = [...this.#unheard.clear(), ...this.#held.clear()]
     if (waiting.length === 0) return

@@ -1,0 +1,111 @@
+import { assert, describe } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import { Peer } from "../src/internal/peer.ts"
+import { makeRuntime } from "../src/internal/runtime.ts"
+import { Subscriptions } from "../src/internal/subscriptions.ts"
+import { live, until } from "./support.ts"
+
+/** A client that answers when the test says so. */
+const played = Effect.gen(function* () {
+  const asked: Array<{ readonly names: ReadonlyArray<string>; answer(error?: Error): void }> = []
+  const client = {
+    status: "ready",
+    subscribe: (...names: Array<string>) =>
+      new Promise<void>((resolve, reject) =>
+        asked.push({ names, answer: (error) => (error === undefined ? resolve() : reject(error)) })
+      ),
+    unsubscribe: () => new Promise<void>(() => {})
+  }
+  const subscriptions = new Subscriptions(client, new Peer("here", []), yield* makeRuntime)
+  let restored = 0
+  subscriptions.onRestored = () => void restored++
+  const acknowledged = Effect.fnUntraced(function* (...names: Array<string>) {
+    for (const name of names) {
+      subscriptions.retain(name)
+      const fiber = yield* Effect.forkChild(subscriptions.acknowledged(name), { startImmediately: true })
+      asked.pop()!.answer()
+      yield* Fiber.join(fiber)
+    }
+  })
+  const reconnect = (): void => {
+    client.status = "close"
+    subscriptions.broken()
+    assert.isFalse(subscriptions.isWhole)
+    assert.include(subscriptions.trouble, "is down")
+    client.status = "ready"
+    subscriptions.restore()
+  }
+  return { client, subscriptions, asked, acknowledged, reconnect, restored: () => restored }
+})
+
+const refused = new Error("NOPERM not this one")
+
+describe("a subscribing connection", () => {
+  live("is whole when all that was acknowledged is again, and not before", () =>
+    Effect.gen(function* () {
+      const { acknowledged, asked, reconnect, restored, subscriptions } = yield* played
+      subscriptions.retain("new")
+      assert.isTrue(subscriptions.isWhole)
+      asked.pop()!.answer()
+      yield* acknowledged("a", "b")
+      reconnect()
+      assert.isFalse(subscriptions.isWhole)
+      assert.include(subscriptions.trouble, "its subscriptions are not yet")
+      const early = asked.pop()!
+      // once more, before the answer came: it says nothing any more
+      reconnect()
+      early.answer()
+      yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      assert.isFalse(subscriptions.isWhole)
+      assert.deepStrictEqual(asked[0]!.names, ["new", "a", "b"])
+      asked.pop()!.answer()
+      yield* until(() => subscriptions.isWhole, "it is whole")
+      assert.strictEqual(restored(), 1)
+    })
+  )
+
+  live("does not wait for a channel that is refused, given up or new, nor where there is none", () =>
+    Effect.gen(function* () {
+      const { acknowledged, asked, reconnect, restored, subscriptions } = yield* played
+      reconnect()
+      assert.isTrue(subscriptions.isWhole)
+      assert.strictEqual(restored(), 1)
+      yield* acknowledged("refused", "left")
+      reconnect()
+      subscriptions.retain("new")
+      asked.shift()!.answer(refused)
+      // Redis refuses all for one: now each is asked for by itself
+      yield* until(() => asked.length === 3, "each is asked for")
+      asked.find(({ names }) => names.join() === "refused")!.answer(refused)
+      yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      assert.isFalse(subscriptions.isWhole)
+      yield* Effect.forkChild(subscriptions.release("left"), { startImmediately: true })
+      assert.isTrue(subscriptions.isWhole)
+      assert.strictEqual(restored(), 2)
+    })
+  )
+
+  live("asks again where the client itself has failed, and is whole then", () =>
+    Effect.gen(function* () {
+      const { acknowledged, asked, reconnect, subscriptions } = yield* played
+      yield* acknowledged("a")
+      reconnect()
+      asked.pop()!.answer(new Error("Command timed out"))
+      yield* until(() => asked.length === 1, "it is asked for again")
+      assert.isFalse(subscriptions.isWhole)
+      asked.pop()!.answer()
+      yield* until(() => subscriptions.isWhole, "it is whole")
+    })
+  )
+
+  live("that was replaced without a word is not whole until it is subscribed again", () =>
+    Effect.gen(function* () {
+      const { acknowledged, asked, subscriptions } = yield* played
+      yield* acknowledged("a")
+      subscriptions.replaced()
+      assert.isFalse(subscriptions.isWhole)
+      asked.pop()!.answer()
+      yield* until(() => subscriptions.isWhole, "it is whole")
+    })
+  )
+})
