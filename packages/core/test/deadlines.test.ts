@@ -458,28 +458,6 @@ describe("deadlines", () => {
     })
   )
 
-  it.live("on the live clock a deadline passes no earlier than it should", () =>
-    Effect.gen(function* () {
-      const clock = yield* Clock.Clock
-      const deadlines = yield* Deadlines.make
-      for (const delay of [1, 2.5, 7.3]) {
-        const start = clock.monotonicTimeNanosUnsafe()
-        const end = yield* Effect.callback<bigint>((resume) => {
-          deadlines.add(
-            {
-              slot: -1,
-              due: 0,
-              seq: 0,
-              expired: () => resume(Effect.succeed(clock.monotonicTimeNanosUnsafe()))
-            },
-            delay
-          )
-        })
-        assert.isAtLeast(Number(end - start) / 1e6, delay - 0.001)
-      }
-    })
-  )
-
   it.effect("after the scope has closed nothing passes and nothing sleeps", () =>
     Effect.gen(function* () {
       const { counted, counts } = yield* counting
