@@ -1,47 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Exit, Fiber, Schema, Scope } from "effect"
+import { Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import * as Client from "../src/Client.ts"
 import * as PsrpcError from "../src/PsrpcError.ts"
-import * as Rpc from "../src/Rpc.ts"
 import * as Selection from "../src/Selection.ts"
 import * as Server from "../src/Server.ts"
-import * as Service from "../src/Service.ts"
+import { closable, handlers, Jobs, timed } from "./closing.ts"
 import { errorOf, isRunning, onBus, settle, start } from "./support.ts"
-
-class Jobs extends Service.make("Jobs", {
-  work: Rpc.unary({ request: Schema.Finite, response: Schema.String }),
-  alone: Rpc.unary({ request: Schema.Finite, response: Schema.String, singleServer: true }),
-  render: Rpc.unary({ request: Schema.Finite, response: Schema.String, routing: "affinity" }),
-  stubborn: Rpc.unary({ request: Schema.Finite, response: Schema.String, runToCompletion: true }),
-  topical: Rpc.unary({ response: Schema.String, topic: ["node"] })
-}) {}
-
-const work = (millis: number) => Effect.delay(Effect.succeed("done"), millis)
-const handlers = Jobs.of({
-  work,
-  alone: work,
-  stubborn: work,
-  render: { affinity: 0.5, handle: work },
-  topical: () => Effect.succeed("done")
-})
-
-/** A server in a scope of its own, which `close` closes, in a fiber; `took` says how long that took. */
-const closable = Effect.fnUntraced(function* (options?: Server.Options<typeof Jobs.methods>) {
-  const scope = yield* Scope.make()
-  const server = yield* Scope.provide(Server.make(Jobs, handlers, options), scope)
-  return { server, scope, close: timed(Scope.close(scope, Exit.void)) }
-})
-
-/** Starts it, and says how many milliseconds it took. */
-const timed = (effect: Effect.Effect<void>) =>
-  start(
-    Effect.gen(function* () {
-      const before = yield* Clock.currentTimeMillis
-      yield* effect
-      return (yield* Clock.currentTimeMillis) - before
-    })
-  )
 
 describe("drain and kill", () => {
   it.effect("drain does by hand what the scope's closing does, and the scope has nothing to wait for then", () =>

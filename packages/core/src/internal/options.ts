@@ -1,10 +1,10 @@
 import { type Duration, Effect } from "effect"
-import * as PsrpcError from "../PsrpcError.ts"
+import type * as PsrpcError from "../PsrpcError.ts"
+import { invalidArgument } from "./invalidArgument.ts"
 import { messageOf } from "./messageOf.ts"
 import { millisOf } from "./millis.ts"
 
-const refuse = (message: string): Effect.Effect<never, PsrpcError.PsrpcError> =>
-  Effect.fail(PsrpcError.fromCode("invalid_argument", { message, reason: "not_sent", mayHaveRun: false }))
+const refuse = (message: string): Effect.Effect<never, PsrpcError.PsrpcError> => Effect.fail(invalidArgument(message))
 
 /** A server's id: any text. */
 export const checkServerId = (at: string, id: string): Effect.Effect<string, PsrpcError.PsrpcError> =>

@@ -166,10 +166,7 @@ export class Registrations {
 
   #close = Effect.fnUntraced(function* (this: Registrations, timeout: number) {
     const all = this.#all()
-    const unsubscribe = Effect.forEach(all, ({ requests }) => Scope.close(requests, Exit.void), {
-      concurrency: "unbounded",
-      discard: true
-    })
+    const unsubscribe = closeAll(all.map(({ requests }) => requests))
     const unsubscribed = yield* Effect.forkDetach(unsubscribe, { startImmediately: true })
     yield* Effect.andThen(Fiber.await(unsubscribed), this.#idle.when(this.#busy)).pipe(Effect.timeoutOption(timeout))
     this.#server.killed = true
@@ -182,13 +179,13 @@ export class Registrations {
       yield* this.#idle.when(this.#busy)
     }
     yield* Fiber.await(unsubscribed)
-    yield* Effect.forEach(all, ({ claims }) => Scope.close(claims, Exit.void), {
-      concurrency: "unbounded",
-      discard: true
-    })
+    yield* closeAll(all.map(({ claims }) => claims))
     this.#byKey.clear()
   })
 }
+
+const closeAll = (scopes: ReadonlyArray<Scope.Closeable>): Effect.Effect<void> =>
+  Effect.forEach(scopes, (scope) => Scope.close(scope, Exit.void), { concurrency: "unbounded", discard: true })
 
 const keyOf = (method: UnaryMethod, topic: ReadonlyArray<string>): string => JSON.stringify([method.name, ...topic])
 

@@ -6,6 +6,7 @@ import * as Selection from "../Selection.ts"
 import { BoundedCache } from "./boundedCache.ts"
 import { CurrentCall } from "./callContext.ts"
 import * as Channels from "./channel.ts"
+import { invalidArgument } from "./invalidArgument.ts"
 import { messageOf } from "./messageOf.ts"
 import { merge, problemOf } from "./metadata.ts"
 import { millisOf } from "./millis.ts"
@@ -42,14 +43,7 @@ export const unary = (
   const defaultSelection = client.selection ?? (method.affinity ? Selection.affinity : Selection.first)
 
   const refuse = (message: string, cause?: unknown): Effect.Effect<never, PsrpcError.PsrpcError> =>
-    Effect.fail(
-      PsrpcError.fromCode("invalid_argument", {
-        message: `${label}: ${message}`,
-        cause,
-        reason: "not_sent",
-        mayHaveRun: false
-      })
-    )
+    Effect.fail(invalidArgument(`${label}: ${message}`, cause))
 
   return (request, options) =>
     Effect.withFiber((fiber) => {
