@@ -27,7 +27,7 @@
  * @since 0.1.0
  */
 import { Cause, Effect, Layer, Scheduler } from "effect"
-import { noFrame } from "./internal/envelope.ts"
+import { noFrame } from "./internal/frame.ts"
 import { Listeners } from "./internal/listeners.ts"
 import { MessageBus } from "./MessageBus.ts"
 

@@ -24,7 +24,7 @@
  */
 import { Clock, Context, Duration, Effect, type Scope } from "effect"
 import type { Channel } from "./internal/channel.ts"
-import type { Frame } from "./internal/envelope.ts"
+import type { Frame } from "./internal/frame.ts"
 import type { Listener } from "./internal/listeners.ts"
 import type { PsrpcError } from "./PsrpcError.ts"
 
@@ -50,7 +50,7 @@ export {
    * @since 0.1.0
    */
   type Frame
-} from "./internal/envelope.ts"
+} from "./internal/frame.ts"
 
 export {
   /**

@@ -18,7 +18,7 @@
  * @since 0.1.0
  */
 import { Context, Effect, Function } from "effect"
-import { emptyMetadata } from "./internal/envelope.ts"
+import { emptyMetadata } from "./internal/entries.ts"
 import { merge } from "./internal/metadata.ts"
 
 /**

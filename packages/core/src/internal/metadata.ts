@@ -1,5 +1,5 @@
 import type { Metadata } from "../Metadata.ts"
-import { emptyMetadata } from "./envelope.ts"
+import { emptyMetadata } from "./entries.ts"
 
 /** Both, the second's values over the first's. */
 export const merge = (base: Metadata, over: Metadata | undefined): Metadata =>

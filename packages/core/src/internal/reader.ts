@@ -239,6 +239,12 @@ export const readNumber = (): number => {
   return low + mid * low28 + high * 72057594037927936
 }
 
+/** A uint32: of a varint with more bits, the low ones. */
+export const readUint32 = (): number => {
+  readVarint()
+  return (low | (mid << 28)) >>> 0
+}
+
 /** int64 nanoseconds as milliseconds: exact where they are whole. */
 export const readNanos = (): number => {
   readVarint()
