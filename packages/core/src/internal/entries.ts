@@ -1,8 +1,7 @@
 /** Metadata on the wire: a `map<string, string>`, field 7 of every message that has any. */
+import type { Metadata } from "../Metadata.ts"
 import * as Reader from "./reader.ts"
 import * as Writer from "./writer.ts"
-
-type Metadata = Readonly<Record<string, string>>
 
 /** The tag of the field. */
 export const metadataTag = 0x3a

@@ -3,8 +3,8 @@
  * apart by its body, which is a oneof: a later body replaces the one before, and the same one given twice is merged, the
  * second's fields over the first's.
  *
- * Two of the six, and the fields from 100 on, are this library's. Go skips the fields as unknown and ignores a `Stream`
- * without a body, so a peer sends them only to one that has told of the feature.
+ * Two of the six, and the fields from 100 on, are this library's. Go skips such fields as unknown and ignores a `Stream`
+ * without a body.
  */
 import * as Entries from "./entries.ts"
 import { beginMsg, emptyBytes, endMsg, type Frame, makeType, openMsg, type Rejected } from "./frame.ts"
