@@ -7,8 +7,6 @@
  * - `stream`: messages both ways, between a client and one server.
  * - `subscription`: updates, pushed to one subscriber or to all.
  *
- * All four can be defined. Clients and servers of this version run `unary`; of the others they take no notice.
- *
  * **Example** (A service with every kind)
  *
  * ```ts
@@ -87,7 +85,8 @@ export interface Unary<
   out Error,
   out T,
   out R extends Routing,
-  out Single extends boolean
+  out Single extends boolean,
+  out G extends string | undefined
 > extends Any {
   readonly kind: "unary"
   readonly request: Request
@@ -96,6 +95,7 @@ export interface Unary<
   readonly topic: T
   readonly routing: R
   readonly singleServer: Single
+  readonly group: G
   readonly runToCompletion: boolean
 }
 
@@ -105,12 +105,13 @@ export interface Unary<
  * @category models
  * @since 0.1.0
  */
-export interface Multi<out Request, out Response, out Error, out T> extends Any {
+export interface Multi<out Request, out Response, out Error, out T, out G extends string | undefined> extends Any {
   readonly kind: "multi"
   readonly request: Request
   readonly response: Response
   readonly error: Error
   readonly topic: T
+  readonly group: G
   readonly runToCompletion: boolean
 }
 
@@ -120,12 +121,21 @@ export interface Multi<out Request, out Response, out Error, out T> extends Any 
  * @category models
  * @since 0.1.0
  */
-export interface Stream<out Send, out Receive, out T, out R extends Routing> extends Any {
+export interface Stream<
+  out Send,
+  out Receive,
+  out T,
+  out R extends Routing,
+  out Single extends boolean,
+  out G extends string | undefined
+> extends Any {
   readonly kind: "stream"
   readonly send: Send
   readonly receive: Receive
   readonly topic: T
   readonly routing: R
+  readonly singleServer: Single
+  readonly group: G
 }
 
 /**
@@ -150,6 +160,14 @@ interface Named {
 interface WithTopic<T> {
   /** The topic's parameters: `["region"]`, or `{ region: Schema }`. Default: none. */
   readonly topic?: T & Topic.Valid<T>
+}
+
+interface Grouped<G> {
+  /**
+   * The topic group that the method is in. A server registers and deregisters the methods of a group for a topic
+   * together; they have the same topic parameters. Default: none.
+   */
+  readonly group?: G
 }
 
 interface Calls<Request, Response, Error> {
@@ -187,17 +205,19 @@ export const unary = <
   Error extends DomainErrorInput | undefined = undefined,
   const T extends Topic.Any = readonly [],
   R extends Routing = "queue",
-  Single extends boolean = false
+  Single extends boolean = false,
+  const G extends string | undefined = undefined
 >(
   options: Named &
     WithTopic<T> &
+    Grouped<G> &
     Calls<Request, Response, Error> & {
       /** How a server is chosen. Default: `"queue"`. */
       readonly routing?: R
       /** Whether one server alone listens, so that nothing has to be claimed. Default: `false`. */
       readonly singleServer?: Single
     } = {}
-): Unary<Request, Response, Error, T, R, Single> => ({
+): Unary<Request, Response, Error, T, R, Single, G> => ({
   [TypeId]: TypeId,
   kind: "unary",
   name: options.name,
@@ -207,6 +227,7 @@ export const unary = <
   topic: (options.topic ?? []) as T,
   routing: (options.routing ?? "queue") as R,
   singleServer: (options.singleServer ?? false) as Single,
+  group: options.group as G,
   runToCompletion: options.runToCompletion ?? false
 })
 
@@ -220,10 +241,11 @@ export const multi = <
   Request extends Payload.Any = undefined,
   Response extends Payload.Any = undefined,
   Error extends DomainErrorInput | undefined = undefined,
-  const T extends Topic.Any = readonly []
+  const T extends Topic.Any = readonly [],
+  const G extends string | undefined = undefined
 >(
-  options: Named & WithTopic<T> & Calls<Request, Response, Error> = {}
-): Multi<Request, Response, Error, T> => ({
+  options: Named & WithTopic<T> & Grouped<G> & Calls<Request, Response, Error> = {}
+): Multi<Request, Response, Error, T, G> => ({
   [TypeId]: TypeId,
   kind: "multi",
   name: options.name,
@@ -231,11 +253,12 @@ export const multi = <
   response: options.response as Response,
   error: options.error as Error,
   topic: (options.topic ?? []) as T,
+  group: options.group as G,
   runToCompletion: options.runToCompletion ?? false
 })
 
 /**
- * A stream of messages both ways, between a client and one server.
+ * A stream of messages both ways, between a client and one server, which is chosen as with `unary`.
  *
  * @category constructors
  * @since 0.1.0
@@ -244,25 +267,32 @@ export const stream = <
   Send extends Payload.Any = undefined,
   Receive extends Payload.Any = undefined,
   const T extends Topic.Any = readonly [],
-  R extends Routing = "queue"
+  R extends Routing = "queue",
+  Single extends boolean = false,
+  const G extends string | undefined = undefined
 >(
   options: Named &
-    WithTopic<T> & {
+    WithTopic<T> &
+    Grouped<G> & {
       /** What the client sends. */
       readonly send: Send
       /** What the client receives. */
       readonly receive: Receive
       /** How a server is chosen. Default: `"queue"`. */
       readonly routing?: R
+      /** Whether one server alone listens, so that nothing has to be claimed. Default: `false`. */
+      readonly singleServer?: Single
     }
-): Stream<Send, Receive, T, R> => ({
+): Stream<Send, Receive, T, R, Single, G> => ({
   [TypeId]: TypeId,
   kind: "stream",
   name: options.name,
   send: options.send,
   receive: options.receive,
   topic: (options.topic ?? []) as T,
-  routing: (options.routing ?? "queue") as R
+  routing: (options.routing ?? "queue") as R,
+  singleServer: (options.singleServer ?? false) as Single,
+  group: options.group as G
 })
 
 /**

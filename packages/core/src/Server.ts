@@ -26,19 +26,22 @@
  * @since 0.1.0
  */
 import { Context, Duration, Effect, Layer, Scope, Tracer } from "effect"
+import { defaultKeepalive } from "./BidiStream.ts"
 import { BoundedCache } from "./internal/boundedCache.ts"
 import { CurrentCall } from "./internal/callContext.ts"
 import * as Channels from "./internal/channel.ts"
 import * as Deadlines from "./internal/deadlines.ts"
 import * as Drops from "./internal/drops.ts"
-import { handlerOf } from "./internal/handlerOf.ts"
 import type { CheckedHandlers, Handlers, HandlersServices } from "./internal/handlers.ts"
 import { newServerId } from "./internal/id.ts"
-import { Idle } from "./internal/idle.ts"
-import { isUnary, unaryMethod, type UnaryMethod } from "./internal/method.ts"
-import { checkCount, checkServerId, checkTimeout } from "./internal/options.ts"
-import { Registrations } from "./internal/registrations.ts"
-import { type Handler, type Replies, type ServerState, UnaryDispatch } from "./internal/unaryServer.ts"
+import { type CalledMethod, methodOf } from "./internal/method.ts"
+import { checkCount, checkKeepalive, checkServerId, checkTimeout } from "./internal/options.ts"
+import { CallDispatch, type CallHandler } from "./internal/server/callDispatch.ts"
+import { type AnyHandler, handlerOf } from "./internal/server/handlerOf.ts"
+import { Idle } from "./internal/server/idle.ts"
+import { type Entry, Registrations } from "./internal/server/registrations.ts"
+import type { AnyTopic, Replies, ServerState } from "./internal/server/state.ts"
+import { StreamDispatch, type StreamHandler } from "./internal/server/streamDispatch.ts"
 import { defaultBufferSize, MessageBus } from "./MessageBus.ts"
 import * as Metadata from "./Metadata.ts"
 import * as PsrpcError from "./PsrpcError.ts"
@@ -52,7 +55,10 @@ export type {
   HandlerFn,
   HandlerOf,
   Handlers,
-  HandlersServices
+  HandlersServices,
+  StreamAffinity,
+  StreamAffinityHandler,
+  StreamHandlerFn
 } from "./internal/handlers.ts"
 
 export {
@@ -84,8 +90,6 @@ export const defaultTimeout: Duration.Duration = Duration.seconds(3)
 const own = <A>(record: { readonly [key: string]: A }, key: string): A | undefined =>
   Object.hasOwn(record, key) ? record[key] : undefined
 
-type AnyTopic = Readonly<Record<string, unknown>>
-
 /**
  * How many requests of a method may be in hand before it makes no more offers, where nobody says.
  *
@@ -98,19 +102,39 @@ export const defaultMaxPending = 10_000
 const clientsKept = 10_000
 
 /**
- * The methods that are registered by topic.
+ * The methods that are registered by topic, each by itself.
  *
  * @category utility types
  * @since 0.1.0
  */
 export type TopicMethod<Methods> = {
-  [K in keyof Methods]: Methods[K] extends { readonly kind: "unary"; readonly topic: infer T }
+  [K in keyof Methods]: Methods[K] extends { readonly topic: infer T; readonly group: undefined }
     ? Topic.IsEmpty<T> extends true
       ? never
       : K
     : never
 }[keyof Methods] &
   string
+
+/**
+ * The topic groups of methods.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type GroupOf<Methods> = {
+  [K in keyof Methods]: Methods[K] extends { readonly group: infer G extends string } ? G : never
+}[keyof Methods]
+
+/**
+ * The topic of a topic group.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type TopicOfGroup<Methods, G extends string> = {
+  [K in keyof Methods]: Methods[K] extends { readonly group: G } ? TopicOf<Methods[K]> : never
+}[keyof Methods]
 
 /**
  * A method's topic.
@@ -136,11 +160,20 @@ export interface Options<Methods> {
    * says so. Default: none.
    */
   readonly topics?: { readonly [K in TopicMethod<Methods>]?: ReadonlyArray<TopicOf<Methods[K]>> } | undefined
-  /** How many requests may wait for their affinity, per method; to more the server keeps silent. Default: 100. */
-  readonly bufferSize?: number | undefined
+  /** The topics to register at once, by topic group. Default: none. */
+  readonly groups?: { readonly [G in GroupOf<Methods>]?: ReadonlyArray<TopicOfGroup<Methods, G>> } | undefined
   /**
-   * How many requests of a method, per topic, may be in hand, waiting for their claims or running, before it makes no more
-   * offers. Default: 10,000.
+   * How many requests may wait for their affinity, per method, where to more the server keeps silent; and how many
+   * messages of a stream to be read, where more make the sender wait. Default: 100.
+   */
+  readonly bufferSize?: number | undefined
+  /** How long a send on a stream takes at most, where it does not say. Default: 3 seconds. */
+  readonly timeout?: Duration.Input | undefined
+  /** How often a stream with nothing to send gives a sign of life; `"Infinity"` for never. Default: 10 seconds. */
+  readonly keepalive?: Duration.Input | undefined
+  /**
+   * How many requests and streams of a method, per topic, may be in hand, waiting for their claims or running, before it
+   * makes no more offers. Default: 10,000.
    */
   readonly maxPending?: number | undefined
 }
@@ -162,20 +195,70 @@ export interface Server<in out Methods> {
     topic: TopicOf<Methods[K]>
   ) => Effect.Effect<void, PsrpcError.PsrpcError, Scope.Scope>
   /**
-   * Ends a registration before its scope does. Requests in hand are finished and answered, and not waited for. Without
-   * such a registration it does nothing.
+   * Ends a registration before its scope does. Requests in hand are finished and answered, and not waited for; its
+   * streams are closed with `unavailable` "EOF". Without such a registration it does nothing.
    */
   readonly deregister: <const K extends TopicMethod<Methods>>(
     method: K,
     topic: TopicOf<Methods[K]>
   ) => Effect.Effect<void, PsrpcError.PsrpcError>
   /**
-   * Takes no more requests, finishes those in hand within the drain timeout, then interrupts what is left, which is
-   * answered `unavailable`. The scope's closing does the same.
+   * Serves the methods of a topic group for a topic until the scope closes: all of them, or none where it fails. See
+   * `register`.
+   */
+  readonly registerGroup: <const G extends GroupOf<Methods>>(
+    group: G,
+    topic: TopicOfGroup<Methods, G>
+  ) => Effect.Effect<void, PsrpcError.PsrpcError, Scope.Scope>
+  /** Ends the registrations of a topic group for a topic. See `deregister`. */
+  readonly deregisterGroup: <const G extends GroupOf<Methods>>(
+    group: G,
+    topic: TopicOfGroup<Methods, G>
+  ) => Effect.Effect<void, PsrpcError.PsrpcError>
+  /**
+   * Takes no more requests, closes its streams with `unavailable` "EOF", finishes what is in hand within the drain
+   * timeout, then interrupts what is left, which is answered `unavailable`. The scope's closing does the same.
    */
   readonly drain: Effect.Effect<void>
   /** Interrupts every handler at once; their callers are answered `unavailable`. */
   readonly kill: Effect.Effect<void>
+}
+
+/**
+ * Handlers that are not written yet.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Unimplemented<Methods> = {
+  readonly [
+    K in keyof Methods as Methods[K] extends { readonly kind: "subscription" } ? never : K
+  ]: Methods[K] extends {
+    readonly routing: "affinity"
+  }
+    ? { readonly affinity: number; readonly handle: () => Effect.Effect<never, PsrpcError.PsrpcError> }
+    : () => Effect.Effect<never, PsrpcError.PsrpcError>
+}
+
+/**
+ * Handlers for every method of a service, which answer `unimplemented` "method is not implemented", and in affinity methods
+ * keep silent. To be spread before those that are written: `{ ...Server.unimplemented(Greeter), hello }`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const unimplemented = <Name extends string, M extends Service_.AnyMethods>(
+  service: Service_.Service<Name, M>
+): Unimplemented<M> => {
+  const all: Record<string, unknown> = {}
+  for (const [key, rpc] of Object.entries(service.methods)) {
+    const method = methodOf(service.serviceName, key, rpc)
+    if (method.kind === "subscription") continue
+    const message = `method is not implemented (${method.label})`
+    const handle = () => Effect.fail(PsrpcError.fromCode("unimplemented", { message }))
+    all[key] = method.affinity ? { affinity: -1, handle } : handle
+  }
+  return all as Unimplemented<M>
 }
 
 /**
@@ -211,6 +294,8 @@ export const make: <Name extends string, M extends Service_.AnyMethods, const H 
     const bufferSize = yield* checkCount(at, "bufferSize", options.bufferSize ?? defaultBufferSize)
     const maxPending = yield* checkCount(at, "maxPending", options.maxPending ?? defaultMaxPending)
     const drainTimeout = yield* checkTimeout(at, "drainTimeout", options.drainTimeout ?? defaultTimeout)
+    const timeout = yield* checkTimeout(at, "timeout", options.timeout ?? defaultTimeout)
+    const keepalive = yield* checkKeepalive(at, options.keepalive ?? defaultKeepalive)
     const bus = yield* MessageBus
     const idle = new Idle()
     const state: ServerState = {
@@ -221,67 +306,90 @@ export const make: <Name extends string, M extends Service_.AnyMethods, const H 
       context,
       replies: new BoundedCache<string, Replies>(clientsKept, (clientId) => ({
         claim: bus.target(Channels.claimRequest(name, clientId)),
-        response: bus.target(Channels.response(name, clientId))
+        response: bus.target(Channels.response(name, clientId)),
+        stream: bus.target(Channels.clientStream(name, clientId))
       })),
       bufferSize,
       maxPending,
+      timeout,
+      keepalive,
       done: idle.check,
       killed: false
     }
     const registrations = new Registrations(state, name, idle, drainTimeout)
     yield* registrations.closeWith(scope)
 
-    const methods = new Map<string, { readonly method: UnaryMethod; readonly handler: Handler }>()
+    const methods = new Map<string, { readonly method: CalledMethod; readonly handler: AnyHandler }>()
     for (const [key, rpc] of Object.entries(service.methods)) {
-      if (!isUnary(rpc)) continue
-      const method = unaryMethod(name, key, rpc)
+      const method = methodOf(name, key, rpc)
+      if (method.kind === "subscription") continue
       methods.set(key, { method, handler: yield* handlerOf(handlers, key, method) })
     }
     const extra = Object.keys(handlers).find((key) => !methods.has(key))
     if (extra !== undefined) {
-      const kind = own(service.methods, extra)?.kind
       const why =
-        kind === undefined
+        own(service.methods, extra) === undefined
           ? `which is not one of its methods: ${[...methods.keys()].join(", ")}`
-          : `a ${kind} method: servers of this version answer unary methods`
+          : "which is a subscription: what pushes its updates is a Publisher"
       return yield* PsrpcError.fromCode("invalid_argument", {
         message: `${at}: a handler for "${extra}", ${why}`,
         mayHaveRun: false
       })
     }
 
-    /** The method and the topic as the wire has it. */
-    const place = (key: string, topic: AnyTopic | undefined) =>
-      Effect.try({
-        try: () => {
+    const refuse = (message: string): Effect.Effect<never, PsrpcError.PsrpcError> =>
+      Effect.fail(PsrpcError.fromCode("invalid_argument", { message: `${at}, ${message}`, mayHaveRun: false }))
+    /** What is to be registered for methods and a topic. */
+    const entries = (
+      keys: ReadonlyArray<string>,
+      topic: AnyTopic | undefined
+    ): Effect.Effect<ReadonlyArray<Entry>, PsrpcError.PsrpcError> =>
+      Effect.forEach(keys, (key) =>
+        Effect.suspend((): Effect.Effect<Entry, PsrpcError.PsrpcError> => {
           const known = methods.get(key)
-          if (known === undefined) throw new TypeError(`no method of the service`)
+          if (known === undefined) return refuse(`${key}: no method of the service`)
           const { handler, method } = known
-          const parts = method.topic.encode(topic)
-          return { method, parts, dispatch: new UnaryDispatch(state, method, topic ?? {}, handler) }
-        },
-        catch: (cause) =>
-          PsrpcError.fromCode("invalid_argument", {
-            message: `${at}, ${key}: ${(cause as Error).message}`,
-            mayHaveRun: false
-          })
-      })
-    const topics = (options.topics ?? {}) as Record<string, ReadonlyArray<AnyTopic>>
-    const atOnce = [...methods].flatMap(([key, { method }]) =>
-      (method.topic.names.length === 0 ? [undefined] : (own(topics, key) ?? [])).map((topic) =>
-        Effect.flatMap(place(key, topic), ({ dispatch, method, parts }) => registrations.add(method, parts, dispatch))
+          try {
+            const parts = method.topic.encode(topic)
+            const dispatch =
+              method.kind === "stream"
+                ? new StreamDispatch(state, method, topic ?? {}, handler as StreamHandler)
+                : new CallDispatch(state, method, topic ?? {}, handler as CallHandler)
+            return Effect.succeed({ method, topic: parts, dispatch: dispatch as unknown as Entry["dispatch"] })
+          } catch (cause) {
+            return refuse(`${key}: ${(cause as Error).message}`)
+          }
+        })
       )
-    )
-    yield* Effect.all(atOnce, { concurrency: "unbounded", discard: true })
+    /** A method that is registered by itself. */
+    const alone = (key: string, topic: AnyTopic): ReturnType<typeof entries> => {
+      const group = methods.get(key)?.method.group
+      return group === undefined
+        ? entries([key], topic)
+        : refuse(`${key}: is registered with its topic group, "${group}"`)
+    }
+    const members = (group: string, topic: AnyTopic): ReturnType<typeof entries> => {
+      const keys = [...methods].filter(([, { method }]) => method.group === group).map(([key]) => key)
+      return keys.length > 0 ? entries(keys, topic) : refuse(`topic group "${group}": no method is in it`)
+    }
+    const topics = (options.topics ?? {}) as Record<string, ReadonlyArray<AnyTopic>>
+    const groups = (options.groups ?? {}) as Record<string, ReadonlyArray<AnyTopic>>
+    const atOnce = [
+      ...[...methods].filter(([, { method }]) => method.topic.names.length === 0).map(([key]) => entries([key], {})),
+      ...Object.keys(topics).flatMap((key) => topics[key]!.map((topic) => alone(key, topic))),
+      ...Object.keys(groups).flatMap((group) => groups[group]!.map((topic) => members(group, topic)))
+    ]
+    const first = (yield* Effect.all(atOnce)).flat()
+    yield* Effect.forEach(first, (entry) => registrations.add(entry), { concurrency: "unbounded", discard: true })
 
     return {
       serverId,
-      register: (key, topic) =>
-        Effect.flatMap(place(key, topic as AnyTopic), ({ dispatch, method, parts }) =>
-          registrations.addScoped(method, parts, dispatch)
-        ),
-      deregister: (key, topic) =>
-        Effect.flatMap(place(key, topic as AnyTopic), ({ method, parts }) => registrations.remove(method, parts)),
+      register: (key, topic) => Effect.flatMap(alone(key, topic as AnyTopic), (all) => registrations.addScoped(all)),
+      deregister: (key, topic) => Effect.flatMap(alone(key, topic as AnyTopic), (all) => registrations.remove(all)),
+      registerGroup: (group, topic) =>
+        Effect.flatMap(members(group, topic as AnyTopic), (all) => registrations.addScoped(all)),
+      deregisterGroup: (group, topic) =>
+        Effect.flatMap(members(group, topic as AnyTopic), (all) => registrations.remove(all)),
       drain: registrations.drain,
       kill: registrations.kill
     }

@@ -94,11 +94,36 @@ export type Methods<S> = S extends { readonly [TypeId]: TypeId; readonly methods
  */
 export const wireName = (key: string, method: Rpc.Any): string => method.name ?? goName(key)
 
+/** Whether two methods have the same topic parameters, as far as types know. */
+type SameTopic<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false
+
+/**
+ * Refuses methods of one topic group that differ in their topic parameters.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type ValidGroups<M> = {
+  readonly [K in keyof M]: M[K] extends { readonly group: infer G extends string; readonly topic: infer T }
+    ? {
+        [L in keyof M]: M[L] extends { readonly group: G; readonly topic: infer U }
+          ? SameTopic<T, U> extends true
+            ? never
+            : L
+          : never
+      }[keyof M] extends infer Other
+      ? [Other] extends [never]
+        ? unknown
+        : `the topic group ${G} has other topic parameters in ${Other & string}`
+      : never
+    : unknown
+}
+
 const payloads = ["request", "response", "send", "receive", "message"]
 
-/** Throws for what a definition, written without types, cannot have. */
-const check = (method: Readonly<Record<string, unknown>>): void => {
-  parameters(method["topic"] as Topic.Any)
+/** Throws for what a definition, written without types, cannot have; gives the topic's parameters. */
+const check = (method: Readonly<Record<string, unknown>>): ReadonlyArray<string> => {
+  const { names } = parameters(method["topic"] as Topic.Any)
   for (const key of payloads) {
     try {
       Payload.toCodec(method[key] as Payload.Any)
@@ -106,23 +131,25 @@ const check = (method: Readonly<Record<string, unknown>>): void => {
       throw new TypeError(`${key}: ${(cause as Error).message}`, { cause })
     }
   }
+  return names
 }
 
 /**
  * Defines a service. `name` is its name on the wire, as it is; a .proto's package is not part of it.
  *
  * Throws a `TypeError` for a definition that cannot be: no name, two methods with one wire name, topic parameters
- * without an order.
+ * without an order, a topic group whose methods have different topic parameters, or none.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = <const Name extends string, const M extends AnyMethods>(
   name: Name,
-  methods: M
+  methods: M & ValidGroups<M>
 ): Service<Name, M> => {
   if (name === "") throw new TypeError("a service needs a name")
   const keys = new Map<string, string>()
+  const groups = new Map<string, { readonly key: string; readonly names: ReadonlyArray<string> }>()
   for (const [key, method] of Object.entries(methods)) {
     const at = `service ${name}, method ${key}`
     if (!(typeof method === "object" && method !== null && Rpc.TypeId in method)) {
@@ -133,10 +160,22 @@ export const make = <const Name extends string, const M extends AnyMethods>(
     const other = keys.get(wire)
     if (other !== undefined) throw new TypeError(`${at}: has the wire name ${wire}, which ${other} has already`)
     keys.set(wire, key)
+    let names: ReadonlyArray<string>
     try {
-      check(method as unknown as Record<string, unknown>)
+      names = check(method as unknown as Record<string, unknown>)
     } catch (cause) {
       throw new TypeError(`${at}: ${(cause as Error).message}`, { cause })
+    }
+    const group = "group" in method ? (method.group as string | undefined) : undefined
+    if (group === undefined) continue
+    if (group === "") throw new TypeError(`${at}: a topic group needs a name`)
+    if (names.length === 0) throw new TypeError(`${at}: is in the topic group ${group}, and has no topic`)
+    const first = groups.get(group)
+    if (first === undefined) groups.set(group, { key, names })
+    else if (names.join() !== first.names.join()) {
+      throw new TypeError(
+        `${at}: has the topic parameters ${names.join(", ")}, and ${first.key} of the same topic group, ${group}, has ${first.names.join(", ")}`
+      )
     }
   }
   return Object.assign(function () {}, {
@@ -157,10 +196,7 @@ export const pick = <Name extends string, M extends AnyMethods, const K extends 
   service: Service<Name, M>,
   ...keys: ReadonlyArray<K>
 ): Service<Name, { readonly [P in K]: M[P] }> =>
-  make(
-    service.serviceName,
-    Object.fromEntries(keys.map((key) => [key, service.methods[key]])) as unknown as { readonly [P in K]: M[P] }
-  )
+  make(service.serviceName, Object.fromEntries(keys.map((key) => [key, service.methods[key]])) as never) as never
 
 /**
  * The same service without some of its methods.

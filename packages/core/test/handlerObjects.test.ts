@@ -23,11 +23,11 @@ describe("handlers", () => {
     }).pipe(onBus)
   )
 
-  it.effect("for a kind of method that is not served are refused by their kind", () =>
+  it.effect("for a subscription are refused: a publisher pushes it", () =>
     Effect.gen(function* () {
       const handlers = { count: (by: number) => Effect.succeed(by), changed: () => Effect.void }
       const error = yield* Effect.flip(Server.make(Counter, handlers as never))
-      assert.include(error.message, `"changed", a subscription method`)
+      assert.include(error.message, `"changed", which is a subscription`)
     }).pipe(onBus)
   )
 })

@@ -6,9 +6,9 @@ import * as Channels from "../src/internal/channel.ts"
 import * as Deadlines from "../src/internal/deadlines.ts"
 import * as Drops from "../src/internal/drops.ts"
 import * as Envelope from "../src/internal/envelope.ts"
-import { unaryMethod } from "../src/internal/method.ts"
-import type { ClientState } from "../src/internal/unaryCall.ts"
-import { unary } from "../src/internal/unaryClient.ts"
+import type { ClientState } from "../src/internal/client/state.ts"
+import { unary } from "../src/internal/client/unaryCall.ts"
+import { type CallMethod, methodOf } from "../src/internal/method.ts"
 import { MessageBus } from "../src/MessageBus.ts"
 import * as Metadata from "../src/Metadata.ts"
 import * as Rpc from "../src/Rpc.ts"
@@ -201,11 +201,15 @@ describe("what is left behind", () => {
       bus,
       deadlines: yield* Deadlines.make,
       calls: new Map(),
+      streams: new Map(),
+      subscriptions: new Set(),
       drops: Drops.make(yield* Effect.context<never>(), "client", "Jobs"),
+      fork: Effect.runFork,
       timeout: undefined,
       selection: undefined,
       metadata: Metadata.empty,
       bufferSize: 100,
+      keepalive: Infinity,
       closed: false
     }
     yield* bus.subscribe(Channels.response("Jobs", state.clientId), (message) => {
@@ -216,7 +220,8 @@ describe("what is left behind", () => {
       const claim = Envelope.decodeClaimRequest(message) as Envelope.Claim
       state.calls.get(claim.id)?.claim(claim)
     })
-    const call = (key: "queue" | "alone" | "render") => unary(state, unaryMethod("Jobs", key, Jobs.methods[key]))
+    const call = (key: "queue" | "alone" | "render") =>
+      unary(state, methodOf("Jobs", key, Jobs.methods[key]) as CallMethod)
     return { state, queue: call("queue"), alone: call("alone"), render: call("render") }
   })
 

@@ -44,7 +44,19 @@ declare const client: Client.From<typeof Kinds>
 // A client has the methods that can be called.
 same<
   keyof typeof client,
-  "schema" | "proto" | "bytes" | "union" | "nothing" | "bare" | "affinity" | "single" | "topical" | "typed"
+  | "schema"
+  | "proto"
+  | "bytes"
+  | "union"
+  | "nothing"
+  | "bare"
+  | "affinity"
+  | "single"
+  | "topical"
+  | "typed"
+  | "many"
+  | "chat"
+  | "changed"
 >(true)
 same<typeof Kinds.serviceName, "Kinds">(true)
 
@@ -118,8 +130,6 @@ client.bytes("text")
 client.nothing(1)
 // @ts-expect-error no such method
 client.missing()
-// @ts-expect-error this one is no unary method
-client.many()
 
 // Options.
 client.affinity(1, { selection: Selection.best({ within: "200 millis" }), timeout: 100 })

@@ -20,6 +20,18 @@ export interface Timed {
   expired(): void
 }
 
+/** A deadline that calls a function. */
+export class Timer implements Timed {
+  slot = -1
+  due = 0
+  seq = 0
+  readonly expired: () => void
+
+  constructor(expired: () => void) {
+    this.expired = expired
+  }
+}
+
 export interface Deadlines {
   /** How many are pending. */
   readonly size: number

@@ -2,6 +2,7 @@
  * The types of handlers, by the methods that they answer; public as `Server.Handlers` and so on.
  */
 import type { Effect, Scope } from "effect"
+import type { ServerStream } from "../BidiStream.ts"
 import type * as Payload from "../Payload.ts"
 import type * as PsrpcError from "../PsrpcError.ts"
 import type * as Rpc from "../Rpc.ts"
@@ -45,28 +46,74 @@ export interface AffinityHandler<Request, Response, Error, T> {
 }
 
 /**
+ * The handler of a stream. It runs in a scope of its own; when it returns, the stream is closed, with its error if it
+ * fails, unless it has hijacked it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface StreamHandlerFn<Send, Receive, T> {
+  (
+    stream: ServerStream<Payload.Input<Send>, Payload.Output<Receive>>,
+    call: Call<Topic.Topic<T>>
+  ): Effect.Effect<unknown, PsrpcError.PsrpcError, any>
+}
+
+/**
+ * How well a server fits a stream: a number, an Effect of one, or a function of what is known of its opening. Less than 0
+ * keeps silent, and so does a failure, which is logged.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type StreamAffinity<T> =
+  | number
+  | Effect.Effect<number, unknown, any>
+  | ((call: Call<Topic.Topic<T>>) => number | Effect.Effect<number, unknown, any>)
+
+/**
+ * The handler of a stream with affinity.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface StreamAffinityHandler<Send, Receive, T> {
+  readonly affinity: StreamAffinity<T>
+  readonly handle: StreamHandlerFn<Send, Receive, T>
+}
+
+/**
  * The handler that a method needs.
  *
  * @category utility types
  * @since 0.1.0
  */
 export type HandlerOf<M> =
-  M extends Rpc.Unary<infer Request, infer Response, infer Error, infer T, infer R, infer _Single>
+  M extends Rpc.Unary<infer Request, infer Response, infer Error, infer T, infer R, infer _Single, infer _G>
     ? [R] extends ["affinity"]
       ? AffinityHandler<Request, Response, Error, T>
       : HandlerFn<Request, Response, Error, T>
-    : never
+    : M extends Rpc.Multi<infer Request, infer Response, infer Error, infer T, infer _G>
+      ? HandlerFn<Request, Response, Error, T>
+      : // the server sends what the client receives
+        M extends Rpc.Stream<infer Send, infer Receive, infer T, infer R, infer _Single, infer _G>
+        ? [R] extends ["affinity"]
+          ? StreamAffinityHandler<Receive, Send, T>
+          : StreamHandlerFn<Receive, Send, T>
+        : never
 
 /**
- * The handlers that methods need.
+ * The handlers that methods need. Subscriptions have none: publishers push them.
  *
  * @category utility types
  * @since 0.1.0
  */
 export type Handlers<Methods> = {
-  readonly [K in keyof Methods as Methods[K] extends { readonly kind: "unary" } ? K : never]: HandlerOf<Methods[K]>
+  readonly [K in keyof Methods as Methods[K] extends { readonly kind: "subscription" } ? never : K]: HandlerOf<
+    Methods[K]
+  >
 } & {
-  readonly [K in keyof Methods as Methods[K] extends { readonly kind: "unary" } ? never : K]?: never
+  readonly [K in keyof Methods as Methods[K] extends { readonly kind: "subscription" } ? K : never]?: never
 }
 
 /**

@@ -3,6 +3,7 @@ import type * as PsrpcError from "../PsrpcError.ts"
 import { invalidArgument } from "./invalidArgument.ts"
 import { messageOf } from "./messageOf.ts"
 import { millisOf } from "./millis.ts"
+import { shortestKeepalive } from "./streams/liveness.ts"
 
 const refuse = (message: string): Effect.Effect<never, PsrpcError.PsrpcError> => Effect.fail(invalidArgument(message))
 
@@ -20,22 +21,36 @@ export const checkClientId = (at: string, id: string): Effect.Effect<string, Psr
         `${at}: clientId ${JSON.stringify(id)}: expected a text without spaces, "*", ">" and empty parts around "."`
       )
 
-/** A time to wait, in milliseconds. */
-export const checkTimeout = (
-  at: string,
-  option: string,
-  timeout: Duration.Input
-): Effect.Effect<number, PsrpcError.PsrpcError> =>
+const checked = <A>(at: string, check: () => A): Effect.Effect<A, PsrpcError.PsrpcError> =>
   Effect.suspend(() => {
     try {
-      return Effect.succeed(millisOf(option, timeout))
+      return Effect.succeed(check())
     } catch (cause) {
       return refuse(`${at}: ${messageOf(cause)}`)
     }
   })
 
-/** How many of something there may be. */
+/** A time to wait, in milliseconds. */
+export const checkTimeout = (
+  at: string,
+  option: string,
+  timeout: Duration.Input
+): Effect.Effect<number, PsrpcError.PsrpcError> => checked(at, () => millisOf(option, timeout))
+
+/** How often a stream gives a sign of life, in milliseconds. */
+export const checkKeepalive = (at: string, keepalive: Duration.Input): Effect.Effect<number, PsrpcError.PsrpcError> =>
+  checked(at, () => {
+    const millis = millisOf("keepalive", keepalive)
+    if (millis >= shortestKeepalive) return millis
+    throw new TypeError(`keepalive: expected ${shortestKeepalive} ms or more, or "Infinity" for never`)
+  })
+
+/** How many of something there may be. Throws a `TypeError` for what is no number of them. */
+export const countOf = (option: string, count: number): number => {
+  if (Number.isInteger(count) && count > 0) return count
+  throw new TypeError(`${option} ${String(count)}: expected a whole number above 0`)
+}
+
+/** The same as an Effect. */
 export const checkCount = (at: string, option: string, count: number): Effect.Effect<number, PsrpcError.PsrpcError> =>
-  Number.isInteger(count) && count > 0
-    ? Effect.succeed(count)
-    : refuse(`${at}: ${option} ${String(count)}: expected a whole number above 0`)
+  checked(at, () => countOf(option, count))

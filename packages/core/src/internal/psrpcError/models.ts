@@ -84,6 +84,7 @@ export const Reason = Schema.Literals([
   "client_closed",
   "server_closed",
   "stream_closed",
+  "vanished",
   "draining",
   "overflow",
   "too_large",
@@ -99,6 +100,7 @@ export const Reason = Schema.Literals([
  * - `no_servers`: servers claimed the call and none met the selection's terms
  * - `no_listeners`: the broker says that nobody listens
  * - `client_closed`, `server_closed`, `stream_closed`: this end of the call is closed
+ * - `vanished`: the other end of a stream is silent
  * - `draining`: the server finishes what it has and takes no more
  * - `overflow`: a buffer was full
  * - `too_large`: the message is larger than the broker takes

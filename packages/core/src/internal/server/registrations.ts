@@ -2,15 +2,24 @@
  * What a server has registered, and how it ends: a registration alone, all of them in a drain, or at once.
  */
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
-import * as PsrpcError from "../PsrpcError.ts"
-import * as Channels from "./channel.ts"
+import * as PsrpcError from "../../PsrpcError.ts"
+import * as Channels from "../channel.ts"
 import type { Idle } from "./idle.ts"
-import type { UnaryMethod } from "./method.ts"
-import type { ServerState, UnaryDispatch } from "./unaryServer.ts"
+import type { CalledMethod } from "../method.ts"
+import type { Dispatch, Job } from "./dispatch.ts"
+import type { ServerState } from "./state.ts"
+
+/** A method to be registered for a topic. */
+export interface Entry {
+  readonly method: CalledMethod
+  /** The topic as the wire has it. */
+  readonly topic: ReadonlyArray<string>
+  readonly dispatch: Dispatch<CalledMethod, Job>
+}
 
 interface Registration {
   readonly key: string
-  readonly dispatch: UnaryDispatch
+  readonly dispatch: Entry["dispatch"]
   /** Closed first: no request comes in any more. */
   readonly requests: Scope.Closeable
   /** Closed last: a request in hand still needs its claim. */
@@ -41,11 +50,10 @@ export class Registrations {
     this.#drainTimeout = drainTimeout
   }
 
-  /** Registers until the server is closed. */
+  /** Registers until the server is closed; what is registered, at least in part, is in `added`. */
   add(
-    method: UnaryMethod,
-    topic: ReadonlyArray<string>,
-    dispatch: UnaryDispatch
+    { dispatch, method, topic }: Entry,
+    added?: Array<Registration>
   ): Effect.Effect<Registration, PsrpcError.PsrpcError> {
     return Effect.suspend(() => {
       if (this.#closing) return Effect.fail(serverClosed(this.#service))
@@ -57,6 +65,7 @@ export class Registrations {
       }
       const registration = { key, dispatch, requests: Scope.makeUnsafe(), claims: Scope.makeUnsafe() }
       this.#byKey.set(key, registration)
+      added?.push(registration)
       return this.#subscribe(method, topic, registration).pipe(
         Effect.onError(() => this.#end(registration)),
         Effect.as(registration)
@@ -64,25 +73,33 @@ export class Registrations {
     })
   }
 
-  /** Registers until the scope closes. */
-  addScoped(
-    method: UnaryMethod,
-    topic: ReadonlyArray<string>,
-    dispatch: UnaryDispatch
-  ): Effect.Effect<void, PsrpcError.PsrpcError, Scope.Scope> {
-    return Effect.asVoid(
-      Effect.acquireRelease(this.add(method, topic, dispatch), (registration) => this.#end(registration), {
-        interruptible: true
+  /** Registers all or none, until the scope closes. */
+  addScoped(entries: ReadonlyArray<Entry>): Effect.Effect<void, PsrpcError.PsrpcError, Scope.Scope> {
+    return Effect.suspend(() => {
+      const added: Array<Registration> = []
+      const end = Effect.suspend(() => this.#endAll(added))
+      const all = Effect.forEach(entries, (entry) => this.add(entry, added), {
+        concurrency: "unbounded",
+        discard: true
       })
-    )
+      return Effect.acquireRelease(
+        Effect.onError(all, () => end),
+        () => end,
+        { interruptible: true }
+      )
+    })
   }
 
-  /** Ends a registration, if there is one. Requests in hand are finished and answered, without being waited for. */
-  remove(method: UnaryMethod, topic: ReadonlyArray<string>): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const registration = this.#byKey.get(keyOf(method, topic))
-      return registration === undefined ? Effect.void : this.#end(registration)
-    })
+  /** Ends registrations, where there are such. Requests in hand are finished and answered, without being waited for. */
+  remove(places: ReadonlyArray<Pick<Entry, "method" | "topic">>): Effect.Effect<void> {
+    return Effect.suspend(() =>
+      this.#endAll(
+        places.flatMap(({ method, topic }) => {
+          const registration = this.#byKey.get(keyOf(method, topic))
+          return registration === undefined ? [] : [registration]
+        })
+      )
+    )
   }
 
   /** Has the server drained when the scope closes, together with the others of the scope. */
@@ -114,26 +131,33 @@ export class Registrations {
   })
 
   #subscribe(
-    method: UnaryMethod,
+    method: CalledMethod,
     topic: ReadonlyArray<string>,
     { claims, dispatch, requests }: Registration
   ): Effect.Effect<void, PsrpcError.PsrpcError> {
     const { bus } = this.#server
-    const { name, queue, service } = method
+    const { kind, name, queue, service } = method
+    const channel =
+      kind === "stream" ? Channels.stream(service, name, topic) : Channels.request(service, name, topic, queue)
     // claims first: the answer to a request's claim must not come before somebody listens
     return Effect.andThen(
       Scope.provide(bus.subscribe(Channels.claimResponse(service, name, topic), dispatch.onClaim), claims),
-      Scope.provide(
-        bus.subscribe(Channels.request(service, name, topic, queue), dispatch.onRequest, { queue }),
-        requests
-      )
+      Scope.provide(bus.subscribe(channel, dispatch.onRequest, { queue }), requests)
     )
+  }
+
+  #endAll(registrations: ReadonlyArray<Registration>): Effect.Effect<void> {
+    return Effect.forEach(registrations, (registration) => this.#end(registration), {
+      concurrency: "unbounded",
+      discard: true
+    })
   }
 
   #end(registration: Registration): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (this.#byKey.get(registration.key) !== registration) return Effect.void
       this.#byKey.delete(registration.key)
+      registration.dispatch.leave()
       this.#leaving.add(registration)
       const claims = Effect.andThen(
         this.#idle.when(() => registration.dispatch.size),
@@ -166,6 +190,7 @@ export class Registrations {
 
   #close = Effect.fnUntraced(function* (this: Registrations, timeout: number) {
     const all = this.#all()
+    for (const { dispatch } of all) dispatch.leave()
     const unsubscribe = closeAll(all.map(({ requests }) => requests))
     const unsubscribed = yield* Effect.forkDetach(unsubscribe, { startImmediately: true })
     yield* Effect.andThen(Fiber.await(unsubscribed), this.#idle.when(this.#busy)).pipe(Effect.timeoutOption(timeout))
@@ -187,7 +212,7 @@ export class Registrations {
 const closeAll = (scopes: ReadonlyArray<Scope.Closeable>): Effect.Effect<void> =>
   Effect.forEach(scopes, (scope) => Scope.close(scope, Exit.void), { concurrency: "unbounded", discard: true })
 
-const keyOf = (method: UnaryMethod, topic: ReadonlyArray<string>): string => JSON.stringify([method.name, ...topic])
+const keyOf = (method: CalledMethod, topic: ReadonlyArray<string>): string => JSON.stringify([method.name, ...topic])
 
 const serverClosed = (service: string): PsrpcError.PsrpcError =>
   PsrpcError.fromCode("canceled", {

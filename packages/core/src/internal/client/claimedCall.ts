@@ -1,42 +1,20 @@
 /**
- * One unary call, from its request to its answer.
+ * A call that one server answers, from its request to its answer: what unary calls and the opening of streams share.
  *
  * It is an entry in a map while it waits, and no fiber of its own: claims and answers are handled inside the bus's
  * callback, and what became of its messages is told to the call itself.
  */
 import { Effect, Exit, Latch, Queue } from "effect"
-import type { Delivery, MessageBus, Target } from "../MessageBus.ts"
-import type * as Metadata from "../Metadata.ts"
-import * as PsrpcError from "../PsrpcError.ts"
-import type * as Selection from "../Selection.ts"
-import type { Deadlines, Timed } from "./deadlines.ts"
-import type { Drops } from "./drops.ts"
-import * as Envelope from "./envelope.ts"
-import { newRequestId } from "./id.ts"
-import { messageOf } from "./messageOf.ts"
-import type { UnaryMethod } from "./method.ts"
+import type { Delivery } from "../../MessageBus.ts"
+import * as PsrpcError from "../../PsrpcError.ts"
+import type * as Selection from "../../Selection.ts"
+import type { Timed } from "../deadlines.ts"
+import * as Envelope from "../envelope.ts"
+import { newRequestId } from "../id.ts"
+import type { CalledMethod } from "../method.ts"
+import type { Prepared } from "./prepare.ts"
 import { counts, select, takesAtOnce } from "./select.ts"
-
-/** The client that its calls share. */
-export interface ClientState {
-  readonly clientId: string
-  readonly bus: MessageBus["Service"]
-  readonly deadlines: Deadlines
-  readonly calls: Map<string, UnaryCall>
-  readonly drops: Drops
-  /** Milliseconds; `undefined` where the user gave none. */
-  readonly timeout: number | undefined
-  readonly selection: Selection.Selection | undefined
-  readonly metadata: Metadata.Metadata
-  readonly bufferSize: number
-  closed: boolean
-}
-
-/** Where a method's messages go, for one topic. */
-export interface Route {
-  readonly request: Target
-  readonly claimResponse: Target
-}
+import { type ClientState, clientClosed, type Route, type Waiting } from "./state.ts"
 
 /** What a call that compares claims is told by. */
 interface Comparison {
@@ -47,18 +25,20 @@ interface Comparison {
   readonly ended: Latch.Latch
 }
 
-/** One call, from its request to its answer; hears what became of what it published. */
-export class UnaryCall implements Timed, Delivery {
+/** One call; hears what became of what it published. */
+export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Delivery, Waiting {
   slot = -1
   due = 0
   seq = 0
 
-  readonly id = newRequestId()
-  readonly #client: ClientState
-  readonly #method: UnaryMethod
+  readonly id: string = newRequestId()
+  protected readonly client: ClientState
+  protected readonly method: M
+  /** Unix milliseconds. */
+  protected readonly expiry: number
+  protected chosen: string | undefined
   readonly #route: Route
   readonly #selection: Selection.Selection
-  readonly #expiry: number
   readonly #timeout: number
   #received = 0
   #rejection: PsrpcError.PsrpcError | undefined
@@ -69,35 +49,27 @@ export class UnaryCall implements Timed, Delivery {
   #ended = false
   /** Whether the request may have reached a server. */
   #sent = false
-  #chosen: string | undefined
   #trouble: PsrpcError.PsrpcError | undefined
   #comparison: Comparison | undefined
   #resume: ((effect: Effect.Effect<unknown, unknown>) => void) | undefined
   #exit: Exit.Exit<unknown, unknown> | undefined
 
-  constructor(
-    client: ClientState,
-    method: UnaryMethod,
-    route: Route,
-    selection: Selection.Selection,
-    now: number,
-    timeout: number
-  ) {
-    this.#client = client
-    this.#method = method
-    this.#route = route
+  constructor(client: ClientState, method: M, prepared: Prepared, selection: Selection.Selection) {
+    this.client = client
+    this.method = method
+    this.expiry = prepared.now + prepared.timeout
+    this.#route = prepared.route
+    this.#timeout = prepared.timeout
     this.#selection = selection
-    this.#timeout = timeout
-    this.#expiry = now + timeout
   }
 
-  start(now: number, raw: Uint8Array, metadata: Metadata.Metadata): void {
-    const { bus, calls, clientId, deadlines } = this.#client
+  /** Sends the message that the call begins with. */
+  start(message: Uint8Array): void {
+    const { bus, calls, deadlines } = this.client
     calls.set(this.id, this)
     deadlines.add(this, this.#timeout)
     this.#end = this.due
-    const request = { id: this.id, clientId, sentAt: now, expiry: this.#expiry, multi: false, metadata, raw }
-    bus.publishUnsafe(this.#route.request, Envelope.encodeRequest(this.#route.request, request), this.#expiry, this)
+    bus.publishUnsafe(this.#route.request, message, this.expiry, this)
   }
 
   /**
@@ -107,9 +79,9 @@ export class UnaryCall implements Timed, Delivery {
   #left(): void {
     if (this.#sent) return
     this.#sent = true
-    const { calls, deadlines } = this.#client
+    const { calls, deadlines } = this.client
     const { affinityTimeout } = this.#selection
-    if (!this.#method.requireClaim || this.#chosen !== undefined || affinityTimeout <= 0 || !calls.has(this.id)) return
+    if (!this.method.requireClaim || this.chosen !== undefined || affinityTimeout <= 0 || !calls.has(this.id)) return
     deadlines.move(this, affinityTimeout)
     this.#isLast = this.due >= this.#end
     if (this.#isLast) deadlines.moveTo(this, this.#end)
@@ -117,11 +89,11 @@ export class UnaryCall implements Timed, Delivery {
 
   /** A server offers itself. */
   claim(claim: Selection.Claim): void {
-    if (this.#chosen !== undefined || !this.#method.requireClaim) return
+    if (this.chosen !== undefined || !this.method.requireClaim) return
     this.#received++
     if (this.#comparison !== undefined) {
       if (Queue.offerUnsafe(this.#comparison.claims, claim)) return
-      this.#client.drops("overflow", this.#method.label, "claims")
+      this.client.drops("overflow", this.method.label, "claims")
     } else if (counts(this.#selection, claim.affinity)) {
       if (takesAtOnce(this.#selection, claim.affinity)) this.#choose(claim.serverId)
       else Queue.offerUnsafe(this.#compare().claims, claim)
@@ -131,17 +103,17 @@ export class UnaryCall implements Timed, Delivery {
   /** Has the waiting fiber compare claims from now on: a race, which the call's own end cuts short. */
   #compare(): Comparison {
     const comparison: Comparison = {
-      claims: Effect.runSync(Queue.dropping<Selection.Claim>(this.#client.bufferSize)),
+      claims: Effect.runSync(Queue.dropping<Selection.Claim>(this.client.bufferSize)),
       over: Latch.makeUnsafe(false),
       ended: Latch.makeUnsafe(false)
     }
     this.#comparison = comparison
     const chosen = select({
       ...comparison,
-      label: this.#method.label,
+      label: this.method.label,
       selection: this.#selection,
       nobody: () => this.#nobody(),
-      timedOut: () => this.#timedOut()
+      timedOut: () => this.timedOut()
     })
     const decided = Effect.flatMap(
       Effect.raceFirst(chosen, Effect.andThen(this.#outcome, Effect.never)),
@@ -161,41 +133,32 @@ export class UnaryCall implements Timed, Delivery {
 
   /** Tells every server of the method who runs the request, unless it is too late for that. */
   #choose(serverId: string): void {
-    const { bus, calls, deadlines } = this.#client
+    const { bus, calls, deadlines } = this.client
     if (!calls.has(this.id)) return
-    if (this.#ended) return this.#giveUp(Exit.fail(this.#timedOut()))
+    if (this.#ended) return this.#giveUp(Exit.fail(this.timedOut()))
     if (!this.#isLast) {
       this.#isLast = true
       deadlines.moveTo(this, this.#end)
     }
-    this.#chosen = serverId
+    this.chosen = serverId
     const target = this.#route.claimResponse
-    bus.publishUnsafe(target, Envelope.encodeClaimResponse(target, this.id, serverId), this.#expiry, this)
+    bus.publishUnsafe(target, Envelope.encodeClaimResponse(target, this.id, serverId), this.expiry, this)
   }
 
-  response(response: Envelope.Response): void {
-    const { queue, requireClaim } = this.#method
-    if (requireClaim && this.#chosen === undefined) {
-      // a server that cannot read the request says so before any claim
-      if (response.error === "") return
-      this.#rejection = this.#errorOf(response) as PsrpcError.PsrpcError
-      // in a queue nobody else has the request; otherwise others may still claim
-      if (queue) this.#settle(Exit.fail(this.#rejection))
-    } else if (this.#chosen === undefined || response.serverId === this.#chosen || response.serverId === "") {
-      if (response.error === "") return this.#settle(this.#decode(response.raw))
-      // a handler that its deadline ends may answer, in time by its own clock, whatever its language calls that
-      const late = this.#client.deadlines.now() >= this.#expiry
-      this.#settle(Exit.fail(late ? this.#timedOut() : this.#errorOf(response)))
-    }
+  abstract response(response: Envelope.Response): void
+
+  /** A server refuses the request before anybody is chosen: others may still claim it. */
+  protected reject(error: PsrpcError.PsrpcError): void {
+    this.#rejection = error
   }
 
   expired(): void {
-    if (!this.#method.requireClaim || this.#chosen !== undefined) return this.#settle(Exit.fail(this.#timedOut()))
+    if (!this.method.requireClaim || this.chosen !== undefined) return this.settle(Exit.fail(this.timedOut()))
     if (this.#isLast) this.#ended = true
     else {
       // the time for claims is over: what is left is for the choice
       this.#isLast = true
-      this.#client.deadlines.add(this, this.#expiry - this.#client.deadlines.now())
+      this.client.deadlines.add(this, this.expiry - this.client.deadlines.now())
     }
     // a function that chooses is asked also when no claim counts
     if (this.#comparison === undefined && this.#selection.selectionFunc !== undefined) this.#compare()
@@ -205,15 +168,15 @@ export class UnaryCall implements Timed, Delivery {
   }
 
   wanted(): boolean {
-    return this.#client.calls.has(this.id)
+    return this.client.calls.has(this.id)
   }
 
   delivered(receivers: number): void {
     if (receivers !== 0) return this.#left()
-    this.#settle(
+    this.settle(
       Exit.fail(
         PsrpcError.fromCode("unavailable", {
-          message: `no response from servers: nobody listens (${this.#method.label})`,
+          message: `no response from servers: nobody listens (${this.method.label})`,
           reason: "no_listeners",
           mayHaveRun: false
         })
@@ -226,23 +189,23 @@ export class UnaryCall implements Timed, Delivery {
     if (error.mayHaveRun) {
       this.#trouble = error
       this.#left()
-    } else this.#settle(Exit.fail(error))
+    } else this.settle(Exit.fail(error))
   }
 
   /** The client is closed: nobody hears an answer any more. */
   close(): void {
     this.cancel()
-    this.#resumeWith(Exit.fail(clientClosed(this.#method.label, this.#mayHaveRun)))
+    this.#resumeWith(Exit.fail(clientClosed(this.method.label, this.mayHaveRun)))
   }
 
   /** Stops waiting, and tells the servers. */
   cancel(): void {
     if (!this.#remove()) return
-    const { bus } = this.#client
+    const { bus } = this.client
     const target = this.#route.claimResponse
     // while the request itself still waits for a connection, there is nothing to withdraw
     const delivery: Delivery = { wanted: () => this.#sent, delivered() {}, undelivered() {} }
-    bus.publishUnsafe(target, Envelope.encodeClaimResponse(target, this.id, ""), this.#expiry, delivery)
+    bus.publishUnsafe(target, Envelope.encodeClaimResponse(target, this.id, ""), this.expiry, delivery)
   }
 
   /** No server was chosen: those that offered themselves need not wait. */
@@ -271,7 +234,7 @@ export class UnaryCall implements Timed, Delivery {
   #nobody(): PsrpcError.PsrpcError {
     const known = this.#rejection ?? this.#connectionError()
     if (known !== undefined) return known
-    const { label } = this.#method
+    const { label } = this.method
     return PsrpcError.fromCode("unavailable", {
       message:
         this.#received === 0
@@ -283,13 +246,13 @@ export class UnaryCall implements Timed, Delivery {
   }
 
   /** What a call fails with when its time is over: a lost connection says more than the time. */
-  #timedOut(): PsrpcError.PsrpcError {
+  protected timedOut(): PsrpcError.PsrpcError {
     return (
       this.#connectionError() ??
       PsrpcError.fromCode("deadline_exceeded", {
-        message: `request timed out (${this.#method.label})`,
+        message: `request timed out (${this.method.label})`,
         reason: "timeout",
-        mayHaveRun: this.#mayHaveRun
+        mayHaveRun: this.mayHaveRun
       })
     )
   }
@@ -299,7 +262,8 @@ export class UnaryCall implements Timed, Delivery {
     this.#resumeWith(exit)
   }
 
-  #settle(exit: Exit.Exit<unknown, unknown>): void {
+  /** Ends the call. */
+  protected settle(exit: Exit.Exit<unknown, unknown>): void {
     if (this.#remove()) this.#resumeWith(exit)
   }
 
@@ -309,49 +273,28 @@ export class UnaryCall implements Timed, Delivery {
   }
 
   #remove(): boolean {
-    if (!this.#client.calls.delete(this.id)) return false
-    this.#client.deadlines.delete(this)
+    if (!this.client.calls.delete(this.id)) return false
+    this.client.deadlines.delete(this)
+    this.released()
     return true
   }
 
-  get #mayHaveRun(): boolean {
-    return !this.#method.requireClaim || this.#chosen !== undefined
+  /** Called once, when the call does not wait any more. */
+  protected released(): void {}
+
+  protected get mayHaveRun(): boolean {
+    return !this.method.requireClaim || this.chosen !== undefined
   }
 
   #connectionError(): PsrpcError.PsrpcError | undefined {
-    const cause = this.#trouble ?? this.#client.bus.failure()
+    const cause = this.#trouble ?? this.client.bus.failure()
     return cause === undefined
       ? undefined
       : PsrpcError.fromCode("unavailable", {
-          message: `${cause.message} (${this.#method.label})`,
+          message: `${cause.message} (${this.method.label})`,
           reason: "connection",
-          mayHaveRun: this.#mayHaveRun,
+          mayHaveRun: this.mayHaveRun,
           cause
         })
-  }
-
-  #decode(raw: Uint8Array): Exit.Exit<unknown, unknown> {
-    try {
-      return Exit.succeed(this.#method.response.decode(raw))
-    } catch (cause) {
-      return Exit.fail(
-        PsrpcError.fromCode("malformed_result", {
-          message: `the answer cannot be decoded (${this.#method.label}): ${messageOf(cause)}`,
-          cause
-        })
-      )
-    }
-  }
-
-  #errorOf(response: Envelope.Response): unknown {
-    const wire = { code: response.code, message: response.error, details: response.details }
-    return (
-      this.#method.error?.decode(wire) ??
-      PsrpcError.fromCode(wire.code, { message: wire.message, details: wire.details, mayHaveRun: this.#mayHaveRun })
-    )
   }
 }
-
-/** What a call fails with when its client is closed. */
-export const clientClosed = (label: string, mayHaveRun: boolean): PsrpcError.PsrpcError =>
-  PsrpcError.fromCode("canceled", { message: `client is closed (${label})`, reason: "client_closed", mayHaveRun })

@@ -1,6 +1,6 @@
 import { Effect, Latch, Queue } from "effect"
-import * as PsrpcError from "../PsrpcError.ts"
-import type { Claim, Selection } from "../Selection.ts"
+import * as PsrpcError from "../../PsrpcError.ts"
+import type { Claim, Selection } from "../../Selection.ts"
 
 /** Whether a claim counts: not below the minimum. */
 export const counts = (selection: Selection, affinity: number): boolean =>

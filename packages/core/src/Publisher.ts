@@ -1,0 +1,241 @@
+/**
+ * Publishers: what pushes the updates of a service's subscriptions.
+ *
+ * A publisher needs a message bus and nothing else: no server, no client.
+ *
+ * **Example** (An update, and who hears of it)
+ *
+ * ```ts
+ * import { Client, Publisher, Rpc, Service } from "@effect-psrpc/core"
+ * import { Effect, Schema, Stream } from "effect"
+ *
+ * class Regions extends Service.make("Regions", {
+ *   changed: Rpc.subscription({ message: Schema.String, topic: ["region"], routing: "multi" })
+ * }) {}
+ *
+ * const program = Effect.gen(function*() {
+ *   const regions = yield* Client.make(Regions)
+ *   const changes = yield* regions.changed({ topic: { region: "eu" } })
+ *
+ *   const publisher = yield* Publisher.make(Regions)
+ *   yield* publisher.changed("up", { topic: { region: "eu" } })
+ *   return yield* Stream.runHead(changes)
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @since 0.1.0
+ */
+import { Clock, Context, Duration, Effect, Exit, Layer } from "effect"
+import type { Arguments } from "./internal/arguments.ts"
+import * as Channels from "./internal/channel.ts"
+import { byTopic, unencodable } from "./internal/client/prepare.ts"
+import { encodeValue } from "./internal/envelope.ts"
+import { invalidArgument } from "./internal/invalidArgument.ts"
+import { messageOf } from "./internal/messageOf.ts"
+import { methodOf, type SubscriptionMethod } from "./internal/method.ts"
+import { millisOf } from "./internal/millis.ts"
+import { checkTimeout } from "./internal/options.ts"
+import { type Delivery, MessageBus } from "./MessageBus.ts"
+import type * as PsrpcError from "./PsrpcError.ts"
+import type * as Rpc from "./Rpc.ts"
+import type * as Service_ from "./Service.ts"
+
+/**
+ * How long an update waits for a lost connection to come back, where nobody says: 3 seconds, as a call does.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultTimeout: Duration.Duration = Duration.seconds(3)
+
+/**
+ * Options of a publisher.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** How long updates wait for a lost connection to come back. Default: 3 seconds. */
+  readonly timeout?: Duration.Input | undefined
+}
+
+/**
+ * Options of one update.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PublishOptions {
+  /** How long this update waits for a lost connection, in place of the publisher's timeout. */
+  readonly timeout?: Duration.Input | undefined
+}
+
+/**
+ * How an update is published. It succeeds when the broker has it, whether anybody listens or not, and fails with
+ * `unavailable` where the broker cannot be reached in time, with `malformed_request` for what cannot be encoded, with
+ * `resource_exhausted` for what is larger than the broker takes.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type PublishCall<M> =
+  M extends Rpc.Subscription<infer Message, infer T, infer _R>
+    ? (...args: Arguments<Message, T, PublishOptions, "message">) => Effect.Effect<void, PsrpcError.PsrpcError>
+    : never
+
+/**
+ * The publisher of methods: of a service's subscriptions.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type FromMethods<Methods> = {
+  readonly [K in keyof Methods as Methods[K] extends { readonly kind: "subscription" } ? K : never]: PublishCall<
+    Methods[K]
+  >
+}
+
+/**
+ * The publisher of a service.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type From<S> = FromMethods<Service_.Methods<S>>
+
+/** An update on its way. */
+class Update implements Delivery {
+  isWanted = true
+  exit: Exit.Exit<void, PsrpcError.PsrpcError> | undefined
+  resume: ((exit: Exit.Exit<void, PsrpcError.PsrpcError>) => void) | undefined
+
+  wanted(): boolean {
+    return this.isWanted
+  }
+
+  // that nobody listens means nothing to an update
+  delivered(): void {
+    this.#settle(Exit.void)
+  }
+
+  undelivered(error: PsrpcError.PsrpcError): void {
+    this.#settle(Exit.fail(error))
+  }
+
+  #settle(exit: Exit.Exit<void, PsrpcError.PsrpcError>): void {
+    this.exit = exit
+    this.resume?.(exit)
+  }
+}
+
+interface AnyPublishOptions extends PublishOptions {
+  readonly topic?: Readonly<Record<string, unknown>> | undefined
+}
+
+/** The function that publishes a method's updates; all that is made once is made here. */
+const publisher = (
+  bus: MessageBus["Service"],
+  clock: Clock.Clock,
+  method: SubscriptionMethod,
+  defaultMillis: number
+): ((message: unknown, options?: AnyPublishOptions) => Effect.Effect<void, PsrpcError.PsrpcError>) => {
+  const { label, name, queue, service, type } = method
+  // three updates that are alike are three updates, also for a queue that tells messages by their bytes
+  const targetOf = byTopic(method, (topic) =>
+    bus.target(Channels.request(service, name, topic, queue), { unique: true })
+  )
+  return (message, options) =>
+    Effect.suspend(() => {
+      let target: ReturnType<typeof targetOf>
+      let timeout: number
+      let raw: Uint8Array
+      try {
+        target = targetOf(options?.topic)
+        timeout = options?.timeout === undefined ? defaultMillis : millisOf("timeout", options.timeout)
+      } catch (cause) {
+        return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
+      }
+      try {
+        raw = method.message.encode(message)
+      } catch (cause) {
+        return Effect.fail(unencodable(label, "update", cause))
+      }
+      const update = new Update()
+      bus.publishUnsafe(target, encodeValue(target, type, raw), clock.currentTimeMillisUnsafe() + timeout, update)
+      return (
+        update.exit ??
+        Effect.callback((resume) => {
+          if (update.exit !== undefined) return resume(update.exit)
+          update.resume = resume
+          return Effect.sync(() => {
+            update.isWanted = false
+          })
+        })
+      )
+    })
+}
+
+/**
+ * Makes a publisher of a service's subscriptions. Any number of them may be made; they hold nothing.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make: <Name extends string, M extends Service_.AnyMethods>(
+  service: Service_.Service<Name, M>,
+  options?: Options
+) => Effect.Effect<FromMethods<M>, PsrpcError.PsrpcError, MessageBus> = Effect.fnUntraced(function* <
+  Name extends string,
+  M extends Service_.AnyMethods
+>(
+  service: Service_.Service<Name, M>,
+  options: Options = {}
+): Effect.fn.Return<FromMethods<M>, PsrpcError.PsrpcError, MessageBus> {
+  const name = service.serviceName
+  const bus = yield* MessageBus
+  const clock = yield* Clock.Clock
+  const timeout = yield* checkTimeout(`publisher of ${name}`, "timeout", options.timeout ?? defaultTimeout)
+  const all: Record<string, unknown> = Object.create(null)
+  for (const [key, rpc] of Object.entries(service.methods)) {
+    const method = methodOf(name, key, rpc)
+    if (method.kind !== "subscription") continue
+    const publish = publisher(bus, clock, method, timeout)
+    const sendsNothing = (rpc as { readonly message?: unknown }).message === undefined
+    all[key] = sendsNothing ? (publishOptions?: AnyPublishOptions) => publish(undefined, publishOptions) : publish
+  }
+  return all as FromMethods<M>
+})
+
+/**
+ * The class of a publisher as a service of the program.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ServiceClass<Self, Id extends string, M extends Service_.AnyMethods> extends Context.ServiceClass<
+  Self,
+  Id,
+  FromMethods<M>
+> {
+  /** The publisher with the defaults. */
+  readonly layer: Layer.Layer<Self, PsrpcError.PsrpcError, MessageBus>
+  /** The publisher with options. */
+  readonly layerWith: (options: Options) => Layer.Layer<Self, PsrpcError.PsrpcError, MessageBus>
+}
+
+/**
+ * Makes the class of a publisher as a service of the program, to be extended: `id` is the service's key in the context.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const Service =
+  <Self>() =>
+  <const Id extends string, Name extends string, M extends Service_.AnyMethods>(
+    id: Id,
+    service: Service_.Service<Name, M>
+  ): ServiceClass<Self, Id, M> => {
+    const Tag = Context.Service<Self, FromMethods<M>>()(id)
+    const layerWith = (options: Options) => Layer.effect(Tag, make(service, options))
+    return Object.assign(Tag, { layerWith, layer: layerWith({}) }) as unknown as ServiceClass<Self, Id, M>
+  }

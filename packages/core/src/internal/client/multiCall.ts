@@ -1,0 +1,214 @@
+/** Calls that every server answers. */
+import { Effect, Result, Stream } from "effect"
+import type { Delivery, Target } from "../../MessageBus.ts"
+import * as PsrpcError from "../../PsrpcError.ts"
+import { type Timed, Timer } from "../deadlines.ts"
+import * as Envelope from "../envelope.ts"
+import { newRequestId } from "../id.ts"
+import { invalidArgument } from "../invalidArgument.ts"
+import { done, Mailbox } from "../mailbox.ts"
+import { messageOf } from "../messageOf.ts"
+import type { CallMethod } from "../method.ts"
+import { millisOf } from "../millis.ts"
+import { countOf } from "../options.ts"
+import { answerOf, errorOf } from "./answer.ts"
+import { type AnyCallOptions, type Prepared, preparation, unencodable } from "./prepare.ts"
+import { type ClientState, clientClosed, type Waiting } from "./state.ts"
+
+/** Options of a call, whatever its method. */
+export interface AnyMultiOptions extends AnyCallOptions {
+  readonly expect?: number | undefined
+  readonly idle?: Parameters<typeof millisOf>[1] | undefined
+  readonly bufferSize?: number | undefined
+}
+
+interface AnyAnswer {
+  readonly serverId: string
+  readonly result: Result.Result<unknown, unknown>
+}
+
+/** One call, from its request to the last of its answers; hears what became of its request. */
+class MultiCall implements Timed, Delivery, Waiting {
+  slot = -1
+  due = 0
+  seq = 0
+
+  readonly #id = newRequestId()
+  readonly #client: ClientState
+  readonly #method: CallMethod
+  readonly #withdrawal: Target
+  readonly #expiry: number
+  readonly #expect: number
+  readonly #idle: number | undefined
+  readonly #capacity: number
+  readonly #mailbox: Mailbox<AnyAnswer>
+  readonly #servers = new Set<string>()
+  readonly #idleTimer = new Timer(() => this.finish())
+  /** How many listen, where the bus can tell. */
+  #receivers = -1
+  #lost = 0
+  #trouble: PsrpcError.PsrpcError | undefined
+
+  constructor(
+    client: ClientState,
+    method: CallMethod,
+    prepared: Prepared,
+    options: { readonly capacity: number; readonly expect: number; readonly idle: number | undefined }
+  ) {
+    this.#client = client
+    this.#method = method
+    this.#withdrawal = prepared.route.claimResponse
+    this.#expiry = prepared.now + prepared.timeout
+    this.#expect = options.expect
+    this.#idle = options.idle
+    this.#capacity = options.capacity
+    this.#mailbox = new Mailbox(() => this.#reportLoss())
+  }
+
+  start({ metadata, now, route, timeout }: Prepared, raw: Uint8Array): Stream.Stream<AnyAnswer, PsrpcError.PsrpcError> {
+    const { bus, calls, clientId, deadlines } = this.#client
+    calls.set(this.#id, this)
+    deadlines.add(this, timeout)
+    const request = { id: this.#id, clientId, sentAt: now, expiry: this.#expiry, multi: true, metadata, raw }
+    bus.publishUnsafe(route.request, Envelope.encodeRequest(route.request, request), this.#expiry, this)
+    return this.#mailbox.batches
+  }
+
+  /** Nobody claims what every server answers. */
+  claim(): void {}
+
+  response(response: Envelope.Response): void {
+    const { serverId } = response
+    // one answer each, whatever the broker does
+    if (this.#servers.has(serverId)) return
+    this.#servers.add(serverId)
+    if (this.#mailbox.size < this.#capacity) {
+      const result =
+        response.error === ""
+          ? answerOf(this.#method, response.raw)
+          : Result.fail(errorOf(this.#method, response, true))
+      this.#mailbox.push({ serverId, result })
+    } else {
+      this.#lost++
+      this.#client.drops("overflow", this.#method.label, "answers")
+    }
+    if (this.#servers.size >= this.#expect) return this.finish()
+    if (this.#idle !== undefined) this.#client.deadlines.add(this.#idleTimer, this.#idle)
+  }
+
+  /** Says in the Stream what the buffer had no room for. */
+  #reportLoss(): void {
+    if (this.#lost === 0) return
+    const message = `${this.#lost} answers were lost: the buffer of ${this.#capacity} was full (${this.#method.label})`
+    this.#lost = 0
+    const error = PsrpcError.fromCode("resource_exhausted", { message, reason: "overflow" })
+    this.#mailbox.push({ serverId: "", result: Result.fail(error) })
+  }
+
+  /** The time is over; a lost connection may have cost answers. */
+  expired(): void {
+    const cause = this.#trouble ?? this.#client.bus.failure()
+    if (cause === undefined) return this.finish()
+    this.#fail(
+      PsrpcError.fromCode("unavailable", {
+        message: `${cause.message} (${this.#method.label})`,
+        reason: "connection",
+        cause
+      })
+    )
+  }
+
+  wanted(): boolean {
+    return this.#client.calls.has(this.#id)
+  }
+
+  delivered(receivers: number): void {
+    this.#receivers = receivers
+    if (receivers !== 0) return
+    this.#fail(
+      PsrpcError.fromCode("unavailable", {
+        message: `no response from servers: nobody listens (${this.#method.label})`,
+        reason: "no_listeners",
+        mayHaveRun: false
+      })
+    )
+  }
+
+  undelivered(error: PsrpcError.PsrpcError): void {
+    // what may have been sent may still be answered, once the connection is back
+    if (error.mayHaveRun) this.#trouble = error
+    else this.#fail(error)
+  }
+
+  close(): void {
+    this.#withdraw()
+    this.#fail(clientClosed(this.#method.label, true))
+  }
+
+  /** Enough has been heard, or nobody listens any more: servers that still work on it may stop. */
+  finish(): void {
+    this.#withdraw()
+    if (!this.#remove()) return
+    this.#reportLoss()
+    this.#mailbox.end(done)
+  }
+
+  #fail(error: PsrpcError.PsrpcError): void {
+    if (!this.#remove()) return
+    this.#reportLoss()
+    this.#mailbox.end(Effect.fail(error))
+  }
+
+  #remove(): boolean {
+    if (!this.#client.calls.delete(this.#id)) return false
+    this.#client.deadlines.delete(this)
+    if (this.#idle !== undefined) this.#client.deadlines.delete(this.#idleTimer)
+    return true
+  }
+
+  #withdraw(): void {
+    const { bus, calls, deadlines } = this.#client
+    if (!calls.has(this.#id) || deadlines.now() >= this.#expiry || this.#servers.size === this.#receivers) return
+    const target = this.#withdrawal
+    bus.publishUnsafe(target, Envelope.encodeClaimResponse(target, this.#id, ""), this.#expiry, heedless)
+  }
+}
+
+const heedless: Delivery = { wanted: () => true, delivered() {}, undelivered() {} }
+
+/** The function that calls a method; all that is made once is made here. */
+export const multi = (
+  client: ClientState,
+  method: CallMethod
+): ((request: unknown, options?: AnyMultiOptions) => Stream.Stream<AnyAnswer, PsrpcError.PsrpcError>) => {
+  const { label } = method
+  const prepare = preparation(client, method)
+
+  const start = (request: unknown, options: AnyMultiOptions | undefined) =>
+    Effect.withFiber((fiber) => {
+      const prepared = prepare(fiber, options)
+      if (PsrpcError.is(prepared)) return Effect.fail(prepared)
+      let call: MultiCall
+      try {
+        call = new MultiCall(client, method, prepared, {
+          capacity: countOf("bufferSize", options?.bufferSize ?? client.bufferSize),
+          expect: options?.expect === undefined ? Infinity : countOf("expect", options.expect),
+          idle: options?.idle === undefined ? undefined : millisOf("idle", options.idle)
+        })
+      } catch (cause) {
+        return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
+      }
+      let raw: Uint8Array
+      try {
+        raw = method.request.encode(request)
+      } catch (cause) {
+        return Effect.fail(unencodable(label, "request", cause))
+      }
+      return Effect.acquireRelease(
+        Effect.sync(() => call.start(prepared, raw)),
+        () => Effect.sync(() => call.finish())
+      )
+    })
+
+  return (request, options) => Stream.unwrap(start(request, options))
+}

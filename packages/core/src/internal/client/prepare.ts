@@ -1,0 +1,111 @@
+/** What every call begins with, whatever its kind: where it goes, how long it waits, what goes along. */
+import { Context, type Duration, type Fiber } from "effect"
+import * as Metadata from "../../Metadata.ts"
+import * as PsrpcError from "../../PsrpcError.ts"
+import type * as Selection from "../../Selection.ts"
+import { BoundedCache } from "../boundedCache.ts"
+import { CurrentCall } from "../callContext.ts"
+import * as Channels from "../channel.ts"
+import { invalidArgument } from "../invalidArgument.ts"
+import { messageOf } from "../messageOf.ts"
+import { merge, problemOf } from "../metadata.ts"
+import type { CalledMethod, Method } from "../method.ts"
+import { millisOf } from "../millis.ts"
+import { type ClientState, clientClosed, type Route } from "./state.ts"
+
+/** Options of a call, whatever its method. */
+export interface AnyCallOptions {
+  readonly topic?: Readonly<Record<string, unknown>> | undefined
+  readonly timeout?: Duration.Input | undefined
+  readonly selection?: Selection.Selection | undefined
+  readonly metadata?: Metadata.Metadata | undefined
+}
+
+/** How long a call waits where neither it, nor its client, nor a caller's deadline says: Go's 3 seconds. */
+export const defaultTimeout = 3000
+
+/** How many topics a method keeps ready for publishing. */
+const topicsKept = 1000
+
+/** A call that may be started. */
+export interface Prepared {
+  readonly route: Route
+  /** Unix milliseconds. */
+  readonly now: number
+  /** Milliseconds. */
+  readonly timeout: number
+  readonly metadata: Metadata.Metadata
+}
+
+/** Keeps something for each of a method's topics; throws a `TypeError` for a topic that is not one of the method. */
+export const byTopic = <A>(
+  method: Method,
+  make: (topic: ReadonlyArray<string>) => A
+): ((topic: Readonly<Record<string, unknown>> | undefined) => A) => {
+  if (method.topic.names.length === 0) {
+    const only = make([])
+    return () => only
+  }
+  const made = new BoundedCache<string, A>(topicsKept, (key) => make(JSON.parse(key)))
+  return (topic) => made.get(JSON.stringify(method.topic.encode(topic)))
+}
+
+/** The preparation of a method's calls; all that is made once is made here. What it refuses, it returns. */
+export const preparation = (
+  client: ClientState,
+  method: CalledMethod
+): ((
+  fiber: Fiber.Fiber<unknown, unknown>,
+  options: AnyCallOptions | undefined
+) => Prepared | PsrpcError.PsrpcError) => {
+  const { bus } = client
+  const { label, name, service } = method
+  const routeOf = byTopic(method, (topic): Route => ({
+    request: bus.target(
+      method.kind === "stream"
+        ? Channels.stream(service, name, topic)
+        : Channels.request(service, name, topic, method.queue)
+    ),
+    claimResponse: bus.target(Channels.claimResponse(service, name, topic))
+  }))
+
+  return (fiber, options) => {
+    if (client.closed) return clientClosed(label, false)
+    const now = client.deadlines.now()
+    const caller = Context.getOrUndefined(fiber.context, CurrentCall)
+    // the handler of a stream has no deadline to give on
+    const left = caller === undefined || caller.deadline === Infinity ? undefined : caller.deadline - now
+    let route: Route
+    let timeout: number
+    try {
+      route = routeOf(options?.topic)
+      timeout =
+        options?.timeout !== undefined
+          ? millisOf("timeout", options.timeout)
+          : (client.timeout ?? (left === undefined ? defaultTimeout : Infinity))
+    } catch (cause) {
+      return invalidArgument(`${label}: ${messageOf(cause)}`, cause)
+    }
+    if (left !== undefined) timeout = Math.min(timeout, left)
+    if (!(timeout > 0)) {
+      return PsrpcError.fromCode("deadline_exceeded", {
+        message: `request timed out before it was sent (${label})`,
+        reason: "timeout",
+        mayHaveRun: false
+      })
+    }
+    const metadata = merge(merge(client.metadata, fiber.getRef(Metadata.Outgoing)), options?.metadata)
+    const problem = metadata === Metadata.empty ? undefined : problemOf(metadata)
+    if (problem !== undefined) return invalidArgument(`${label}: ${problem}`)
+    return { route, now, timeout, metadata }
+  }
+}
+
+/** What a call fails with whose request cannot be encoded. */
+export const unencodable = (label: string, what: string, cause: unknown): PsrpcError.PsrpcError =>
+  PsrpcError.fromCode("malformed_request", {
+    message: `the ${what} cannot be encoded (${label}): ${messageOf(cause)}`,
+    cause,
+    reason: "not_sent",
+    mayHaveRun: false
+  })

@@ -1,0 +1,156 @@
+/** The opening of streams, and what is made of an open one. */
+import { Effect, Exit, type Scope, Stream } from "effect"
+import type { BidiStream } from "../../BidiStream.ts"
+import * as PsrpcError from "../../PsrpcError.ts"
+import * as Selection from "../../Selection.ts"
+import { newStreamId } from "../id.ts"
+import { invalidArgument } from "../invalidArgument.ts"
+import { messageOf } from "../messageOf.ts"
+import type { StreamMethod } from "../method.ts"
+import { millisOf } from "../millis.ts"
+import * as Envelope from "../streamEnvelope.ts"
+import { End } from "../streams/end.ts"
+import { pump } from "../streams/pump.ts"
+import { ClaimedCall } from "./claimedCall.ts"
+import { countOf } from "../options.ts"
+import { type AnyCallOptions, type Prepared, preparation } from "./prepare.ts"
+import { type ClientState, clientClosed, type StreamReceiver } from "./state.ts"
+
+/** Options of a stream's opening, whatever its method. */
+export interface AnyStreamOptions extends AnyCallOptions {
+  readonly bufferSize?: number | undefined
+  readonly concurrency?: number | undefined
+  readonly idle?: Parameters<typeof millisOf>[1] | undefined
+}
+
+/** A stream's opening, from its request to the server's ack. */
+class Opening extends ClaimedCall<StreamMethod> implements StreamReceiver {
+  readonly #streamId: string = newStreamId()
+  readonly #end: End
+  #opened = false
+
+  constructor(
+    client: ClientState,
+    method: StreamMethod,
+    prepared: Prepared,
+    selection: Selection.Selection,
+    bufferSize: number
+  ) {
+    super(client, method, prepared, selection)
+    const { bus, deadlines, drops, keepalive, streams } = client
+    const streamId = this.#streamId
+    this.#end = new End({
+      streamId,
+      label: method.label,
+      bus,
+      target: prepared.route.request,
+      deadlines,
+      drops,
+      send: method.send,
+      receive: method.receive,
+      bufferSize,
+      timeout: prepared.timeout,
+      keepalive,
+      onClosed: () => streams.delete(streamId)
+    })
+  }
+
+  open({ metadata, now, route }: Prepared): void {
+    const { clientId, streams } = this.client
+    streams.set(this.#streamId, this)
+    const head = { streamId: this.#streamId, requestId: this.id, sentAt: now, expiry: this.expiry }
+    this.start(Envelope.encodeStreamOpen(route.request, head, { clientId, metadata, ...this.#end.abilities }))
+  }
+
+  receive(message: Envelope.Stream): void {
+    if (message.kind === "ack" && message.requestId === this.id) {
+      this.#opened = true
+      this.client.streams.set(this.#streamId, this.#end)
+      this.#end.opened(message)
+      this.settle(Exit.succeed(this.#end))
+    } else if (message.kind === "close") {
+      const { code, error } = message
+      this.settle(Exit.fail(PsrpcError.fromCode(code, { message: error, mayHaveRun: this.mayHaveRun })))
+    } else this.#end.receive(message)
+  }
+
+  /** A stream's opening is acknowledged on the stream's own channel. */
+  response(): void {}
+
+  /** The call hears of its client's end by itself. */
+  closeUnsafe(): void {}
+
+  protected override released(): void {
+    if (this.#opened) return
+    // a server that has opened it must not keep it
+    if (this.mayHaveRun) this.#end.closeUnsafe(PsrpcError.fromCode("canceled", { message: "request canceled" }))
+    this.client.streams.delete(this.#streamId)
+  }
+
+  /** Nobody takes what has been opened. */
+  abandon(): void {
+    this.#end.closeUnsafe(PsrpcError.fromCode("canceled", { message: "request canceled" }))
+  }
+}
+
+export interface AnyStreamOpener {
+  (options?: AnyStreamOptions): Effect.Effect<BidiStream<unknown, unknown>, PsrpcError.PsrpcError, Scope.Scope>
+  readonly through: (
+    outgoing: Stream.Stream<unknown, unknown, unknown>,
+    options?: AnyStreamOptions
+  ) => Stream.Stream<unknown, unknown, unknown>
+}
+
+/** How many sends of `through` may be under way where nobody says. */
+const defaultConcurrency = 16
+
+/** The function that opens streams of a method; all that is made once is made here. */
+export const opener = (client: ClientState, method: StreamMethod): AnyStreamOpener => {
+  const { label } = method
+  const defaultSelection = client.selection ?? (method.affinity ? Selection.affinity : Selection.first)
+  const prepare = preparation(client, method)
+
+  const open = (options: AnyStreamOptions | undefined): Effect.Effect<End, PsrpcError.PsrpcError> =>
+    Effect.withFiber((fiber) => {
+      const prepared = prepare(fiber, options)
+      if (PsrpcError.is(prepared)) return Effect.fail(prepared)
+      let opening: Opening
+      try {
+        const bufferSize = countOf("bufferSize", options?.bufferSize ?? client.bufferSize)
+        opening = new Opening(client, method, prepared, options?.selection ?? defaultSelection, bufferSize)
+      } catch (cause) {
+        return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
+      }
+      const opened = Effect.callback<unknown, unknown>((resume) => {
+        if (client.closed) return resume(Effect.fail(clientClosed(label, false)))
+        opening.resumeTo(resume)
+        opening.open(prepared)
+        return Effect.sync(() => opening.cancel())
+      })
+      return Effect.onInterrupt(opened, () => Effect.sync(() => opening.abandon())) as Effect.Effect<
+        End,
+        PsrpcError.PsrpcError
+      >
+    })
+
+  /** An open stream, for as long as the scope is. */
+  const scoped = (options: AnyStreamOptions | undefined) =>
+    Effect.acquireRelease(open(options), (end, exit) => end.closeBy(exit), { interruptible: true })
+
+  const through: AnyStreamOpener["through"] = (outgoing, options) =>
+    Stream.unwrap(
+      Effect.suspend(() => {
+        let concurrency: number
+        let idle: number | undefined
+        try {
+          concurrency = countOf("concurrency", options?.concurrency ?? defaultConcurrency)
+          idle = options?.idle === undefined ? undefined : millisOf("idle", options.idle)
+        } catch (cause) {
+          return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
+        }
+        return Effect.flatMap(scoped(options), (end) => pump(end, outgoing, concurrency, idle))
+      })
+    )
+
+  return Object.assign((options?: AnyStreamOptions) => Effect.map(scoped(options), (end) => end.api), { through })
+}

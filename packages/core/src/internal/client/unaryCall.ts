@@ -1,0 +1,77 @@
+/** Calls with one answer. */
+import { Effect, Exit } from "effect"
+import type * as Metadata from "../../Metadata.ts"
+import * as PsrpcError from "../../PsrpcError.ts"
+import * as Selection from "../../Selection.ts"
+import * as Envelope from "../envelope.ts"
+import type { CallMethod } from "../method.ts"
+import { answerOf, errorOf } from "./answer.ts"
+import { ClaimedCall } from "./claimedCall.ts"
+import { type AnyCallOptions, preparation, unencodable } from "./prepare.ts"
+import { type ClientState, clientClosed, type Route } from "./state.ts"
+
+class UnaryCall extends ClaimedCall<CallMethod> {
+  request(route: Route, now: number, raw: Uint8Array, metadata: Metadata.Metadata): void {
+    const { id } = this
+    const request = {
+      id,
+      clientId: this.client.clientId,
+      sentAt: now,
+      expiry: this.expiry,
+      multi: false,
+      metadata,
+      raw
+    }
+    this.start(Envelope.encodeRequest(route.request, request))
+  }
+
+  response(response: Envelope.Response): void {
+    const { method } = this
+    if (method.requireClaim && this.chosen === undefined) {
+      // a server that cannot read the request says so before any claim
+      if (response.error === "") return
+      const rejection = errorOf(method, response, this.mayHaveRun) as PsrpcError.PsrpcError
+      this.reject(rejection)
+      // in a queue nobody else has the request; otherwise others may still claim
+      if (method.queue) this.settle(Exit.fail(rejection))
+    } else if (this.chosen === undefined || response.serverId === this.chosen || response.serverId === "") {
+      if (response.error === "") {
+        const answer = answerOf(method, response.raw)
+        return this.settle(answer._tag === "Success" ? Exit.succeed(answer.success) : Exit.fail(answer.failure))
+      }
+      // a handler that its deadline ends may answer, in time by its own clock, whatever its language calls that
+      const late = this.client.deadlines.now() >= this.expiry
+      this.settle(Exit.fail(late ? this.timedOut() : errorOf(method, response, this.mayHaveRun)))
+    }
+  }
+}
+
+/** The function that calls a method; all that is made once is made here. */
+export const unary = (
+  client: ClientState,
+  method: CallMethod
+): ((request: unknown, options?: AnyCallOptions) => Effect.Effect<unknown, unknown>) => {
+  const { label } = method
+  const defaultSelection = client.selection ?? (method.affinity ? Selection.affinity : Selection.first)
+  const prepare = preparation(client, method)
+
+  return (request, options) =>
+    Effect.withFiber((fiber) => {
+      const prepared = prepare(fiber, options)
+      if (PsrpcError.is(prepared)) return Effect.fail(prepared)
+      let raw: Uint8Array
+      try {
+        raw = method.request.encode(request)
+      } catch (cause) {
+        return Effect.fail(unencodable(label, "request", cause))
+      }
+      const call = new UnaryCall(client, method, prepared, options?.selection ?? defaultSelection)
+      return Effect.callback((resume) => {
+        // the fiber may have yielded since
+        if (client.closed) return resume(Effect.fail(clientClosed(label, false)))
+        call.resumeTo(resume)
+        call.request(prepared.route, prepared.now, raw, prepared.metadata)
+        return Effect.sync(() => call.cancel())
+      })
+    })
+}

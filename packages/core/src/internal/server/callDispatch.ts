@@ -1,0 +1,164 @@
+/** Calls, with one answer or one from every server, from the server's side. */
+import { Cause, Effect, type Exit } from "effect"
+import type { Header } from "../../Metadata.ts"
+import * as PsrpcError from "../../PsrpcError.ts"
+import type { WireError } from "../domainError.ts"
+import * as Envelope from "../envelope.ts"
+import { messageOf } from "../messageOf.ts"
+import type { CallMethod } from "../method.ts"
+import { Dispatch, Job } from "./dispatch.ts"
+import type { AnyCall, AnyEffect, AnyTopic, Interruption, ServerState } from "./state.ts"
+import { internal, wireError } from "./wireError.ts"
+
+/** A handler, ready to run. */
+export interface CallHandler {
+  readonly handle: (request: unknown, call: AnyCall) => AnyEffect
+  /** How well this server fits a request; `undefined` where the method has no affinity. */
+  readonly affinity: ((request: unknown, call: AnyCall) => number | AnyEffect) | undefined
+}
+
+const noBytes = new Uint8Array(0)
+
+/** A request in hand, from its arrival to its answer. */
+class CallJob extends Job {
+  readonly request: unknown
+  interruption: Interruption | undefined
+  answered = false
+
+  constructor(dispatch: CallDispatch, id: string, call: AnyCall, request: unknown) {
+    super(dispatch, id, call)
+    this.request = request
+  }
+}
+
+/** A handler that ends in its first synchronous run leaves no trace. */
+export class CallDispatch extends Dispatch<CallMethod, CallJob> {
+  readonly #handler: CallHandler
+
+  constructor(server: ServerState, method: CallMethod, topic: AnyTopic, handler: CallHandler) {
+    super(server, method, topic)
+    this.#handler = handler
+  }
+
+  readonly onRequest = (message: Uint8Array): void => {
+    const { deadlines, drops } = this.server
+    if (this.server.killed) return
+    const { method } = this
+    const envelope = Envelope.decodeRequest(message)
+    if (typeof envelope === "string") return drops(envelope, method.label)
+    const { clientId: remoteId, expiry, id, metadata, sentAt } = envelope
+    if (!(expiry > deadlines.now())) return drops("expired", method.label)
+    if (this.jobs.has(id)) return drops("repeated", method.label)
+    const header: Header = { remoteId, sentAt, expiry, metadata }
+    let request: unknown
+    try {
+      request = method.request.decode(envelope.raw)
+    } catch (cause) {
+      drops("malformed", method.label, cause)
+      const text = `the request cannot be decoded (${method.label}): ${messageOf(cause)}`
+      return this.#answer(id, header, noBytes, { code: "malformed_request", message: text, details: [] })
+    }
+    const call = { service: method.service, method: method.name, topic: this.topic, header, deadline: expiry }
+    this.arrived(new CallJob(this, id, call, request))
+  }
+
+  protected affinity(job: CallJob): number | AnyEffect | undefined {
+    return this.#handler.affinity?.(job.request, job.call)
+  }
+
+  protected run(job: CallJob): void {
+    const fiber = this.fork(
+      job,
+      Effect.suspend(() => this.#handler.handle(job.request, job.call))
+    )
+    const exit = fiber.pollUnsafe()
+    if (exit !== undefined) return this.#finish(job, exit)
+    job.fiber = fiber
+    this.admit(job)
+    fiber.addObserver((exit) => this.#finish(job, exit))
+  }
+
+  protected interruptHandler(job: CallJob, interruption: Interruption): void {
+    if (this.method.runToCompletion && interruption !== "closing") return
+    job.interruption ??= interruption
+    job.fiber?.interruptUnsafe()
+    // who waits is told at once, also where the handler takes its time to stop
+    if (interruption === "closing" && this.jobs.has(job.id) && !job.answered) {
+      job.answered = true
+      this.#answer(job.id, job.call.header, noBytes, interrupted("closing", this.method.label))
+    }
+  }
+
+  #finish(job: CallJob, exit: Exit.Exit<unknown, unknown>): void {
+    if (exit._tag === "Failure") this.#fail(job, exit.cause)
+    else if (!job.answered) this.#succeed(job, exit.value)
+    this.remove(job)
+  }
+
+  #succeed(job: CallJob, value: unknown): void {
+    const { label, response } = this.method
+    let raw: Uint8Array
+    try {
+      raw = response.encode(value)
+    } catch (cause) {
+      this.log(`psrpc: the answer of ${label} cannot be encoded`, Cause.die(cause))
+      // why is for the log: the text may hold what the caller must not see
+      const message = `the answer cannot be encoded (${label})`
+      return this.#answer(job.id, job.call.header, noBytes, { code: "malformed_result", message, details: [] })
+    }
+    this.#answer(job.id, job.call.header, raw, undefined)
+  }
+
+  #fail(job: CallJob, cause: Cause.Cause<unknown>): void {
+    const { id } = job
+    const { header } = job.call
+    if (Cause.hasInterruptsOnly(cause)) {
+      // who has gone hears nothing; whose deadline has passed is told, in case its clock is behind
+      if (job.interruption !== "cancelled" && !job.answered)
+        this.#answer(id, header, noBytes, interrupted(job.interruption, this.method.label))
+      return
+    }
+    const failure = Cause.findErrorOption(cause)
+    // a defect, alone or beside the failure, is for the log: its text may hold anything
+    if (failure._tag === "None" || Cause.hasDies(cause))
+      this.log(`psrpc: the handler of ${this.method.label} died`, cause)
+    if (job.answered) return
+    this.#answer(id, header, noBytes, failure._tag === "None" ? internal : this.#wireError(failure.value))
+  }
+
+  #wireError(error: unknown): WireError {
+    if (!PsrpcError.is(error)) {
+      try {
+        const own = this.method.error?.encode(error)
+        if (own !== undefined) return own
+      } catch (defect) {
+        this.log(`psrpc: an error of ${this.method.label} cannot be encoded`, Cause.die(defect))
+        return internal
+      }
+    }
+    return wireError(error)
+  }
+
+  #answer(id: string, header: Header, raw: Uint8Array, error: WireError | undefined): void {
+    const { bus, deadlines, replies, serverId } = this.server
+    const target = replies.get(header.remoteId).response
+    const response = {
+      id,
+      serverId,
+      sentAt: deadlines.now(),
+      raw,
+      // an empty message would be an answer
+      error: error === undefined ? "" : error.message || error.code,
+      code: error === undefined ? "" : error.code,
+      details: error === undefined ? Envelope.emptyDetails : error.details
+    }
+    bus.publishUnsafe(target, Envelope.encodeResponse(target, response), header.expiry, this.reply)
+  }
+}
+
+const interrupted = (interruption: Interruption | undefined, label: string): WireError =>
+  interruption === "deadline"
+    ? { code: "deadline_exceeded", message: "request timed out", details: [] }
+    : interruption === "closing"
+      ? { code: "unavailable", message: `server is closing (${label})`, details: [] }
+      : { code: "canceled", message: "request canceled", details: [] }

@@ -1,0 +1,187 @@
+/**
+ * The requests of one method and topic that a server has in hand, from their arrival until they are done with: what calls
+ * and the opening of streams share, the claim above all.
+ *
+ * No fiber is parked for a request: one that waits for its claim is an entry in a map.
+ */
+import { Cause, Context, Effect, type Fiber } from "effect"
+import type { Delivery } from "../../MessageBus.ts"
+import { CurrentCall } from "../callContext.ts"
+import type { Timed } from "../deadlines.ts"
+import * as Envelope from "../envelope.ts"
+import type { CalledMethod } from "../method.ts"
+import type { AnyCall, AnyEffect, AnyTopic, Interruption, ServerState } from "./state.ts"
+
+/** A request in hand. */
+export abstract class Job implements Timed {
+  slot = -1
+  due = 0
+  seq = 0
+
+  readonly #dispatch: { interrupt(job: Job, interruption: Interruption): void }
+  readonly id: string
+  readonly call: AnyCall
+  phase: "weighing" | "waiting" | "running" = "weighing"
+  fiber: Fiber.Fiber<unknown, unknown> | undefined
+
+  constructor(dispatch: { interrupt(job: Job, interruption: Interruption): void }, id: string, call: AnyCall) {
+    this.#dispatch = dispatch
+    this.id = id
+    this.call = call
+  }
+
+  expired(): void {
+    this.#dispatch.interrupt(this, "deadline")
+  }
+}
+
+export abstract class Dispatch<M extends CalledMethod, J extends Job> {
+  protected readonly server: ServerState
+  protected readonly method: M
+  protected readonly topic: AnyTopic
+  protected readonly jobs = new Map<string, J>()
+  /** The caller's deadline covers the loss of a claim or of an answer. */
+  protected readonly reply: Delivery
+  #weighing = 0
+
+  constructor(server: ServerState, method: M, topic: AnyTopic) {
+    this.server = server
+    this.method = method
+    this.topic = topic
+    this.reply = {
+      wanted: () => true,
+      delivered() {},
+      undelivered: (error) => server.drops("undelivered", method.label, error.message)
+    }
+  }
+
+  /** How many requests are in hand. */
+  get size(): number {
+    return this.jobs.size
+  }
+
+  /** What comes in on the channel of requests. */
+  abstract readonly onRequest: (message: Uint8Array) => void
+
+  /** How well this server fits; `undefined` where the method has no affinity. */
+  protected abstract affinity(job: J): number | AnyEffect | undefined
+
+  /** The request is this server's: its handler runs from here on. */
+  protected abstract run(job: J): void
+
+  /** Interrupts a handler. */
+  protected abstract interruptHandler(job: J, interruption: Interruption): void
+
+  /** The server takes no more: what its dispatch has to say to those that it talks with. */
+  leave(): void {}
+
+  readonly onClaim = (message: Uint8Array): void => {
+    const { drops, serverId } = this.server
+    const claim = Envelope.decodeClaimResponse(message)
+    if (typeof claim === "string") return drops(claim, this.method.label)
+    const job = this.jobs.get(claim.id)
+    if (job === undefined) return
+    if (job.phase === "waiting" && claim.serverId === serverId) {
+      job.phase = "running"
+      this.run(job)
+    } else if (claim.serverId === "") this.interrupt(job, "cancelled")
+    else if (claim.serverId !== serverId && job.phase !== "running") this.forget(job)
+  }
+
+  /** A request that can be served: offers it to the client, or runs it where nothing has to be claimed. */
+  protected arrived(job: J): void {
+    if (!this.method.requireClaim) {
+      job.phase = "running"
+      return this.run(job)
+    }
+    let weighed: number | AnyEffect | undefined
+    try {
+      weighed = this.affinity(job)
+    } catch (defect) {
+      return this.#silence(job, Cause.die(defect))
+    }
+    if (weighed === undefined) this.#offer(job, 1)
+    else if (typeof weighed === "number") this.#offer(job, weighed)
+    else this.#weigh(job, weighed)
+  }
+
+  /** Interrupts a handler, or forgets a request that has none yet. */
+  interrupt(job: J, interruption: Interruption): void {
+    if (job.phase === "running") this.interruptHandler(job, interruption)
+    else this.forget(job)
+  }
+
+  /** Interrupts everything in hand. */
+  interruptAll(): void {
+    for (const job of Array.from(this.jobs.values())) this.interrupt(job, "closing")
+  }
+
+  /** Takes a request in hand that does not end at once. */
+  protected admit(job: J): void {
+    if (this.jobs.has(job.id)) return
+    this.jobs.set(job.id, job)
+    const { deadlines } = this.server
+    deadlines.add(job, job.call.header.expiry - deadlines.now())
+  }
+
+  /** Forgets a request that waits: its caller has chosen another, or has gone. */
+  protected forget(job: J): void {
+    // out first: the interruption is no failure of the affinity
+    this.remove(job)
+    job.fiber?.interruptUnsafe()
+  }
+
+  protected remove(job: J): void {
+    if (!this.jobs.delete(job.id)) return
+    this.server.deadlines.delete(job)
+    this.server.done()
+  }
+
+  #weigh(job: J, affinity: AnyEffect): void {
+    if (this.#weighing >= this.server.bufferSize) {
+      this.server.drops("overflow", this.method.label, "affinity")
+      return this.remove(job)
+    }
+    this.#weighing++
+    this.admit(job)
+    job.fiber = this.fork(job, affinity)
+    job.fiber.addObserver((exit) => {
+      this.#weighing--
+      job.fiber = undefined
+      // meanwhile another server may have been chosen
+      if (!this.jobs.has(job.id)) return
+      if (exit._tag === "Success") this.#offer(job, exit.value as number)
+      else this.#silence(job, exit.cause)
+    })
+  }
+
+  /** No claim: what an affinity of less than 0 says, and what a failure of it comes to. */
+  #silence(job: J, cause: Cause.Cause<unknown>): void {
+    this.remove(job)
+    this.log(`psrpc: the affinity of ${this.method.label} failed`, cause)
+  }
+
+  #offer(job: J, affinity: number): void {
+    if (typeof affinity !== "number" || Number.isNaN(affinity)) {
+      return this.#silence(job, Cause.die(new TypeError(`expected a number, got ${String(affinity)}`)))
+    }
+    if (affinity < 0) return this.remove(job)
+    if (this.jobs.size >= this.server.maxPending && !this.jobs.has(job.id)) {
+      return this.server.drops("overflow", this.method.label, "requests")
+    }
+    job.phase = "waiting"
+    this.admit(job)
+    const { bus, replies, serverId } = this.server
+    const { expiry, remoteId } = job.call.header
+    const target = replies.get(remoteId).claim
+    bus.publishUnsafe(target, Envelope.encodeClaimRequest(target, job.id, serverId, affinity), expiry, this.reply)
+  }
+
+  protected fork(job: J, effect: AnyEffect): Fiber.Fiber<unknown, unknown> {
+    return Effect.runForkWith(Context.add(this.server.context, CurrentCall, job.call))(Effect.scoped(effect))
+  }
+
+  protected log(message: string, cause: Cause.Cause<unknown>): void {
+    Effect.runForkWith(this.server.context)(Effect.logError(message, cause))
+  }
+}

@@ -1,0 +1,43 @@
+import { Effect } from "effect"
+import * as PsrpcError from "../../PsrpcError.ts"
+import type { CalledMethod } from "../method.ts"
+import type { AnyEffect } from "./state.ts"
+
+/** A handler, ready to run; what it is called with is its method's kind to say. */
+export interface AnyHandler {
+  readonly handle: (...args: ReadonlyArray<never>) => AnyEffect
+  readonly affinity: ((...args: ReadonlyArray<never>) => number | AnyEffect) | undefined
+}
+
+/** A handler by its key, of an object or of a class's instance, and nothing that every object has. */
+const handlerAt = (handlers: object, key: string): unknown => {
+  const given: unknown = Reflect.get(handlers, key)
+  if (!Object.hasOwn(handlers, key) && given === Reflect.get(Object.prototype, key)) return undefined
+  return typeof given === "function" ? given.bind(handlers) : given
+}
+
+/** The handler of a method, ready to run; fails for what a program without types may have given. */
+export const handlerOf = (
+  handlers: object,
+  key: string,
+  method: CalledMethod
+): Effect.Effect<AnyHandler, PsrpcError.PsrpcError> => {
+  const given = handlerAt(handlers, key)
+  if (!method.affinity && typeof given === "function") {
+    return Effect.succeed({ handle: given as AnyHandler["handle"], affinity: undefined })
+  }
+  const { affinity, handle } = (given ?? {}) as { readonly affinity?: unknown; readonly handle?: unknown }
+  if (method.affinity && affinity !== undefined && typeof handle === "function") {
+    return Effect.succeed({
+      handle: handle as AnyHandler["handle"],
+      affinity: (typeof affinity === "function" ? affinity : () => affinity) as NonNullable<AnyHandler["affinity"]>
+    })
+  }
+  const expected = method.affinity ? "an object of affinity and handle" : "a function"
+  return Effect.fail(
+    PsrpcError.fromCode("invalid_argument", {
+      message: `${method.label}: expected ${expected} as its handler, got ${given === null ? "null" : typeof given}`,
+      mayHaveRun: false
+    })
+  )
+}

@@ -1,0 +1,164 @@
+/** Streams, from the server's side: their opening, and what the open ones receive. */
+import { Cause, Effect, type Exit } from "effect"
+import type { ServerStream } from "../../BidiStream.ts"
+import type { Delivery } from "../../MessageBus.ts"
+import type { Header } from "../../Metadata.ts"
+import * as PsrpcError from "../../PsrpcError.ts"
+import type { StreamMethod } from "../method.ts"
+import * as Envelope from "../streamEnvelope.ts"
+import { causeOf, End } from "../streams/end.ts"
+import { Dispatch, Job } from "./dispatch.ts"
+import type { AnyCall, AnyEffect, AnyTopic, Interruption, ServerState } from "./state.ts"
+
+/** The handler of a stream, ready to run. */
+export interface StreamHandler {
+  readonly handle: (stream: ServerStream<unknown, unknown>, call: AnyCall) => AnyEffect
+  /** How well this server fits; `undefined` where the method has no affinity. */
+  readonly affinity: ((call: AnyCall) => number | AnyEffect) | undefined
+}
+
+/** A stream in hand, from its opening until it is closed and its handler has returned. */
+class StreamJob extends Job {
+  readonly opening: Envelope.StreamOpen
+  end: End | undefined
+  isHijacked = false
+  hasReturned = false
+
+  constructor(dispatch: StreamDispatch, call: AnyCall, opening: Envelope.StreamOpen) {
+    super(dispatch, opening.requestId, call)
+    this.opening = opening
+  }
+}
+
+export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
+  readonly #handler: StreamHandler
+  readonly #byStream = new Map<string, StreamJob>()
+  #isLeaving = false
+
+  constructor(server: ServerState, method: StreamMethod, topic: AnyTopic, handler: StreamHandler) {
+    super(server, method, topic)
+    this.#handler = handler
+  }
+
+  readonly onRequest = (bytes: Uint8Array): void => {
+    const { deadlines, drops, killed } = this.server
+    if (killed) return
+    const { method } = this
+    const message = Envelope.decodeStream(bytes)
+    if (typeof message === "string") return drops(message, method.label)
+    const job = this.#byStream.get(message.streamId)
+    if (message.kind !== "open") {
+      // every server of the method hears of every stream
+      if (job === undefined) return
+      if (job.end !== undefined) job.end.receive(message)
+      else if (message.kind === "close") this.forget(job)
+      return
+    }
+    if (!(message.expiry > deadlines.now())) return drops("expired", method.label)
+    if (job !== undefined || this.jobs.has(message.requestId)) return drops("repeated", method.label)
+    if (this.#isLeaving) return
+    const { clientId: remoteId, expiry, metadata, sentAt } = message
+    const header: Header = { remoteId, sentAt, expiry, metadata }
+    // an open stream lasts as long as it does
+    const call = { service: method.service, method: method.name, topic: this.topic, header, deadline: Infinity }
+    this.arrived(new StreamJob(this, call, message))
+  }
+
+  protected affinity(job: StreamJob): number | AnyEffect | undefined {
+    return this.#handler.affinity?.(job.call)
+  }
+
+  protected override admit(job: StreamJob): void {
+    super.admit(job)
+    this.#byStream.set(job.opening.streamId, job)
+  }
+
+  protected override remove(job: StreamJob): void {
+    this.#byStream.delete(job.opening.streamId)
+    super.remove(job)
+  }
+
+  protected run(job: StreamJob): void {
+    const { bus, bufferSize, deadlines, drops, keepalive, replies, timeout } = this.server
+    const { opening } = job
+    const target = replies.get(opening.clientId).stream
+    const { receive, label, send } = this.method
+    this.admit(job)
+    deadlines.delete(job)
+    const end = new End({
+      streamId: opening.streamId,
+      label,
+      bus,
+      target,
+      deadlines,
+      drops,
+      // what the client receives
+      send: receive,
+      receive: send,
+      bufferSize,
+      timeout,
+      keepalive,
+      onClosed: () => this.#release(job)
+    })
+    job.end = end
+    if (this.#isLeaving) {
+      job.hasReturned = true
+      return end.closeUnsafe(eof)
+    }
+    const delivery: Delivery = {
+      wanted: () => !end.isClosed,
+      delivered: (receivers) => {
+        if (receivers === 0) end.vanished("nobody listens", "no_listeners")
+      },
+      undelivered: (error) => drops("undelivered", label, error.message)
+    }
+    bus.publishUnsafe(target, Envelope.encodeStreamAck(target, opening, end.abilities), opening.expiry, delivery)
+    end.opened(opening)
+    const stream: ServerStream<unknown, unknown> = {
+      ...end.api,
+      hijack: Effect.sync(() => {
+        job.isHijacked = true
+      })
+    }
+    const fiber = this.fork(
+      job,
+      Effect.suspend(() => this.#handler.handle(stream, job.call))
+    )
+    const exit = fiber.pollUnsafe()
+    if (exit !== undefined) return this.#returned(job, end, exit)
+    job.fiber = fiber
+    fiber.addObserver((exit) => this.#returned(job, end, exit))
+  }
+
+  protected interruptHandler(job: StreamJob, interruption: Interruption): void {
+    // a client that gives up closes the stream
+    if (interruption !== "closing") return
+    job.end?.closeUnsafe(eof)
+    job.fiber?.interruptUnsafe()
+  }
+
+  /** No more streams, and those that are open end here: their clients go elsewhere, their handlers finish. */
+  override leave(): void {
+    this.#isLeaving = true
+    for (const { end } of Array.from(this.#byStream.values())) end?.closeUnsafe(eof)
+  }
+
+  /** Closes the stream of a handler that has returned, unless it lives on. */
+  #returned(job: StreamJob, end: End, exit: Exit.Exit<unknown, unknown>): void {
+    job.hasReturned = true
+    if (exit._tag === "Failure") {
+      const { cause } = exit
+      const failure = Cause.findErrorOption(cause)
+      if (Cause.hasDies(cause)) this.log(`psrpc: the handler of ${this.method.label} died`, cause)
+      end.closeUnsafe(failure._tag === "Some" ? PsrpcError.fromUnknown(failure.value) : causeOf(cause))
+    } else if (!job.isHijacked) end.closeUnsafe()
+    this.#release(job)
+  }
+
+  #release(job: StreamJob): void {
+    if (job.hasReturned && job.end?.isClosed === true) this.remove(job)
+  }
+}
+
+/** What the streams of a server end with that closes, as in Go. */
+const eof = PsrpcError.fromCode("unavailable", { message: "EOF", reason: "server_closed" })

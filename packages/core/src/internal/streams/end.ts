@@ -1,0 +1,374 @@
+/**
+ * One end of a stream, the client's or the server's: what both do alike once it is open.
+ *
+ * Nothing here is a fiber: messages and acks are handled inside the bus's callback, a send is an entry in a map and one of
+ * the deadlines.
+ */
+import { Cause, Deferred, Effect, Exit } from "effect"
+import type { BidiStream, SendOptions } from "../../BidiStream.ts"
+import type { Delivery, MessageBus, Target } from "../../MessageBus.ts"
+import * as PsrpcError from "../../PsrpcError.ts"
+import type { Codec } from "../../Payload.ts"
+import { type Deadlines, Timer } from "../deadlines.ts"
+import type { Drops } from "../drops.ts"
+import { newRequestId } from "../id.ts"
+import { invalidArgument } from "../invalidArgument.ts"
+import { messageOf } from "../messageOf.ts"
+import { millisOf } from "../millis.ts"
+import * as Envelope from "../streamEnvelope.ts"
+import { type Acknowledger, Inbox } from "./inbox.ts"
+import { Liveness } from "./liveness.ts"
+import { Outgoing } from "./outgoing.ts"
+
+/** This end's features, as `StreamOpen` and `StreamAck` tell them: bit 0, it understands that no more messages follow. */
+const endFeature = 1
+
+/** What an end is made of. */
+export interface EndOptions {
+  readonly streamId: string
+  /** `Service.Method`, for people. */
+  readonly label: string
+  readonly bus: MessageBus["Service"]
+  /** Where the other end listens. */
+  readonly target: Target
+  readonly deadlines: Deadlines
+  readonly drops: Drops
+  /** What this end sends. */
+  readonly send: Codec<unknown, unknown>
+  /** What it receives. */
+  readonly receive: Codec<unknown, unknown>
+  /** How many messages wait to be read. */
+  readonly bufferSize: number
+  /** Milliseconds a send takes at most, where it does not say. */
+  readonly timeout: number
+  /** Milliseconds between signs of life; Infinity for never. */
+  readonly keepalive: number
+  /** Called once, when the stream is closed. */
+  readonly onClosed: () => void
+}
+
+export class End implements Acknowledger {
+  readonly #options: EndOptions
+  readonly #inbox: Inbox
+  readonly #outgoing = new Map<string, Outgoing>()
+  readonly #liveness: Liveness
+  readonly #closed = Deferred.makeUnsafe<void, PsrpcError.PsrpcError>()
+  /** An ack: who misses one finds out by itself. */
+  readonly #acknowledgement: Delivery
+  readonly #signOfLife: Delivery
+  #isClosed = false
+  #cause: PsrpcError.PsrpcError | undefined
+  #hasEnded = false
+  #features = 0
+  #idle: { readonly timer: Timer; readonly millis: number } | undefined
+
+  constructor(options: EndOptions) {
+    const { bufferSize, deadlines, drops, label } = options
+    this.#options = options
+    this.#inbox = new Inbox(deadlines, this, bufferSize)
+    this.#liveness = new Liveness(this, deadlines, options.keepalive, options.timeout)
+    const wanted = (): boolean => !this.#isClosed
+    const undelivered = (error: PsrpcError.PsrpcError): void => drops("undelivered", label, error.message)
+    this.#acknowledgement = { wanted, undelivered, delivered() {} }
+    this.#signOfLife = {
+      wanted,
+      undelivered,
+      delivered: (receivers) => {
+        if (receivers === 0) this.vanished("nobody listens", "no_listeners")
+      }
+    }
+  }
+
+  /** What this end tells of itself. */
+  get abilities(): Envelope.StreamAbilities {
+    const { keepalive } = this.#options
+    return { features: endFeature, keepalive: keepalive === Infinity ? 0 : keepalive }
+  }
+
+  /** The stream is open: what the other end can do. */
+  opened(peer: Envelope.StreamAbilities): void {
+    this.#features = peer.features
+    // a peer that knows nothing of signs of life has no use for ours
+    if (peer.features > 0) this.#liveness.start(peer.keepalive)
+  }
+
+  /** What users have of it. */
+  get api(): BidiStream<unknown, unknown> {
+    return {
+      streamId: this.#options.streamId,
+      send: (message, options) => this.#send(message, options),
+      messages: this.#inbox.messages,
+      end: this.#end,
+      close: (cause) => this.close(cause),
+      closed: Deferred.await(this.#closed)
+    }
+  }
+
+  // ── receiving ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  receive(message: Envelope.Stream): void {
+    if (this.#isClosed) return
+    const { deadlines, drops, label } = this.#options
+    this.#liveness.heard()
+    switch (message.kind) {
+      case "message": {
+        if (!(message.expiry > deadlines.now())) return drops("expired", label)
+        let value: unknown
+        try {
+          value = this.#options.receive.decode(message.raw)
+        } catch (cause) {
+          drops("malformed", label, cause)
+          const text = `the message cannot be decoded (${label}): ${messageOf(cause)}`
+          return this.closeUnsafe(PsrpcError.fromCode("malformed_request", { message: text, cause }))
+        }
+        if (this.#idle !== undefined) deadlines.move(this.#idle.timer, this.#idle.millis)
+        return this.#inbox.offer(message, value)
+      }
+      case "ack":
+        return this.#outgoing.get(message.requestId)?.settle(Exit.void)
+      case "close":
+        return this.#shut(this.#causeOf(message))
+      case "end":
+        this.#inbox.end(undefined)
+        return this.ack(message)
+    }
+  }
+
+  ack(head: Envelope.StreamHead): void {
+    const { bus, target } = this.#options
+    this.#liveness.said()
+    bus.publishUnsafe(target, Envelope.encodeStreamAck(target, head), head.expiry, this.#acknowledgement)
+  }
+
+  hold(): void {
+    this.beat()
+  }
+
+  discard(reason: "overflow" | "expired"): void {
+    this.#options.drops(reason, this.#options.label, "stream message")
+    this.beat()
+  }
+
+  /** Gives a sign of life to an end that understands it. */
+  beat(): void {
+    if (this.#features === 0) return
+    const { bus, target } = this.#options
+    const head = this.#head()
+    this.#liveness.said()
+    bus.publishUnsafe(target, Envelope.encodeStreamKeepalive(target, head), head.expiry, this.#signOfLife)
+  }
+
+  #head(timeout = this.#options.timeout): Envelope.StreamHead {
+    const sentAt = this.#options.deadlines.now()
+    return { streamId: this.#options.streamId, requestId: newRequestId(), sentAt, expiry: sentAt + timeout }
+  }
+
+  /** The cause that a close tells; none where it says that there is none. */
+  #causeOf({ code, error }: Envelope.StreamClose): PsrpcError.PsrpcError | undefined {
+    if (code === "canceled" && error === closedText) return undefined
+    return PsrpcError.fromCode(code, { message: error })
+  }
+
+  // ── sending ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #send(message: unknown, options: SendOptions | undefined): Effect.Effect<void, PsrpcError.PsrpcError> {
+    return Effect.callback((resume) => {
+      const sent = this.post(message, options, resume)
+      return sent === undefined ? undefined : Effect.sync(() => sent.abandon())
+    })
+  }
+
+  /** Sends a message; `settled` is called once, also before this returns. */
+  post(
+    message: unknown,
+    options: SendOptions | undefined,
+    settled: (exit: Exit.Exit<void, PsrpcError.PsrpcError>) => void
+  ): Outgoing | undefined {
+    const { label } = this.#options
+    let timeout: number
+    let raw: Uint8Array
+    try {
+      timeout = options?.timeout === undefined ? this.#options.timeout : millisOf("timeout", options.timeout)
+    } catch (cause) {
+      settled(Exit.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause)))
+      return undefined
+    }
+    try {
+      raw = this.#options.send.encode(message)
+    } catch (cause) {
+      const text = `the message cannot be encoded (${label}): ${messageOf(cause)}`
+      const about = { message: text, cause, reason: "not_sent", mayHaveRun: false } as const
+      settled(Exit.fail(PsrpcError.fromCode("malformed_request", about)))
+      return undefined
+    }
+    return this.#publish(timeout, settled, (head) => Envelope.encodeStreamMessage(this.#options.target, head, raw))
+  }
+
+  readonly #end: Effect.Effect<boolean, PsrpcError.PsrpcError> = Effect.callback((resume) => {
+    if ((this.#features & endFeature) === 0 && !this.#isClosed) return resume(Effect.succeed(false))
+    if (this.#hasEnded && !this.#isClosed) return resume(Effect.succeed(true))
+    const { target, timeout } = this.#options
+    const encode = (head: Envelope.StreamHead): Uint8Array => Envelope.encodeStreamEnd(target, head)
+    const sent = this.#publish(timeout, (exit) => resume(Effect.as(exit, true)), encode)
+    this.#hasEnded = true
+    return sent === undefined ? undefined : Effect.sync(() => sent.abandon())
+  })
+
+  #publish(
+    timeout: number,
+    settled: (exit: Exit.Exit<void, PsrpcError.PsrpcError>) => void,
+    encode: (head: Envelope.StreamHead) => Uint8Array
+  ): Outgoing | undefined {
+    const { bus, deadlines, label, target } = this.#options
+    const refusal = this.#isClosed ? this.#over() : this.#hasEnded ? afterEnd(label) : undefined
+    if (refusal !== undefined) {
+      settled(Exit.fail(refusal))
+      return undefined
+    }
+    const head = this.#head(timeout)
+    const outgoing = new Outgoing(this, head, this.#liveness.count, settled)
+    this.#outgoing.set(head.requestId, outgoing)
+    deadlines.add(outgoing, timeout)
+    this.#liveness.said()
+    bus.publishUnsafe(target, encode(head), head.expiry, outgoing)
+    return outgoing
+  }
+
+  get label(): string {
+    return this.#options.label
+  }
+
+  isPending(outgoing: Outgoing): boolean {
+    return this.#outgoing.has(outgoing.head.requestId)
+  }
+
+  /** Takes a send out of what waits for an ack; says whether it was there. */
+  remove(outgoing: Outgoing): boolean {
+    if (!this.#outgoing.delete(outgoing.head.requestId)) return false
+    this.#options.deadlines.delete(outgoing)
+    return true
+  }
+
+  /** A send came to no ack in its time: unless something was heard since, the other end may be gone. */
+  unanswered(outgoing: Outgoing): void {
+    if (!this.#isClosed) this.#liveness.suspect(outgoing.head.sentAt, outgoing.heardBefore)
+  }
+
+  /** What a send fails with whose time is over: a lost connection says more than the time. */
+  timedOut(): PsrpcError.PsrpcError {
+    const { bus, label } = this.#options
+    const cause = bus.failure()
+    return cause === undefined
+      ? PsrpcError.fromCode("deadline_exceeded", { message: `request timed out (${label})`, reason: "timeout" })
+      : PsrpcError.fromCode("unavailable", { message: `${cause.message} (${label})`, reason: "connection", cause })
+  }
+
+  /** What a send fails with when the stream is closed. */
+  #over(): PsrpcError.PsrpcError {
+    return this.#cause ?? streamClosed(this.#options.label)
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  // ── closing ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The other end is not there any more. */
+  vanished(why: string, reason: "vanished" | "no_listeners"): void {
+    const { bus, label } = this.#options
+    const cause = bus.failure()
+    this.closeUnsafe(
+      cause === undefined
+        ? PsrpcError.fromCode("unavailable", {
+            message: `the other end of the stream is gone: ${why} (${label})`,
+            reason
+          })
+        : PsrpcError.fromCode("unavailable", { message: `${cause.message} (${label})`, reason: "connection", cause })
+    )
+  }
+
+  /** Closes, and waits until the broker has been told, where it can be reached. */
+  close(cause?: PsrpcError.PsrpcError): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      if (cause !== undefined && !PsrpcError.is(cause)) {
+        return resume(Effect.die(new TypeError(`${this.label}: the cause of a close is a PsrpcError`)))
+      }
+      const told = (): void => resume(Effect.void)
+      if (this.#isClosed || this.#options.bus.failure() !== undefined) {
+        this.closeUnsafe(cause)
+        return told()
+      }
+      this.closeUnsafe(cause, { wanted: () => true, delivered: told, undelivered: told })
+    })
+  }
+
+  /** Closes when no message has come for so many milliseconds from now on. */
+  closeWhenIdle(millis: number): Effect.Effect<void> {
+    return Effect.sync(() => {
+      if (this.#isClosed) return
+      const timer = new Timer(() => this.closeUnsafe())
+      this.#idle = { timer, millis }
+      this.#options.deadlines.add(timer, millis)
+    })
+  }
+
+  /** Closes by how a scope ended. */
+  closeBy(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
+    return exit._tag === "Success" ? this.close() : this.close(causeOf(exit.cause))
+  }
+
+  closeUnsafe(cause?: PsrpcError.PsrpcError, delivery: Delivery = heedless): void {
+    if (this.#isClosed) return
+    const { bus, target } = this.#options
+    const head = this.#head()
+    const known = cause?._tag === "Unknown" ? (cause.peerCode ?? cause.code) : cause?.code
+    this.#shut(cause)
+    bus.publishUnsafe(
+      target,
+      Envelope.encodeStreamClose(
+        target,
+        head,
+        cause === undefined ? closedText : cause.message || cause.code,
+        known ?? "canceled"
+      ),
+      head.expiry,
+      delivery
+    )
+  }
+
+  #shut(cause: PsrpcError.PsrpcError | undefined): void {
+    this.#isClosed = true
+    this.#cause = cause
+    this.#liveness.stop()
+    if (this.#idle !== undefined) this.#options.deadlines.delete(this.#idle.timer)
+    const over = Exit.fail(this.#over())
+    for (const outgoing of Array.from(this.#outgoing.values())) outgoing.settle(over)
+    this.#inbox.end(cause)
+    Deferred.doneUnsafe(this.#closed, cause === undefined ? Exit.void : Exit.fail(cause))
+    this.#options.onClosed()
+  }
+}
+
+const heedless: Delivery = { wanted: () => true, delivered() {}, undelivered() {} }
+
+/** The text of a close without a cause, as Go has it. */
+const closedText = "stream closed"
+
+const streamClosed = (label: string): PsrpcError.PsrpcError =>
+  PsrpcError.fromCode("canceled", { message: `${closedText} (${label})`, reason: "stream_closed" })
+
+const afterEnd = (label: string): PsrpcError.PsrpcError =>
+  PsrpcError.fromCode("failed_precondition", {
+    message: `this end of the stream has said that no more messages follow (${label})`,
+    reason: "not_sent",
+    mayHaveRun: false
+  })
+
+/** What the other end is told of a failure here: nothing that is not an error of psrpc. */
+export const causeOf = (cause: Cause.Cause<unknown>): PsrpcError.PsrpcError => {
+  if (Cause.hasInterruptsOnly(cause)) return PsrpcError.fromCode("canceled", { message: "request canceled" })
+  const failure = Cause.findErrorOption(cause)
+  if (failure._tag === "Some" && PsrpcError.is(failure.value)) return failure.value
+  return PsrpcError.fromCode("internal", { message: "internal error" })
+}

@@ -1,0 +1,101 @@
+import { Effect, type Stream } from "effect"
+import type * as PsrpcError from "../../PsrpcError.ts"
+import type { Deadlines, Timed } from "../deadlines.ts"
+import { done, Mailbox } from "../mailbox.ts"
+import type { StreamHead } from "../streamEnvelope.ts"
+
+/** What is told what became of a message. */
+export interface Acknowledger {
+  /** It is in the buffer. */
+  ack(head: StreamHead): void
+  /** It waits for room in the buffer: nothing is said to the other end but that somebody is here. */
+  hold(): void
+  /** It came to nothing: there was no room, or none in time. */
+  discard(reason: "overflow" | "expired"): void
+}
+
+/** A message that waits for room in the buffer until its sender gives it up. */
+class Held implements Timed {
+  slot = -1
+  due = 0
+  seq = 0
+
+  readonly inbox: Inbox
+  readonly head: StreamHead
+  readonly value: unknown
+
+  constructor(inbox: Inbox, head: StreamHead, value: unknown) {
+    this.inbox = inbox
+    this.head = head
+    this.value = value
+  }
+
+  expired(): void {
+    this.inbox.giveUp(this)
+  }
+}
+
+/**
+ * What one end of a stream has received and not read. A message is acknowledged once it is in the buffer; when that is
+ * full, as many again are held until there is room, unacknowledged, so that the sender waits.
+ */
+export class Inbox {
+  readonly #deadlines: Deadlines
+  readonly #end: Acknowledger
+  readonly #capacity: number
+  readonly #mailbox: Mailbox<unknown>
+  readonly #held = new Set<Held>()
+  #ended = false
+
+  constructor(deadlines: Deadlines, end: Acknowledger, capacity: number) {
+    this.#deadlines = deadlines
+    this.#end = end
+    this.#capacity = capacity
+    this.#mailbox = new Mailbox(() => this.#refill())
+  }
+
+  get messages(): Stream.Stream<unknown, PsrpcError.PsrpcError> {
+    return this.#mailbox.stream
+  }
+
+  offer(head: StreamHead, value: unknown): void {
+    // no message goes past one that is held, or past the end
+    if (this.#ended) return
+    if (this.#held.size === 0 && this.#mailbox.size < this.#capacity) {
+      this.#mailbox.push(value)
+      this.#end.ack(head)
+    } else if (this.#held.size < this.#capacity) {
+      const held = new Held(this, head, value)
+      this.#held.add(held)
+      this.#deadlines.add(held, head.expiry - this.#deadlines.now())
+      this.#end.hold()
+    } else this.#end.discard("overflow")
+  }
+
+  /** No more messages come: what has come is read first. */
+  end(cause: PsrpcError.PsrpcError | undefined): void {
+    this.#ended = true
+    // nobody waits for their acks any more, and they have come
+    for (const held of this.#held) {
+      this.#deadlines.delete(held)
+      this.#mailbox.push(held.value)
+    }
+    this.#held.clear()
+    this.#mailbox.end(cause === undefined ? done : Effect.fail(cause))
+  }
+
+  /** Its sender does not wait any more. */
+  giveUp(held: Held): void {
+    if (this.#held.delete(held)) this.#end.discard("expired")
+  }
+
+  #refill(): void {
+    for (const held of this.#held) {
+      if (this.#mailbox.size >= this.#capacity) return
+      this.#held.delete(held)
+      this.#deadlines.delete(held)
+      this.#mailbox.push(held.value)
+      this.#end.ack(held.head)
+    }
+  }
+}

@@ -1,0 +1,109 @@
+import { type Deadlines, Timer } from "../deadlines.ts"
+
+/** What watches over a stream. */
+interface Watched {
+  /** Gives a sign of life. */
+  beat(): void
+  /** The other end is not there any more. */
+  vanished(why: string, reason: "vanished"): void
+}
+
+/** How many intervals of the other end may pass without anything heard of it. */
+const patience = 3
+/** The shortest interval that is kept watch over, in milliseconds, whatever the other end says. */
+export const shortestKeepalive = 100
+
+/**
+ * Whether the other end of a stream is still there. Two things tell: signs of life, where both ends give them; and a
+ * message of ours that comes to no ack while nothing at all is heard.
+ */
+export class Liveness {
+  readonly #stream: Watched
+  readonly #deadlines: Deadlines
+  readonly #interval: number
+  readonly #timeout: number
+  /** How many messages of the other end have come. */
+  #heard = 0
+  #said = false
+  #seen = 0
+  #missed = 0
+  #suspected = -1
+  #stopped = false
+  #beat: Timer | undefined
+  #watch: Timer | undefined
+  #suspicion: Timer | undefined
+
+  constructor(stream: Watched, deadlines: Deadlines, interval: number, timeout: number) {
+    this.#stream = stream
+    this.#deadlines = deadlines
+    this.#interval = interval
+    this.#timeout = timeout
+  }
+
+  get count(): number {
+    return this.#heard
+  }
+
+  /** Something has come. */
+  heard(): void {
+    this.#heard++
+  }
+
+  /** Something has gone out. */
+  said(): void {
+    this.#said = true
+  }
+
+  /** Starts to give signs of life, and to expect them where the other end has said how often. */
+  start(theirs: number): void {
+    const deadlines = this.#deadlines
+    if (this.#interval < Infinity) {
+      const beat = new Timer(() => {
+        if (!this.#said) this.#stream.beat()
+        this.#said = false
+        if (!this.#stopped) deadlines.add(beat, this.#interval)
+      })
+      this.#beat = beat
+      deadlines.add(beat, this.#interval)
+    }
+    if (theirs > 0) {
+      const interval = Math.max(theirs, shortestKeepalive)
+      const watch = new Timer(() => {
+        if (this.#heard !== this.#seen) this.#missed = 0
+        else if (++this.#missed >= patience) return this.#stream.vanished("it gives no sign of life", "vanished")
+        this.#seen = this.#heard
+        deadlines.add(watch, interval)
+      })
+      this.#watch = watch
+      deadlines.add(watch, interval)
+    }
+  }
+
+  /**
+   * A message sent at a time came to no ack. Where nothing was heard since, and nothing will be within the stream's
+   * timeout of its sending, nobody is there.
+   */
+  suspect(sentAt: number, heardBefore: number): void {
+    if (this.#heard !== heardBefore || this.#suspected === heardBefore) return
+    const left = sentAt + this.#timeout - this.#deadlines.now()
+    if (left <= 0) return this.#silent()
+    this.#suspected = heardBefore
+    if (this.#suspicion !== undefined) this.#deadlines.delete(this.#suspicion)
+    this.#suspicion = new Timer(() => {
+      if (this.#heard === heardBefore) this.#silent()
+      else this.#suspected = -1
+    })
+    this.#deadlines.add(this.#suspicion, left)
+  }
+
+  #silent(): void {
+    this.#stream.vanished("it acknowledges nothing", "vanished")
+  }
+
+  stop(): void {
+    this.#stopped = true
+    for (const timer of [this.#beat, this.#watch, this.#suspicion]) {
+      if (timer !== undefined) this.#deadlines.delete(timer)
+    }
+  }
+}

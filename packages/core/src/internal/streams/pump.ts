@@ -1,0 +1,81 @@
+import { Cause, Effect, Exit, type Scope, Stream } from "effect"
+import type * as PsrpcError from "../../PsrpcError.ts"
+import { causeOf, type End } from "./end.ts"
+
+/** Sends that are under way, so many at a time, in order. */
+class Window {
+  #underWay = 0
+  #failure: PsrpcError.PsrpcError | undefined
+  #look: (() => void) | undefined
+  readonly #end: End
+
+  constructor(end: End) {
+    this.#end = end
+  }
+
+  /** Sends, and completes when fewer than `most` are under way. */
+  send(message: unknown, most: number): Effect.Effect<void, PsrpcError.PsrpcError> {
+    return Effect.suspend(() => {
+      this.#underWay++
+      this.#end.post(message, undefined, (exit) => {
+        this.#underWay--
+        if (exit._tag === "Failure") {
+          for (const reason of exit.cause.reasons) if (reason._tag === "Fail") this.#failure ??= reason.error
+        }
+        this.#look?.()
+      })
+      return this.fewerThan(most)
+    })
+  }
+
+  /** Completes when fewer than `most` are under way; fails as soon as one has failed. */
+  fewerThan(most: number): Effect.Effect<void, PsrpcError.PsrpcError> {
+    return Effect.suspend(() => {
+      if (this.#failure !== undefined) return Effect.fail(this.#failure)
+      if (this.#underWay < most) return Effect.void
+      return Effect.callback((resume) => {
+        const look = (): void => {
+          if (this.#failure === undefined && this.#underWay >= most) return
+          this.#look = undefined
+          resume(this.#failure === undefined ? Effect.void : Effect.fail(this.#failure))
+        }
+        this.#look = look
+        return Effect.sync(() => {
+          this.#look = undefined
+        })
+      })
+    })
+  }
+}
+
+/**
+ * Sends all of `outgoing` on an open stream, in the background, and gives what is received. `concurrency` sends are under
+ * way at most; `idle` closes a stream whose other end cannot be told that no more follows.
+ */
+export const pump = (
+  end: End,
+  outgoing: Stream.Stream<unknown, unknown, unknown>,
+  concurrency: number,
+  idle: number | undefined
+): Effect.Effect<Stream.Stream<unknown, unknown>, never, unknown> => {
+  let failure: Cause.Cause<unknown> | undefined
+  const window = new Window(end)
+  const send = Stream.runForEach(outgoing, (message) => window.send(message, concurrency)).pipe(
+    Effect.andThen(window.fewerThan(1)),
+    Effect.andThen(end.api.end),
+    Effect.flatMap((told) => (told || idle === undefined ? Effect.void : end.closeWhenIdle(idle))),
+    Effect.onExit((exit) => {
+      // a stream that is closed ends by itself, and says how
+      if (Exit.isSuccess(exit) || end.isClosed) return Effect.void
+      failure = exit.cause
+      return end.close(causeOf(exit.cause))
+    }),
+    Effect.exit
+  )
+  const messages = Stream.catchCause(end.api.messages, (cause) => Stream.failCause(failure ?? cause))
+  return Effect.as(Effect.forkScoped(send), messages) as Effect.Effect<
+    Stream.Stream<unknown, unknown>,
+    never,
+    Scope.Scope
+  >
+}
