@@ -1,0 +1,1 @@
+export * as MessageBusSuite from "./MessageBusSuite.ts"

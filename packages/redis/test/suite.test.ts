@@ -1,0 +1,51 @@
+import { MessageBusSuite } from "@effect-psrpc/core/testing"
+import { RedisServer, redisUrl, TcpProxy } from "@effect-psrpc/test-servers"
+import { describe, layer } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import { RedisMessageBus } from "../src/index.ts"
+import { onClients, ways } from "./support.ts"
+
+class Url extends Context.Service<Url, string>()("test/Url") {}
+
+/** A proxy in front of a Redis of its own, whose connections the suite cuts. */
+class Proxy extends Context.Service<Proxy, TcpProxy.TcpProxy>()("test/Proxy") {}
+
+const Servers = Layer.effectContext(
+  Effect.gen(function* () {
+    const proxy = yield* TcpProxy.make(yield* RedisServer.make())
+    return Context.make(Proxy, proxy).pipe(Context.add(Url, yield* redisUrl))
+  })
+)
+
+const outage = Effect.acquireRelease(
+  Effect.map(Proxy, (proxy) => {
+    proxy.refuse(true)
+    proxy.cut()
+    return proxy
+  }),
+  (proxy) => Effect.sync(() => proxy.refuse(false))
+)
+
+/** The two ways of sending commands, and those that connect again quickly. */
+const reconnecting = {
+  "own connections": (url: string) =>
+    RedisMessageBus.make({ url, reconnect: { minDelay: "10 millis", maxDelay: "50 millis" } }),
+  "given clients": (url: string) => onClients(url, { retryStrategy: () => 20 })
+}
+
+layer(Servers, { excludeTestServices: true, timeout: 120_000 })((it) => {
+  for (const [way, make] of Object.entries(ways)) {
+    describe(`the Redis bus with ${way}`, () => {
+      const connect = Effect.flatMap(Url, (url) => make(url))
+      const tests = MessageBusSuite.make({ connect, maxPayload: RedisMessageBus.defaultMaxPayload })
+      for (const test of tests) it.effect(test.name, () => test.effect)
+    })
+  }
+
+  for (const [way, make] of Object.entries(reconnecting)) {
+    describe(`the Redis bus with ${way}, whose connections break`, () => {
+      const connect = Effect.flatMap(Proxy, ({ port }) => make(`redis://127.0.0.1:${port}`))
+      for (const test of MessageBusSuite.make({ connect, outage })) it.effect(test.name, () => test.effect)
+    })
+  }
+})
