@@ -1,4 +1,4 @@
-import { Cause, Effect, Exit, type Scope, Stream } from "effect"
+import { type Cause, Effect, Exit, type Scope, Stream } from "effect"
 import type * as PsrpcError from "../../PsrpcError.ts"
 import { causeOf, type End } from "./end.ts"
 
