@@ -35,11 +35,14 @@ const nothing: Listed = { texts: [], bound: 0, likely: 0 }
 
 export const list = (metadata: Metadata): Listed => {
   if (metadata === emptyMetadata) return nothing
-  const texts: Array<string> = []
+  const keys = Object.keys(metadata)
+  const texts = new Array<string>(keys.length * 2)
   let units = 0
-  for (const key of Object.keys(metadata)) {
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!
     const value = metadata[key]!
-    texts.push(key, value)
+    texts[2 * i] = key
+    texts[2 * i + 1] = value
     units += key.length + value.length
   }
   return { texts, bound: units * 3 + texts.length * 13, likely: units + texts.length * 3 }
