@@ -2,7 +2,7 @@ import { goPeerBinary } from "@effect-psrpc/interop"
 import { Effect } from "effect"
 import type { Settings } from "./ours.ts"
 import type { Command } from "./processes.ts"
-import type { Plan } from "./rows.ts"
+import { type Plan, serversOf } from "./rows.ts"
 
 /** The Go peer's path, built if it is not yet; fails with why there is none. */
 export const build = (seconds: number): Effect.Effect<string, string> =>
@@ -16,8 +16,8 @@ export const build = (seconds: number): Effect.Effect<string, string> =>
 
 /** The processes of a row of the Go peer. */
 export const goCommands = (file: string, plan: Plan, settings: Settings) => {
-  const url = plan.bus === "local" ? [] : ["-url", settings.url]
-  const common = ["bench", "-bus", plan.bus, ...url]
+  const url = plan.bus === "local" ? [] : ["-url", settings.urls[plan.bus]]
+  const common = ["bench", "-bus", plan.bus, ...url, "-servers", String(serversOf(plan))]
   const load = ["-concurrency", String(plan.concurrency), "-payload", String(plan.payload)]
   const times = ["-warmup", `${settings.warmup}s`, "-duration", `${settings.duration}s`]
   // our affinity rows take the claim at once too

@@ -1,5 +1,5 @@
-/** `npm run bench`: this library, Go and ioredis alone, side by side in one run. `--help` says more. */
-import { redisUrl } from "@effect-psrpc/test-servers"
+/** `npm run bench`: this library, Go and the brokers alone, side by side in one run. `--help` says more. */
+import { natsUrl, redisUrl } from "@effect-psrpc/test-servers"
 import { Cause, Effect, Exit } from "effect"
 import { appendFileSync, writeFileSync } from "node:fs"
 import { build, goCommands } from "./go.ts"
@@ -86,12 +86,16 @@ const runGroup = Effect.fnUntraced(function* (
 const run = Effect.fnUntraced(function* (options: Options) {
   if (options.json !== undefined) writeFileSync(options.json, "")
   const go = yield* goPeer(options)
-  const url = options.buses.includes("redis") ? yield* redisUrl : ""
+  const urls = {
+    local: "",
+    redis: options.buses.includes("redis") ? yield* redisUrl : "",
+    nats: options.buses.includes("nats") ? yield* natsUrl : ""
+  }
   const peers = options.peers.filter((peer) => peer !== "psrpc-go" || go !== undefined)
   const all = groups({ ...options, peers })
   const progress: Progress = { total: all.flat().length * options.rounds, done: 0, failed: 0 }
   const settings: Settings = {
-    url,
+    urls,
     warmup: options.warmup,
     duration: options.duration,
     profile: options.profile

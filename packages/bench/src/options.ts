@@ -3,15 +3,17 @@ import { type Bus, buses, type Mode, modes, type Peer, peers } from "./rows.ts"
 
 export const help = `npm run bench -- [options]
 
-Measures unary calls in a closed loop: this library, psrpc in Go and ioredis alone, one after the other. On Redis client
-and server are two processes, on the local bus one. Redis is started by the run, REDIS_URL names another.
+Measures in a closed loop: this library, psrpc in Go and the brokers alone, one after the other. On Redis and NATS client
+and server are two processes, on the local bus one. Brokers are started by the run, REDIS_URL and NATS_URL name others.
 
-  --bus LIST          local,redis
-  --mode LIST         unary,claimless; also affinity, with a claim that is good enough at once
-  --peer LIST         effect-psrpc,psrpc-go,raw; raw is on Redis only:
-                      raw-2, a request and its answer; raw-4, the four messages and the lock of a claimed call
+  --bus LIST          local,redis,nats
+  --mode LIST         unary,claimless,multi,subscription,pingpong,oneway; also affinity, with a claim that is good enough
+                      at once. multi is a call with the answers of 3 servers, subscription an update from its publishing
+                      to its arrival, pingpong a message on a stream and its echo, oneway a message and its ack
+  --peer LIST         effect-psrpc,psrpc-go,raw; raw is on Redis and NATS only: raw-1, a message that arrives; raw-2, a
+                      request and its answer; raw-4, the four messages of a claimed call, on Redis with its lock
   --concurrency LIST  calls in flight: 1,64,256
-  --payload LIST      bytes in a request and in its answer: 64,16384
+  --payload LIST      bytes in a message, 8 at the least: 64,16384
   --duration SECONDS  measured time of a row: 4
   --warmup SECONDS    before it: 1.5
   --rounds N          measures each group of rows N times and takes medians: 1
@@ -85,11 +87,15 @@ export const readOptions = (args: ReadonlyArray<string>): Options | undefined =>
   if (values.help) return undefined
   const { quick } = values
   return {
-    buses: choice("bus", buses, values.bus ?? "local,redis"),
-    modes: choice("mode", modes, values.mode ?? (quick ? "unary" : "unary,claimless")),
+    buses: choice("bus", buses, values.bus ?? "local,redis,nats"),
+    modes: choice(
+      "mode",
+      modes,
+      values.mode ?? (quick ? "unary" : "unary,claimless,multi,subscription,pingpong,oneway")
+    ),
     peers: choice("peer", peers, values.peer ?? peers.join(",")),
     concurrencies: integers("concurrency", 1, values.concurrency ?? (quick ? "64" : "1,64,256")),
-    payloads: integers("payload", 0, values.payload ?? (quick ? "64" : "64,16384")),
+    payloads: integers("payload", 8, values.payload ?? (quick ? "64" : "64,16384")),
     duration: number("duration", 0.5, values.duration ?? (quick ? "2" : "4")),
     warmup: number("warmup", 0, values.warmup ?? (quick ? "1" : "1.5")),
     rounds: integer("rounds", 1, values.rounds ?? "1"),

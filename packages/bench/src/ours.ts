@@ -1,12 +1,13 @@
 import { fileURLToPath } from "node:url"
 import type { Command } from "./processes.ts"
 import { profilePath } from "./profile.ts"
-import type { Plan } from "./rows.ts"
+import { type Bus, type Plan, serversOf } from "./rows.ts"
 import type { Task } from "./worker.ts"
 
 /** What every row of a run has in common. */
 export interface Settings {
-  readonly url: string
+  /** Of each broker. */
+  readonly urls: Readonly<Record<Bus, string>>
   /** Seconds. */
   readonly warmup: number
   readonly duration: number
@@ -24,9 +25,13 @@ export const nodeCommands = (plan: Plan, settings: Settings) => {
   const isRaw = plan.peer === "raw"
   const name = isRaw ? "./rawWorker.ts" : "./oursWorker.ts"
   const run = `bench-${process.pid}-${Math.random().toString(36).slice(2, 8)}`
+  const { duration, urls, warmup } = settings
   const task = (role: Task["role"]): Task => ({
-    ...settings,
     ...plan,
+    duration,
+    warmup,
+    url: urls[plan.bus],
+    servers: serversOf(plan),
     role,
     run,
     profile: isRaw || settings.profile === undefined ? undefined : profilePath(settings.profile, plan, role)

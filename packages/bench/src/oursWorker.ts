@@ -6,12 +6,13 @@ import {
   LocalMessageBus,
   type MessageBus,
   type PsrpcError,
+  Publisher,
   Rpc,
   Selection,
   Server,
   Service
 } from "@effect-psrpc/core"
-import { Effect, Layer, Redacted } from "effect"
+import { Context, Effect, Layer, Redacted, Stream } from "effect"
 import { profileTask } from "./profile.ts"
 import { Recorder } from "./recorder.ts"
 import { endWithStdin, readTask, sayReady, sayResult, type Task } from "./worker.ts"
@@ -20,10 +21,17 @@ import { endWithStdin, readTask, sayReady, sayResult, type Task } from "./worker
 class Bench extends Service.make("Bench", {
   unary: Rpc.unary({ request: BytesValueSchema, response: BytesValueSchema }),
   claimless: Rpc.unary({ request: BytesValueSchema, response: BytesValueSchema, topic: ["name"], singleServer: true }),
-  affinity: Rpc.unary({ request: BytesValueSchema, response: BytesValueSchema, routing: "affinity" })
+  affinity: Rpc.unary({ request: BytesValueSchema, response: BytesValueSchema, routing: "affinity" }),
+  multi: Rpc.multi({ request: BytesValueSchema, response: BytesValueSchema }),
+  updates: Rpc.subscription({ message: BytesValueSchema, routing: "multi" }),
+  pingPong: Rpc.stream({ send: BytesValueSchema, receive: BytesValueSchema }),
+  oneWay: Rpc.stream({ send: BytesValueSchema, receive: BytesValueSchema })
 }) {}
 
 class BenchClient extends Client.Service<BenchClient>()("bench/BenchClient", Bench) {}
+
+/** The other end of the updates has a connection of its own, as it has in another process. */
+class Updates extends Context.Service<Updates, Publisher.From<typeof Bench>>()("bench/Updates") {}
 
 const topic = { name: "t1" }
 const idle = 0.5
@@ -32,63 +40,152 @@ const selection = Selection.best({ enough: idle, afterFirst: "200 millis" })
 
 const echo = (request: BytesValue) => Effect.succeed(request)
 
-const BenchLive = Server.layer(
+const server = Server.layer(
   Bench,
-  { unary: echo, claimless: echo, affinity: { affinity: idle, handle: echo } },
+  {
+    unary: echo,
+    claimless: echo,
+    affinity: { affinity: idle, handle: echo },
+    multi: echo,
+    pingPong: (stream) => Stream.runForEach(stream.messages, (message) => stream.send(message)),
+    oneWay: (stream) => Stream.runDrain(stream.messages)
+  },
   { topics: { claimless: [topic] } }
 )
 
+/** Multi calls have several servers, others one. */
+const serversOf = ({ servers }: Task) => {
+  const [first, ...others] = Array.from({ length: servers }, () => Layer.fresh(server))
+  return Layer.mergeAll(first!, ...others)
+}
+
 type BusLayer = Layer.Layer<MessageBus.MessageBus, PsrpcError.PsrpcError>
 
-const busOf = ({ bus, url }: Task): BusLayer =>
-  bus === "local"
-    ? LocalMessageBus.layer
-    : Layer.unwrap(
-        // only where it is needed: the local bus does without ioredis
+/** Only what is needed: the local bus does without the clients of brokers. */
+const busOf = ({ bus, url }: Task): BusLayer => {
+  switch (bus) {
+    case "local":
+      return LocalMessageBus.layer
+    case "redis":
+      return Layer.unwrap(
         Effect.map(
           Effect.promise(() => import("@effect-psrpc/redis")),
           ({ RedisMessageBus }): BusLayer => RedisMessageBus.layer({ url: Redacted.make(url) })
         )
       )
-
-const callOf = (client: BenchClient["Service"], mode: Task["mode"], request: BytesValue) => {
-  switch (mode) {
-    case "claimless":
-      return client.claimless(request, { topic })
-    case "affinity":
-      return client.affinity(request, { selection })
-    default:
-      return client.unary(request)
+    case "nats":
+      return Layer.unwrap(
+        Effect.map(
+          Effect.promise(() => import("@effect-psrpc/nats")),
+          ({ NatsMessageBus }): BusLayer => NatsMessageBus.layer({ servers: url })
+        )
+      )
   }
 }
 
-/** A closed loop of fibers: each calls, waits, checks the length of the answer, and calls again. */
-const measure = Effect.fnUntraced(function* (task: Task) {
+type Operation = Effect.Effect<boolean, PsrpcError.PsrpcError>
+
+/** What each fiber does again and again; says whether what came back is right. */
+const operations = Effect.fnUntraced(function* (task: Task) {
   const client = yield* BenchClient
   const request = create(BytesValueSchema, { value: new Uint8Array(task.payload).fill(97) })
-  const call = callOf(client, task.mode, request)
-  const recorder = new Recorder(task)
-  const profiled = profileTask(task)
-  const loop = Effect.gen(function* () {
+  const isRight = ({ value }: BytesValue): boolean => value.length === task.payload
+  const all = (operation: Operation): ReadonlyArray<Operation> =>
+    Array.from({ length: task.concurrency }, () => operation)
+  switch (task.mode) {
+    case "claimless":
+      return all(Effect.map(client.claimless(request, { topic }), isRight))
+    case "affinity":
+      return all(Effect.map(client.affinity(request, { selection }), isRight))
+    case "multi": {
+      const answers = client.multi(request, { expect: task.servers })
+      const count = (sum: number, { result }: Stream.Success<typeof answers>): number =>
+        result._tag === "Success" && isRight(result.success) ? sum + 1 : sum
+      return all(
+        Effect.map(
+          Stream.runFold(answers, () => 0, count),
+          (right) => right === task.servers
+        )
+      )
+    }
+    case "subscription":
+      return yield* updates(client, task)
+    default:
+      return all(Effect.map(client.unary(request), isRight))
+  }
+})
+
+/** An operation publishes an update and is done when it has arrived; the first bytes of an update say whose it is. */
+const updates = Effect.fnUntraced(function* (client: BenchClient["Service"], task: Task) {
+  const publisher = yield* Updates
+  const waiting: Array<((length: number) => void) | undefined> = []
+  const arrived = ({ value }: BytesValue): void => {
+    const slot = new DataView(value.buffer, value.byteOffset).getUint32(0)
+    waiting[slot]?.(value.length)
+  }
+  const stream = yield* client.updates({ bufferSize: task.concurrency * 2 })
+  yield* Effect.forkScoped(Stream.runForEach(stream, (update) => Effect.sync(() => arrived(update))))
+  return Array.from({ length: task.concurrency }, (_, slot): Operation => {
+    const value = new Uint8Array(task.payload).fill(97)
+    new DataView(value.buffer).setUint32(0, slot)
+    const update = create(BytesValueSchema, { value })
+    const publish = publisher.updates(update)
+    return Effect.callback((resume) => {
+      waiting[slot] = (length) => resume(Effect.succeed(length === task.payload))
+      Effect.runFork(publish).addObserver((exit) => {
+        if (exit._tag === "Failure") resume(Effect.failCause(exit.cause))
+      })
+    })
+  })
+})
+
+const checked = (recorder: Recorder, start: number, isRight: boolean): boolean =>
+  isRight ? recorder.succeeded(start) : recorder.failed("not what was asked for")
+
+/** Each calls, waits, checks the answer, and calls again. */
+const loopOf = (recorder: Recorder, operation: Operation) =>
+  Effect.gen(function* () {
     for (;;) {
       const start = performance.now()
-      const exit = yield* Effect.exit(call)
-      const goesOn =
-        exit._tag === "Failure"
-          ? recorder.failed(exit.cause)
-          : exit.value.value.length === task.payload
-            ? recorder.succeeded(start)
-            : recorder.failed(`${exit.value.value.length} bytes instead of ${task.payload}`)
+      const exit = yield* Effect.exit(operation)
+      const goesOn = exit._tag === "Failure" ? recorder.failed(exit.cause) : checked(recorder, start, exit.value)
       if (!goesOn) return
     }
   })
-  yield* Effect.all(
-    Array.from({ length: task.concurrency }, () => loop),
-    { concurrency: "unbounded", discard: true }
-  )
+
+/** A stream: a message, its ack, and in ping-pong its echo, and again. */
+const streamLoop = Effect.fnUntraced(function* (client: BenchClient["Service"], task: Task, recorder: Recorder) {
+  const message = create(BytesValueSchema, { value: new Uint8Array(task.payload).fill(97) })
+  if (task.mode === "oneway") {
+    const stream = yield* client.oneWay()
+    return yield* loopOf(recorder, Effect.as(stream.send(message), true))
+  }
+  const stream = yield* client.pingPong()
+  let start = performance.now()
+  yield* stream.send(message)
+  yield* Stream.runForEachWhile(stream.messages, ({ value }) => {
+    if (!checked(recorder, start, value.length === task.payload)) return Effect.succeed(false)
+    start = performance.now()
+    return Effect.as(stream.send(message), true)
+  })
+})
+
+/** A closed loop of fibers. */
+const measure = Effect.fnUntraced(function* (task: Task) {
+  const client = yield* BenchClient
+  const isStream = task.mode === "pingpong" || task.mode === "oneway"
+  const prepared = isStream ? [] : yield* operations(task)
+  const recorder = new Recorder(task)
+  const profiled = profileTask(task)
+  const loops = isStream
+    ? Array.from({ length: task.concurrency }, () => Effect.scoped(streamLoop(client, task, recorder)))
+    : prepared.map((operation) => loopOf(recorder, operation))
+  yield* Effect.all(loops, { concurrency: "unbounded", discard: true })
   yield* Effect.promise(() => profiled)
   yield* Effect.promise(() => sayResult(recorder.result()))
-})
+}, Effect.scoped)
+
+const noUpdates = Layer.succeed(Updates, { updates: () => Effect.die("no updates are published here") })
 
 const serve = (task: Task) =>
   Effect.callback<void>((resume) => {
@@ -99,12 +196,18 @@ const serve = (task: Task) =>
 
 const task = readTask()
 const bus = busOf(task)
+const UpdatesLive = Layer.effect(Updates, Publisher.make(Bench)).pipe(
+  Layer.provide(task.bus === "local" ? bus : Layer.fresh(bus))
+)
+const ClientLive = Layer.provide(BenchClient.layer, bus)
+const clientOnly =
+  task.mode === "subscription" ? Layer.merge(ClientLive, UpdatesLive) : Layer.merge(ClientLive, noUpdates)
 const program =
   task.role === "server"
-    ? Effect.provide(serve(task), Layer.provide(BenchLive, bus))
+    ? Effect.provide(serve(task), Layer.provide(serversOf(task), bus))
     : Effect.provide(
         measure(task),
-        Layer.provide(task.role === "both" ? Layer.merge(BenchLive, BenchClient.layer) : BenchClient.layer, bus)
+        task.role === "both" ? Layer.merge(Layer.provide(serversOf(task), bus), clientOnly) : clientOnly
       )
 
 if (task.role !== "server") endWithStdin()

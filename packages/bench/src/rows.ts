@@ -1,16 +1,22 @@
 /** What is measured: the rows of a run, and what comes out of one. */
 
-export const buses = ["local", "redis"] as const
+export const buses = ["local", "redis", "nats"] as const
 export type Bus = (typeof buses)[number]
 
-export const modes = ["unary", "claimless", "affinity"] as const
+export const modes = ["unary", "claimless", "affinity", "multi", "subscription", "pingpong", "oneway"] as const
 export type Mode = (typeof modes)[number]
 
 export const peers = ["effect-psrpc", "psrpc-go", "raw"] as const
 export type Peer = (typeof peers)[number]
 
-/** The broker alone: `raw-2` is a request and an answer, `raw-4` the messages and the lock of a claimed call. */
-export type RawMode = "raw-2" | "raw-4"
+/**
+ * The broker alone: `raw-1` is a message that arrives, `raw-2` a request and an answer, `raw-4` the messages of a claimed
+ * call, and on Redis its lock.
+ */
+export type RawMode = "raw-1" | "raw-2" | "raw-4"
+
+/** How many servers answer a multi call. */
+export const multiServers = 3
 
 /** One thing to measure. */
 export interface Plan {
@@ -22,6 +28,8 @@ export interface Plan {
   /** Bytes in a request, and in its answer. */
   readonly payload: number
 }
+
+export const serversOf = ({ mode }: Plan): number => (mode === "multi" ? multiServers : 1)
 
 /** What a client process prints. */
 export interface Measured {
@@ -36,8 +44,19 @@ export interface Measured {
 /** A line of the JSON output. `rss_mb` is of client and server together. */
 export interface Row extends Plan, Measured {}
 
-/** The mode of the raw row that a mode is held against: the one with as many messages. */
-export const floorOf = (mode: Mode | RawMode): RawMode => (mode === "claimless" || mode === "raw-2" ? "raw-2" : "raw-4")
+const floors: Readonly<Record<Mode, RawMode | undefined>> = {
+  unary: "raw-4",
+  affinity: "raw-4",
+  claimless: "raw-2",
+  subscription: "raw-1",
+  // a message and its ack; in ping-pong the echo and its ack too, which overlap
+  oneway: "raw-2",
+  pingpong: "raw-2",
+  multi: undefined
+}
+
+/** The mode of the raw row that a mode is held against: the one with as many messages, one after the other. */
+export const floorOf = (mode: Mode): RawMode | undefined => floors[mode]
 
 /** Rows that are compared with each other, so they run directly one after the other: rates drift by the minute. */
 export type Group = ReadonlyArray<Plan>
@@ -66,8 +85,9 @@ const group = (
   for (const mode of chosen.modes) {
     for (const peer of chosen.peers) if (peer !== "raw") rows.push({ peer, mode, ...at })
     if (at.bus === "local" || !chosen.peers.includes("raw")) continue
-    const floors: ReadonlyArray<RawMode> = mode === "unary" ? ["raw-4", "raw-2"] : [floorOf(mode)]
-    for (const floor of floors) {
+    const floor = floorOf(mode)
+    const wanted: ReadonlyArray<RawMode> = mode === "unary" ? ["raw-4", "raw-2"] : floor === undefined ? [] : [floor]
+    for (const floor of wanted) {
       if (!rows.some((row) => row.mode === floor)) rows.push({ peer: "raw", mode: floor, ...at })
     }
   }

@@ -1,4 +1,4 @@
-import { floorOf, type Peer, type Plan, type Row } from "./rows.ts"
+import { floorOf, type Mode, type Peer, type Plan, type Row } from "./rows.ts"
 
 const grouped = (value: number): string => Math.round(value).toLocaleString("en-GB")
 
@@ -17,7 +17,7 @@ const namesOf = (plan: Plan): ReadonlyArray<string> => [
   plan.peer
 ]
 
-const widths = [5, 9, 7, 9, 12]
+const widths = [5, 12, 7, 9, 12]
 
 const padded = (names: ReadonlyArray<string>): string =>
   names.map((name, i) => (i === 2 || i === 3 ? name.padStart(widths[i]!) : name.padEnd(widths[i]!))).join("  ")
@@ -31,8 +31,8 @@ export const outcome = (row: Pick<Row, "ops_per_sec" | "p50_us" | "p99_us" | "er
   return `${grouped(row.ops_per_sec).padStart(9)}/s  p50 ${latency(row.p50_us)}  p99 ${latency(row.p99_us)}${errors}`
 }
 
-const ratio = (rows: ReadonlyArray<Row>, row: Row, peer: Peer, mode: Row["mode"]): string => {
-  if (row.peer !== "effect-psrpc") return ""
+const ratio = (rows: ReadonlyArray<Row>, row: Row, peer: Peer, mode: Row["mode"] | undefined): string => {
+  if (row.peer !== "effect-psrpc" || mode === undefined) return ""
   const other = rows.find(
     (each) =>
       each.peer === peer &&
@@ -50,7 +50,7 @@ export const table = (rows: ReadonlyArray<Row>): string => {
   const cells = rows.map((row) => [
     grouped(row.ops_per_sec),
     ratio(rows, row, "psrpc-go", row.mode),
-    ratio(rows, row, "raw", floorOf(row.mode)),
+    ratio(rows, row, "raw", floorOf(row.mode as Mode)),
     latency(row.p50_us),
     latency(row.p99_us),
     String(row.errors),

@@ -10,6 +10,8 @@ export interface Task {
   readonly mode: Mode | RawMode
   readonly concurrency: number
   readonly payload: number
+  /** How many servers there are. */
+  readonly servers: number
   /** Seconds. */
   readonly warmup: number
   readonly duration: number
