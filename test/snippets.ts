@@ -34,7 +34,7 @@ export const documents: ReadonlyArray<string> = [
   ...globSync("{docs,packages/*,packages/*/docs}/*.md", { cwd: root })
 ].toSorted()
 
-export const sources: ReadonlyArray<string> = globSync("packages/{core,redis}/src/**/*.ts", {
+export const sources: ReadonlyArray<string> = globSync("packages/{core,redis,nats}/src/**/*.ts", {
   cwd: root,
   exclude: (name) => name.includes("/gen/")
 }).toSorted()

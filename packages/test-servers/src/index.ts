@@ -6,6 +6,10 @@ export { findOrInstall, type Program } from "./findOrInstall.ts"
 
 export { freePort } from "./freePort.ts"
 
+export * as NatsServer from "./NatsServer.ts"
+
+export { natsUrl } from "./NatsServer.ts"
+
 export * as RedisServer from "./RedisServer.ts"
 
 export { redisUrl } from "./RedisServer.ts"

@@ -1,0 +1,347 @@
+/**
+ * The message bus over NATS, on the subjects and in the queue groups of Go's psrpc.
+ *
+ * One connection, however many channels there are: it is connected again for as long as the Layer lives, and
+ * subscriptions are restored.
+ *
+ * | | |
+ * | --- | --- |
+ * | a message that is published | reaches each receiver at most once; while the connection is down it is held until it expires |
+ * | a message to a subject that nobody listens on | is told at once that it has no receivers |
+ * | the same just after the connection came back | is sent again for a while, see `make` |
+ * | a subscription | is known to the server when `subscribe` succeeds |
+ * | a message of a queue | goes to one member of the subject's group, who hands it on where it has no route for it |
+ * | a member of a queue that leaves | first handles what the server has given it |
+ *
+ * **Example** (A bus for the whole program)
+ *
+ * ```ts
+ * import { NatsMessageBus } from "@effect-psrpc/nats"
+ * import { Config } from "effect"
+ *
+ * const Bus = NatsMessageBus.layerConfig({ servers: Config.String("NATS_URL"), token: Config.Redacted("NATS_TOKEN") })
+ * ```
+ *
+ * @since 0.1.0
+ */
+import { MessageBus, type PsrpcError } from "@effect-psrpc/core"
+import { Config, type Duration, Effect, Layer, type Metric, type Redacted, type Scope } from "effect"
+import type { ConnectionOptions as NatsConnectionOptions, TlsOptions as NatsTlsOptions } from "nats"
+import { makeBus } from "./internal/bus.ts"
+import { makeClosing } from "./internal/closing.ts"
+import * as internal from "./internal/connection.ts"
+import * as handOn from "./internal/handOn.ts"
+import { Backoff, open } from "./internal/open.ts"
+import { Peer } from "./internal/peer.ts"
+import { makeRuntime } from "./internal/runtime.ts"
+import * as settings from "./internal/settings.ts"
+import { serverOptions } from "./internal/serverOptions.ts"
+
+/**
+ * How long the Layer may take to connect, and `subscribe` to be acknowledged, where nothing else is given: 5 seconds.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultConnectTimeout: Duration.Input = "5 seconds"
+
+/**
+ * The largest message in bytes, where nothing else is given: 8 MiB. The server has a limit of its own, `max_payload`,
+ * which is 1 MiB unless it is configured; the smaller of the two counts.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultMaxPayload = 8 * 1024 * 1024
+
+/**
+ * How many messages are held while the connection is down, where nothing else is given.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultMaxHeldMessages = 10_000
+
+/**
+ * How many bytes of messages are held while the connection is down, where nothing else is given: 16 MiB.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultMaxHeldBytes = 16 * 1024 * 1024
+
+/**
+ * How long a connection may stay without an answer before it is given up, where nothing else is given: 10 seconds.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultHeartbeat: Duration.Input = "10 seconds"
+
+/**
+ * How long closing the bus or a subscription may wait for NATS, where nothing else is given: 2 seconds.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultCloseTimeout: Duration.Input = "2 seconds"
+
+/**
+ * Messages of queues that this process got without having a route for them, and has handed on to another member:
+ * counted in `psrpc_messages_handed_on`.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const handedOnMessages: Metric.Counter<number> = handOn.handedOnMessages
+
+/**
+ * Messages of queues that came to nothing because no member has a route for them: counted in `psrpc_messages_dropped`
+ * with the reason `no_route`.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const unroutedMessages: Metric.Metric<number, Metric.CounterState<number>> = handOn.unroutedMessages
+
+/**
+ * Certificates and keys, as text or as paths of files; `{}` asks for TLS and trusts what Node trusts.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TlsOptions extends NatsTlsOptions {}
+
+/**
+ * Options of nats.js, without those that the bus sets itself.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface NatsOptions extends Omit<
+  NatsConnectionOptions,
+  | "debug"
+  | "ignoreAuthErrorAbort"
+  | "maxPingOut"
+  | "name"
+  | "noAsyncTraces"
+  | "noEcho"
+  | "pass"
+  | "pedantic"
+  | "pingInterval"
+  | "port"
+  | "reconnectDelayHandler"
+  | "reconnectJitter"
+  | "reconnectJitterTLS"
+  | "reconnectTimeWait"
+  | "servers"
+  | "timeout"
+  | "tls"
+  | "token"
+  | "user"
+  | "verbose"
+  | "waitOnFirstConnect"
+> {}
+
+/**
+ * What every bus has a bound for.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface LimitOptions {
+  /**
+   * How long the Layer may take to connect, and a `subscribe` to be acknowledged; `Infinity` is for ever. Default: 5
+   * seconds.
+   */
+  readonly connectTimeout?: Duration.Input | undefined
+  /**
+   * The largest message in bytes; a larger one is `ResourceExhausted`, reason `too_large`, and so is one that is larger
+   * than the server's `max_payload`. Default: 8 MiB.
+   */
+  readonly maxPayload?: number | undefined
+  /**
+   * How many messages are held while the connection is down, or takes no more because NATS does not read; one more is
+   * `ResourceExhausted`, reason `overflow`. Default: 10,000.
+   */
+  readonly maxHeldMessages?: number | undefined
+  /** How many bytes of messages are held. Default: 16 MiB. */
+  readonly maxHeldBytes?: number | undefined
+  /** How long closing the bus or a subscription may wait for NATS. Default: 2 seconds. */
+  readonly closeTimeout?: Duration.Input | undefined
+}
+
+/**
+ * Options of a bus with a connection of its own.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options extends LimitOptions {
+  /**
+   * One server or several of a cluster: `nats://[user:password@]host[:port]`, `nats://token@host[:port]`, with `tls://`
+   * for TLS, or `host[:port]`. What a URL says of user, password and token must be the same in all, and wins. Default:
+   * `nats://127.0.0.1:4222`.
+   */
+  readonly servers?: string | Redacted.Redacted<string> | ReadonlyArray<string | Redacted.Redacted<string>> | undefined
+  /** What the server's monitoring calls the connection. Default: none. */
+  readonly name?: string | undefined
+  readonly user?: string | undefined
+  readonly password?: string | Redacted.Redacted<string> | undefined
+  readonly token?: string | Redacted.Redacted<string> | undefined
+  /** The text of a `.creds` file: the JWT of a user and its seed. */
+  readonly credentials?: string | Redacted.Redacted<string> | undefined
+  /** The seed of a user that the server knows by its nkey. */
+  readonly nkey?: string | Redacted.Redacted<string> | undefined
+  /** Certificates and keys. Without it TLS is used where the server asks for it. */
+  readonly tls?: TlsOptions | undefined
+  /** More options for nats.js. */
+  readonly nats?: NatsOptions | undefined
+  /**
+   * How long to wait before connecting again: from `minDelay`, twice as long each time, up to `maxDelay`, less up to a
+   * half at random, for ever unless `nats` has `maxReconnectAttempts`. For twice `maxDelay` after the connection came
+   * back, a message that nobody has heard is sent again: other processes may not have subscribed again yet. Default: 50
+   * milliseconds and 2 seconds.
+   */
+  readonly reconnect?:
+    | {
+        readonly minDelay?: Duration.Input | undefined
+        readonly maxDelay?: Duration.Input | undefined
+      }
+    | undefined
+  /**
+   * How long a connection may leave a PING unanswered before it is given up and made anew; it is asked this often. With
+   * `Infinity` nothing is asked, and a connection that is silently dead is noticed when the system gives it up. Default:
+   * 10 seconds.
+   */
+  readonly heartbeat?: Duration.Input | undefined
+}
+
+/**
+ * What the bus needs of a connection: one of `nats` 2 or of `@nats-io/transport-node` 3, for instance.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Connection extends internal.Connection {}
+
+/**
+ * Options of a bus on a connection that stays yours.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ConnectionOptions extends LimitOptions {
+  /** Others may use it too. Must not have `noEcho: true`. */
+  readonly connection: Connection
+  /**
+   * What the subjects begin with where NATS tells that nobody listens; a user who may not subscribe to everything needs
+   * permission for `<inboxPrefix>.>`. Default: `_INBOX`.
+   */
+  readonly inboxPrefix?: string | undefined
+}
+
+const defaultInboxPrefix = "_INBOX"
+
+const limits = (options: LimitOptions): Effect.Effect<settings.Limits, PsrpcError.PsrpcError> =>
+  Effect.all({
+    connectTimeout: settings.millis("connectTimeout", options.connectTimeout ?? defaultConnectTimeout),
+    closeTimeout: settings.millis("closeTimeout", options.closeTimeout ?? defaultCloseTimeout),
+    maxPayload: settings.count("maxPayload", options.maxPayload ?? defaultMaxPayload, 1),
+    maxHeldMessages: settings.count("maxHeldMessages", options.maxHeldMessages ?? defaultMaxHeldMessages, 0),
+    maxHeldBytes: settings.count("maxHeldBytes", options.maxHeldBytes ?? defaultMaxHeldBytes, 0)
+  })
+
+/**
+ * Makes a bus with a connection of its own, which is drained and closed with the scope.
+ *
+ * While the connection is down, what is published is held. For a while after that (see `reconnect`) that nobody listens
+ * to a message is no proof that nobody serves, and it is sent again every 50 milliseconds: until somebody listens, it is
+ * not wanted any more, or is about to expire. In a cluster the same is done for a quarter of a second at any time, since
+ * its servers learn of each other's subscriptions a moment late.
+ *
+ * Fails within `connectTimeout`: `Unavailable` where NATS cannot be reached, `Unauthenticated` where it refuses the user,
+ * `InvalidArgument` where an option is wrong. No error and no line in the log has a password, token or seed.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function* (
+  options: Options = {}
+): Effect.fn.Return<MessageBus.MessageBus["Service"], PsrpcError.PsrpcError, Scope.Scope> {
+  const { reconnect } = options
+  const bounds = yield* limits(options)
+  const { address, nats, secrets } = yield* serverOptions(options)
+  const runtime = yield* makeRuntime
+  const peer = new Peer(address, secrets)
+  const closing = makeClosing(runtime, bounds.closeTimeout)
+  const minDelay = yield* settings.millis("reconnect.minDelay", reconnect?.minDelay ?? "50 millis")
+  const maxDelay = Math.min(
+    settings.longest,
+    yield* settings.millis("reconnect.maxDelay", reconnect?.maxDelay ?? "2 seconds")
+  )
+  const backoff = new Backoff(minDelay, maxDelay)
+  const heartbeat = yield* settings.millis("heartbeat", options.heartbeat ?? defaultHeartbeat)
+  const { connectTimeout } = bounds
+  const connection = yield* open({ nats, connectTimeout, heartbeat }, peer, backoff, closing)
+  const inboxPrefix = options.nats?.inboxPrefix ?? defaultInboxPrefix
+  const how = { grace: settings.graceOf(maxDelay), inboxPrefix, listener: backoff }
+  return yield* makeBus(connection, { ...bounds, ...how }, peer, runtime, closing)
+})
+
+/**
+ * Makes a bus on a connection that stays yours: it is neither closed nor drained, and what the bus has subscribed to is
+ * unsubscribed with the scope.
+ *
+ * Fails with `FailedPrecondition` where the connection is closed, or would not let two parts of one process talk
+ * (`noEcho`). Reconnecting is the connection's to do: see its `maxReconnectAttempts`, which is 10 unless it is given. For 4
+ * seconds after it came back, a message that nobody has heard is sent again.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeConnection = Effect.fnUntraced(function* (
+  options: ConnectionOptions
+): Effect.fn.Return<MessageBus.MessageBus["Service"], PsrpcError.PsrpcError, Scope.Scope> {
+  const { connection, inboxPrefix = defaultInboxPrefix } = options
+  const refusal = internal.refusalOf(connection)
+  if (refusal !== undefined) return yield* refusal
+  const bounds = yield* limits(options)
+  const runtime = yield* makeRuntime
+  const peer = new Peer(connection.getServer(), [])
+  const closing = makeClosing(runtime, bounds.closeTimeout)
+  const how = { grace: settings.defaultGrace, inboxPrefix }
+  return yield* makeBus(connection, { ...bounds, ...how }, peer, runtime, closing)
+})
+
+/**
+ * The bus as a Layer, with a connection of its own; see `make`. Call it once and share the Layer: each call makes a bus,
+ * and the same Layer value provided twice is one.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options?: Options): Layer.Layer<MessageBus.MessageBus, PsrpcError.PsrpcError> =>
+  Layer.effect(MessageBus.MessageBus, make(options))
+
+/**
+ * As `layer`, with options from the configuration.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig = (
+  options: Config.Wrap<Options>
+): Layer.Layer<MessageBus.MessageBus, PsrpcError.PsrpcError | Config.ConfigError> =>
+  Layer.effect(MessageBus.MessageBus, Effect.flatMap(Config.unwrap(options), make))
+
+/**
+ * The bus as a Layer, on a connection that stays yours; see `makeConnection`.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConnection = (
+  options: ConnectionOptions
+): Layer.Layer<MessageBus.MessageBus, PsrpcError.PsrpcError> =>
+  Layer.effect(MessageBus.MessageBus, makeConnection(options))

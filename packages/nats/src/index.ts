@@ -1,0 +1,1 @@
+export * as NatsMessageBus from "./NatsMessageBus.ts"

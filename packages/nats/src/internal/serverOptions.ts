@@ -1,0 +1,68 @@
+import { PsrpcError } from "@effect-psrpc/core"
+import { Effect } from "effect"
+import type { ConnectionOptions, TlsOptions } from "nats"
+import { authenticationOf, type Identity } from "./authentication.ts"
+import { defaultServer, invalid, parseServer, plain, type Secret, type Server } from "./settings.ts"
+
+export interface Given extends Identity {
+  readonly servers?: Secret | ReadonlyArray<Secret> | undefined
+  readonly name?: string | undefined
+  readonly tls?: TlsOptions | undefined
+  readonly nats?: ConnectionOptions | undefined
+}
+
+export interface ServerOptions {
+  readonly nats: ConnectionOptions
+  /** Where the servers are, for people. */
+  readonly address: string
+  readonly secrets: ReadonlyArray<string>
+}
+
+const isList = (servers: Given["servers"]): servers is ReadonlyArray<Secret> => Array.isArray(servers)
+
+/** Who the URLs say that the client is: a user without a password is a token. */
+const identityOf = (servers: ReadonlyArray<Server>): Identity | PsrpcError.InvalidArgument => {
+  const [first, ...others] = servers.filter(({ user, password }) => user !== undefined || password !== undefined)
+  if (first === undefined) return {}
+  if (others.some(({ password, user }) => user !== first.user || password !== first.password)) {
+    return invalid("servers: the URLs name different users; the client is one user to all of them")
+  }
+  const { password, user } = first
+  return password === undefined
+    ? { token: user, user: undefined, password: undefined }
+    : { user, password, token: undefined }
+}
+
+/** Options of the connection: those of the URLs, which win, and those given. */
+export const serverOptions = (given: Given): Effect.Effect<ServerOptions, PsrpcError.PsrpcError> =>
+  Effect.suspend(() => {
+    const list = isList(given.servers) ? given.servers : [given.servers ?? defaultServer]
+    if (list.length === 0) return Effect.fail(invalid("servers: at least one is needed"))
+    const servers: Array<Server> = []
+    for (const url of list) {
+      const server = parseServer(plain(url))
+      if (PsrpcError.is(server)) return Effect.fail(server)
+      servers.push(server)
+    }
+    const identity = identityOf(servers)
+    if (PsrpcError.is(identity)) return Effect.fail(identity)
+    const authentication = authenticationOf({ ...given, ...identity })
+    if (PsrpcError.is(authentication)) return Effect.fail(authentication)
+    const { authenticator: own, ...who } = authentication.options
+    const others = given.nats?.authenticator
+    const authenticators = [...(own ?? []), ...(others === undefined ? [] : [others].flat())]
+    const addresses = servers.map(({ address }) => address)
+    const tls = given.tls ?? (servers.some(({ tls }) => tls) ? {} : undefined)
+    return Effect.succeed({
+      nats: {
+        ...given.nats,
+        ...who,
+        ...(authenticators.length > 0 && { authenticator: authenticators }),
+        servers: addresses,
+        ...(given.name !== undefined && { name: given.name }),
+        ...(tls !== undefined && { tls })
+      },
+      address: `${addresses.slice(0, 3).join(", ")}${addresses.length > 3 ? ", …" : ""}`,
+      secrets: authentication.secrets
+    })
+  })

@@ -1,0 +1,80 @@
+import type { Publication } from "./publication.ts"
+
+/** Taken-out entries are cut off once there are this many of them. */
+const cutAt = 1024
+
+/**
+ * The messages that were handed to the connection and that the server has not confirmed, each with a number of its own.
+ * What the server says of a connection it says in order, so one PONG confirms everything before its PING.
+ */
+export class Window {
+  #items: Array<Publication> = []
+  #head = 0
+  /** The number of the entry at `#head`. */
+  #first = 0
+  #confirmed = 0
+  bytes = 0
+
+  get size(): number {
+    return this.#items.length - this.#head
+  }
+
+  /** The number of the next message. */
+  get next(): number {
+    return this.#first + this.size
+  }
+
+  /** Returns the message's number. */
+  add(item: Publication): number {
+    const number = this.next
+    this.#items.push(item)
+    this.bytes += item.message.length
+    return number
+  }
+
+  /** Takes out the message that was added last. */
+  pop(): void {
+    const item = this.#items.pop()
+    if (item !== undefined) this.bytes -= item.message.length
+  }
+
+  get(number: number): Publication | undefined {
+    return number < this.#first ? undefined : this.#items[this.#head + number - this.#first]
+  }
+
+  /** What is in it. */
+  items(): ReadonlyArray<Publication> {
+    return this.#items.slice(this.#head)
+  }
+
+  /** The server has everything before `number`. */
+  confirm(number: number): void {
+    this.#confirmed = Math.max(this.#confirmed, number)
+  }
+
+  /** Takes out what is confirmed. */
+  takeConfirmed(): Array<Publication> {
+    return this.#take(Math.min(this.size, this.#confirmed - this.#first))
+  }
+
+  /** Takes out everything. */
+  clear(): Array<Publication> {
+    return this.#take(this.size)
+  }
+
+  #take(count: number): Array<Publication> {
+    if (count <= 0) return []
+    const taken = this.#items.slice(this.#head, this.#head + count)
+    for (const item of taken) this.bytes -= item.message.length
+    this.#head += count
+    this.#first += count
+    if (this.#head === this.#items.length) {
+      this.#items = []
+      this.#head = 0
+    } else if (this.#head >= cutAt && this.#head * 2 >= this.#items.length) {
+      this.#items = this.#items.slice(this.#head)
+      this.#head = 0
+    }
+    return taken
+  }
+}
