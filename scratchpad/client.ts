@@ -8,4 +8,4 @@ const Bus = RedisMessageBus.layerConfig({
   url: Config.Redacted("REDIS_URL").pipe(Config.withDefault("redis://127.0.0.1:6379"))
 })
 
-tour.pipe(Effect.provide(GreeterClient.layer.pipe(Layer.provide(Bus))), NodeRuntime.runMain)
+tour.pipe(Effect.provide(GreeterClient.layer.pipe(Layer.provideMerge(Bus))), NodeRuntime.runMain)

@@ -1,6 +1,6 @@
 // What a client does with the Greeter, told line by line.
-import { Client, PsrpcError, Selection } from "@effect-psrpc/core"
-import { Console, Effect } from "effect"
+import { Client, PsrpcError, Publisher, Selection } from "@effect-psrpc/core"
+import { Console, Effect, Stream } from "effect"
 import { Greeter } from "./greeter.ts"
 
 export class GreeterClient extends Client.Service<GreeterClient>()("scratchpad/GreeterClient", Greeter) {}
@@ -33,6 +33,49 @@ export const tour = Effect.gen(function* () {
   yield* title("A topic: the one server of a node, in half the messages")
   const reloaded = yield* greeter.reload({ topic: { node: "n2" } })
   yield* line(`reload({ topic: { node: "n2" } })`, `"${reloaded.text}" by ${reloaded.server}`)
+
+  yield* title("Multi: every server answers, as a Stream")
+  const loads = yield* greeter.load({ expect: 2, timeout: "1 second" }).pipe(Client.successes, Stream.runCollect)
+  for (const { busy, node } of loads.toSorted((a, b) => a.node.localeCompare(b.node))) {
+    yield* line("load({ expect: 2 })", `${node} is ${Math.round(busy * 100)} % busy`)
+  }
+
+  yield* title("A stream: messages both ways, with one server; a send completes when the other end has it")
+  yield* Effect.scoped(
+    Effect.gen(function* () {
+      const chat = yield* greeter.chat()
+      for (const text of ["rain", "tea"]) {
+        yield* chat.send(text)
+        const [answer] = yield* chat.messages.pipe(Stream.take(1), Stream.runCollect)
+        yield* line(`chat.send("${text}")`, `"${answer}"`)
+      }
+    })
+  )
+  const answers = yield* greeter.chat.through(Stream.make("one", "two")).pipe(Stream.runCollect)
+  yield* line(`chat.through(Stream.make("one", "two"))`, answers.map((answer) => `"${answer}"`).join(", "))
+
+  yield* title("Subscriptions: updates, each to one who listens (a queue) or to all (multi), also when they are alike")
+  yield* Effect.scoped(
+    Effect.gen(function* () {
+      const updates = yield* Publisher.make(Greeter)
+      const readers = yield* Effect.all([greeter.jobDone(), greeter.jobDone()])
+      yield* greeter.render({ id: 4 })
+      for (let i = 0; i < 2; i++) yield* updates.jobDone({ id: 5, by: "somebody" })
+      const taken = Stream.mergeAll(
+        readers.map((reader, i) => Stream.map(reader, ({ by, id }) => `reader ${i + 1}: job ${id} done by ${by}`)),
+        { concurrency: "unbounded" }
+      )
+      for (const text of yield* taken.pipe(Stream.take(3), Stream.runCollect)) yield* line("jobDone(), a queue", text)
+
+      const topic = { region: "eu" }
+      const listeners = yield* Effect.all([greeter.regionChanged({ topic }), greeter.regionChanged({ topic })])
+      yield* updates.regionChanged("n3 has joined", { topic })
+      for (const [i, listener] of listeners.entries()) {
+        const [text] = yield* listener.pipe(Stream.take(1), Stream.runCollect)
+        yield* line(`regionChanged({ topic: { region: "eu" } })`, `listener ${i + 1}: ${text}`)
+      }
+    })
+  )
 
   yield* title("Errors are values with types: the method's own, and psrpc's")
   yield* greeter
