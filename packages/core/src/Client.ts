@@ -365,11 +365,14 @@ export const make: <Name extends string, M extends Service_.AnyMethods>(
   )
   // first of all at closing: who waits is told while the bus is still there
   yield* Effect.addFinalizer(() =>
-    Effect.sync(() => {
+    Effect.suspend(() => {
       state.closed = true
       for (const call of calls.values()) call.close()
       for (const stream of streams.values()) stream.closeUnsafe(clientClosed(name, true))
-      for (const subscription of subscriptions) subscription.close()
+      return Effect.forEach(Array.from(subscriptions), ({ close }) => close, {
+        concurrency: "unbounded",
+        discard: true
+      })
     })
   )
   const client: Record<string, unknown> = Object.create(null)
@@ -406,7 +409,7 @@ export const make: <Name extends string, M extends Service_.AnyMethods>(
  * @since 0.1.0
  */
 export const successes = <A, E, E2, R>(answers: Stream.Stream<Answer<A, E>, E2, R>): Stream.Stream<A, E2, R> =>
-  Stream.flatMap(answers, ({ result }) => (result._tag === "Success" ? Stream.succeed(result.success) : Stream.empty))
+  Stream.filterMap(answers, ({ result }) => result)
 
 /**
  * The class of a client as a service of the program.

@@ -105,26 +105,29 @@ export type From<S> = FromMethods<Service_.Methods<S>>
 
 /** An update on its way. */
 class Update implements Delivery {
-  isWanted = true
-  exit: Exit.Exit<void, PsrpcError.PsrpcError> | undefined
-  resume: ((exit: Exit.Exit<void, PsrpcError.PsrpcError>) => void) | undefined
+  readonly #resume: (exit: Exit.Exit<void, PsrpcError.PsrpcError>) => void
+  #isWanted = true
+
+  constructor(resume: (exit: Exit.Exit<void, PsrpcError.PsrpcError>) => void) {
+    this.#resume = resume
+  }
 
   wanted(): boolean {
-    return this.isWanted
+    return this.#isWanted
   }
 
   // that nobody listens means nothing to an update
   delivered(): void {
-    this.#settle(Exit.void)
+    this.#resume(Exit.void)
   }
 
   undelivered(error: PsrpcError.PsrpcError): void {
-    this.#settle(Exit.fail(error))
+    this.#resume(Exit.fail(error))
   }
 
-  #settle(exit: Exit.Exit<void, PsrpcError.PsrpcError>): void {
-    this.exit = exit
-    this.resume?.(exit)
+  /** Nobody waits for it any more: it is not sent where it has not been. */
+  withdraw(): void {
+    this.#isWanted = false
   }
 }
 
@@ -160,18 +163,12 @@ const publisher = (
       } catch (cause) {
         return Effect.fail(unencodable(label, "update", cause))
       }
-      const update = new Update()
-      bus.publishUnsafe(target, encodeValue(target, type, raw), clock.currentTimeMillisUnsafe() + timeout, update)
-      return (
-        update.exit ??
-        Effect.callback((resume) => {
-          if (update.exit !== undefined) return resume(update.exit)
-          update.resume = resume
-          return Effect.sync(() => {
-            update.isWanted = false
-          })
-        })
-      )
+      // sent by the waiting itself: who is interrupted before that has sent nothing
+      return Effect.callback((resume) => {
+        const update = new Update(resume)
+        bus.publishUnsafe(target, encodeValue(target, type, raw), clock.currentTimeMillisUnsafe() + timeout, update)
+        return Effect.sync(() => update.withdraw())
+      })
     })
 }
 

@@ -12,7 +12,7 @@ export type DropReason =
   | "overflow"
   /** An answer or a claim that could not be sent. */
   | "undelivered"
-  /** The same request, again. */
+  /** The same request or answer, again. */
   | "repeated"
 
 /**

@@ -7,7 +7,8 @@
 import { Cause, Effect, type Pull, Stream } from "effect"
 import type * as PsrpcError from "../PsrpcError.ts"
 
-type Ending = Effect.Effect<never, PsrpcError.PsrpcError | Cause.Done>
+/** What readers find behind the last message. */
+export type Ending = Effect.Effect<never, PsrpcError.PsrpcError | Cause.Done>
 
 /** The end of a Stream that ends normally. */
 export const done: Ending = Cause.done()
@@ -55,7 +56,7 @@ export class Mailbox<A> {
     return item
   }
 
-  /** What readers find behind the last message. */
+  /** Nothing is pushed after it. */
   end(ending: Ending): void {
     this.#ending = ending
     this.#wake()
@@ -73,6 +74,8 @@ export class Mailbox<A> {
   }
 
   readonly #wait: Effect.Effect<void> = Effect.callback((resume) => {
+    // the fiber may have yielded since it looked
+    if (this.size > 0 || this.#ending !== undefined) return resume(Effect.void)
     const wake = (): void => resume(Effect.void)
     this.#readers.add(wake)
     return Effect.sync(() => {

@@ -44,9 +44,11 @@ class MultiCall implements Timed, Delivery, Waiting {
   readonly #mailbox: Mailbox<AnyAnswer>
   readonly #servers = new Set<string>()
   readonly #idleTimer = new Timer(() => this.finish())
-  /** How many listen, where the bus can tell. */
-  #receivers = -1
+  /** Whether the request may have reached a server. */
+  #sent = false
   #lost = 0
+  /** How many of what waits to be read are no answers, but say that some were lost. */
+  #notices = 0
   #trouble: PsrpcError.PsrpcError | undefined
 
   constructor(
@@ -62,7 +64,10 @@ class MultiCall implements Timed, Delivery, Waiting {
     this.#expect = options.expect
     this.#idle = options.idle
     this.#capacity = options.capacity
-    this.#mailbox = new Mailbox(() => this.#reportLoss())
+    this.#mailbox = new Mailbox(() => {
+      this.#notices = 0
+      this.#reportLoss()
+    })
   }
 
   start({ metadata, now, route, timeout }: Prepared, raw: Uint8Array): Stream.Stream<AnyAnswer, PsrpcError.PsrpcError> {
@@ -80,9 +85,9 @@ class MultiCall implements Timed, Delivery, Waiting {
   response(response: Envelope.Response): void {
     const { serverId } = response
     // one answer each, whatever the broker does
-    if (this.#servers.has(serverId)) return
+    if (this.#servers.has(serverId)) return this.#client.drops("repeated", this.#method.label, "answers")
     this.#servers.add(serverId)
-    if (this.#mailbox.size < this.#capacity) {
+    if (this.#mailbox.size - this.#notices < this.#capacity) {
       const result =
         response.error === ""
           ? answerOf(this.#method, response.raw)
@@ -102,6 +107,7 @@ class MultiCall implements Timed, Delivery, Waiting {
     const message = `${this.#lost} answers were lost: the buffer of ${this.#capacity} was full (${this.#method.label})`
     this.#lost = 0
     const error = PsrpcError.fromCode("resource_exhausted", { message, reason: "overflow" })
+    this.#notices++
     this.#mailbox.push({ serverId: "", result: Result.fail(error) })
   }
 
@@ -123,8 +129,10 @@ class MultiCall implements Timed, Delivery, Waiting {
   }
 
   delivered(receivers: number): void {
-    this.#receivers = receivers
-    if (receivers !== 0) return
+    if (receivers !== 0) {
+      this.#sent = true
+      return
+    }
     this.#fail(
       PsrpcError.fromCode("unavailable", {
         message: `no response from servers: nobody listens (${this.#method.label})`,
@@ -136,8 +144,10 @@ class MultiCall implements Timed, Delivery, Waiting {
 
   undelivered(error: PsrpcError.PsrpcError): void {
     // what may have been sent may still be answered, once the connection is back
-    if (error.mayHaveRun) this.#trouble = error
-    else this.#fail(error)
+    if (error.mayHaveRun) {
+      this.#trouble = error
+      this.#sent = true
+    } else this.#fail(error)
   }
 
   close(): void {
@@ -168,13 +178,13 @@ class MultiCall implements Timed, Delivery, Waiting {
 
   #withdraw(): void {
     const { bus, calls, deadlines } = this.#client
-    if (!calls.has(this.#id) || deadlines.now() >= this.#expiry || this.#servers.size === this.#receivers) return
+    if (!calls.has(this.#id) || deadlines.now() >= this.#expiry) return
     const target = this.#withdrawal
-    bus.publishUnsafe(target, Envelope.encodeClaimResponse(target, this.#id, ""), this.#expiry, heedless)
+    // while the request itself still waits for a connection, there is nothing to withdraw
+    const delivery: Delivery = { wanted: () => this.#sent, delivered() {}, undelivered() {} }
+    bus.publishUnsafe(target, Envelope.encodeClaimResponse(target, this.#id, ""), this.#expiry, delivery)
   }
 }
-
-const heedless: Delivery = { wanted: () => true, delivered() {}, undelivered() {} }
 
 /** The function that calls a method; all that is made once is made here. */
 export const multi = (
@@ -205,7 +215,11 @@ export const multi = (
         return Effect.fail(unencodable(label, "request", cause))
       }
       return Effect.acquireRelease(
-        Effect.sync(() => call.start(prepared, raw)),
+        Effect.suspend(() => {
+          // the fiber may have yielded since
+          if (client.closed) return Effect.fail(clientClosed(label, false))
+          return Effect.succeed(call.start(prepared, raw))
+        }),
         () => Effect.sync(() => call.finish())
       )
     })

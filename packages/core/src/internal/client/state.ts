@@ -26,7 +26,7 @@ export interface StreamReceiver {
 
 /** Something that lasts, and ends with the client. */
 export interface Open {
-  close(): void
+  readonly close: Effect.Effect<void>
 }
 
 /** The client that its calls share. */

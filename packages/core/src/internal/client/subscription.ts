@@ -1,10 +1,10 @@
 /** Subscriptions: updates, from the bus's callback to a Stream. */
-import { Effect, type Scope, type Stream } from "effect"
+import { Effect, Exit, Scope, type Stream } from "effect"
 import * as PsrpcError from "../../PsrpcError.ts"
 import * as Channels from "../channel.ts"
 import * as Envelope from "../envelope.ts"
 import { invalidArgument } from "../invalidArgument.ts"
-import { done, Mailbox } from "../mailbox.ts"
+import { done, type Ending, Mailbox } from "../mailbox.ts"
 import { messageOf } from "../messageOf.ts"
 import type { SubscriptionMethod } from "../method.ts"
 import { countOf } from "../options.ts"
@@ -28,6 +28,8 @@ class Subscription implements Open {
   readonly #capacity: number
   readonly #overflow: Overflow
   readonly #mailbox = new Mailbox<unknown>()
+  /** The subscription on the bus: no longer than this one, or it takes from a queue what others would read. */
+  readonly #scope = Scope.makeUnsafe()
   #lost = 0
   /** The number of losses that is warned of next. */
   #warnAt = 1
@@ -43,10 +45,27 @@ class Subscription implements Open {
     return this.#mailbox.stream
   }
 
-  readonly receive = (message: Uint8Array): void => {
-    if (this.#mailbox.hasEnded) return
+  /** Succeeds when the broker has acknowledged it. */
+  open(channel: Channels.Channel): Effect.Effect<void, PsrpcError.PsrpcError> {
+    const { bus, closed, subscriptions } = this.#client
+    const { label, queue } = this.#method
+    // the fiber may have yielded since it asked
+    if (closed) return Effect.fail(clientClosed(label, false))
+    subscriptions.add(this)
+    return bus.subscribe(channel, this.#receive, { queue }).pipe(
+      Scope.provide(this.#scope),
+      Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : this.end))
+    )
+  }
+
+  readonly #receive = (message: Uint8Array): void => {
     const { drops } = this.#client
     const { label, message: codec, type } = this.#method
+    if (this.#mailbox.hasEnded) {
+      // on its way out: by its own fault, or with nobody left to read
+      if (this.#overflow === "fail") drops("overflow", label, "updates")
+      return
+    }
     const raw = Envelope.decodeValue(type, message)
     if (typeof raw === "string") return drops(raw, label)
     let update: unknown
@@ -70,7 +89,10 @@ class Subscription implements Open {
     this.#lost++
     if (this.#overflow === "fail") {
       const message = `updates come faster than they are read: the buffer of ${this.#capacity} is full (${label})`
-      this.#mailbox.end(Effect.fail(PsrpcError.fromCode("resource_exhausted", { message, reason: "overflow" })))
+      const error = PsrpcError.fromCode("resource_exhausted", { message, reason: "overflow" })
+      this.#mailbox.end(Effect.fail(error))
+      // not within the bus's callback, which others still wait for
+      fork(Effect.andThen(Effect.yieldNow, this.#leave))
     } else if (this.#lost === this.#warnAt) {
       // the first, the tenth, the hundredth, … : a log that fills up helps nobody
       this.#warnAt *= 10
@@ -83,14 +105,26 @@ class Subscription implements Open {
     }
   }
 
-  /** Its client is closed. */
-  close(): void {
-    this.#mailbox.end(Effect.fail(clientClosed(this.#method.label, true)))
+  /** Unsubscribes; what the broker has given by then is still read. */
+  readonly #leave: Effect.Effect<void> = Effect.suspend(() => {
+    this.#client.subscriptions.delete(this)
+    return Scope.close(this.#scope, Exit.void)
+  })
+
+  #endWith(ending: Ending): void {
+    if (!this.#mailbox.hasEnded) this.#mailbox.end(ending)
   }
 
-  end(): void {
-    if (!this.#mailbox.hasEnded) this.#mailbox.end(done)
-  }
+  /** Its client is closed. */
+  readonly close: Effect.Effect<void> = Effect.suspend(() => {
+    const { label } = this.#method
+    return Effect.tap(this.#leave, () => Effect.sync(() => this.#endWith(Effect.fail(clientClosed(label, true)))))
+  })
+
+  /** Its scope is closed. */
+  readonly end: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.tap(this.#leave, () => Effect.sync(() => this.#endWith(done)))
+  )
 }
 
 /** The function that subscribes to a method; all that is made once is made here. */
@@ -118,17 +152,8 @@ export const subscriber = (
       } catch (cause) {
         return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
       }
-      const { subscriptions } = client
-      return Effect.acquireRelease(
-        Effect.sync(() => subscriptions.add(subscription)),
-        () =>
-          Effect.sync(() => {
-            subscriptions.delete(subscription)
-            subscription.end()
-          })
-      ).pipe(
-        // closed first: what the broker has given by then is still read
-        Effect.andThen(client.bus.subscribe(channel, subscription.receive, { queue })),
+      return Effect.acquireRelease(Effect.succeed(subscription), ({ end }) => end).pipe(
+        Effect.andThen(Effect.suspend(() => subscription.open(channel))),
         Effect.as(subscription.updates)
       )
     })
