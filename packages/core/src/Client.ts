@@ -417,11 +417,14 @@ export const successes = <A, E, E2, R>(answers: Stream.Stream<Answer<A, E>, E2, 
  * @category models
  * @since 0.1.0
  */
-export interface ServiceClass<Self, Id extends string, M extends Service_.AnyMethods> extends Context.ServiceClass<
+export interface ServiceClass<
   Self,
-  Id,
-  FromMethods<M>
-> {
+  Id extends string,
+  M extends Service_.AnyMethods,
+  Name extends string = string
+> extends Context.ServiceClass<Self, Id, FromMethods<M>> {
+  /** What it is a client of. */
+  readonly service: Service_.Service<Name, M>
   /** The client with the defaults. The same value provided twice is one client. */
   readonly layer: Layer.Layer<Self, PsrpcError, MessageBus>
   /** The client with options. Each call makes a client of its own. */
@@ -439,8 +442,13 @@ export const Service =
   <const Id extends string, Name extends string, M extends Service_.AnyMethods>(
     id: Id,
     service: Service_.Service<Name, M>
-  ): ServiceClass<Self, Id, M> => {
+  ): ServiceClass<Self, Id, M, Name> => {
     const Tag = Context.Service<Self, FromMethods<M>>()(id)
     const layerWith = (options: Options) => Layer.effect(Tag, make(service, options))
-    return Object.assign(Tag, { layerWith, layer: layerWith({}) }) as unknown as ServiceClass<Self, Id, M>
+    return Object.assign(Tag, { service, layerWith, layer: layerWith({}) }) as unknown as ServiceClass<
+      Self,
+      Id,
+      M,
+      Name
+    >
   }
