@@ -1,4 +1,4 @@
-import { RedisServer } from "@effect-psrpc/test-servers"
+import { NatsServer, RedisServer } from "@effect-psrpc/test-servers"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
@@ -25,6 +25,13 @@ const overRedis = example.code
   .replace('from "effect"\n', 'from "effect"\nimport { RedisMessageBus } from "@effect-psrpc/redis"\n')
   .replace("LocalMessageBus.layer", 'RedisMessageBus.layer({ url: process.env["REDIS_URL"]! })')
 
+const published = ["core", "redis", "nats"]
+
+const overNats = example.code
+  .replace("LocalMessageBus, ", "")
+  .replace('from "effect"\n', 'from "effect"\nimport { NatsMessageBus } from "@effect-psrpc/nats"\n')
+  .replace("LocalMessageBus.layer", 'NatsMessageBus.layer({ servers: process.env["NATS_URL"]! })')
+
 describe("the packed packages, in an empty project", () => {
   let folder: string
 
@@ -36,7 +43,7 @@ describe("the packed packages, in an empty project", () => {
     mkdirSync(project)
     const build = await run("npm", ["run", "build"], { cwd: root })
     assert.strictEqual(build.code, 0, build.stdout + build.stderr)
-    const workspaces = ["-w", "@effect-psrpc/core", "-w", "@effect-psrpc/redis"]
+    const workspaces = published.flatMap((name) => ["-w", `@effect-psrpc/${name}`])
     const pack = await run("npm", ["pack", ...workspaces, "--pack-destination", tarballs], { cwd: root })
     assert.strictEqual(pack.code, 0, pack.stderr)
     writeFileSync(
@@ -53,6 +60,7 @@ describe("the packed packages, in an empty project", () => {
     assert.strictEqual(install.code, 0, install.stderr)
     writeFileSync(join(project, "main.ts"), example.code)
     writeFileSync(join(project, "redis.ts"), overRedis)
+    writeFileSync(join(project, "nats.ts"), overNats)
     for (const file of ["worker.ts", "client.ts"]) writeFileSync(join(project, file), named(file).code)
   }, 180_000)
 
@@ -62,7 +70,7 @@ describe("the packed packages, in an empty project", () => {
     run(command, args, { cwd: join(folder, "project") })
 
   it("hold what they need and nothing of the workspace", () => {
-    for (const name of ["core", "redis"]) {
+    for (const name of published) {
       const at = join(folder, "project/node_modules/@effect-psrpc", name)
       const files = readdirSync(at)
       for (const file of ["LICENSE", "README.md", "dist", "package.json"]) assert.include(files, file, name)
@@ -78,7 +86,7 @@ describe("the packed packages, in an empty project", () => {
     const options = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--target", "es2024"]
     const modules = ["--module", "nodenext", "--types", "node", "--skipLibCheck", "false"]
     const others = ["worker.ts", "client.ts"]
-    const checked = await inProject("./node_modules/.bin/tsc", ...options, ...modules, "main.ts", "redis.ts", ...others)
+    const checked = await inProject("./node_modules/.bin/tsc", ...options, ...modules, "main.ts", "redis.ts", "nats.ts", ...others)
     assert.strictEqual(checked.stdout, "")
     assert.strictEqual(checked.code, 0, checked.stderr)
   })
@@ -91,14 +99,17 @@ describe("the packed packages, in an empty project", () => {
     assert.strictEqual(code, 0)
   })
 
-  it.live("run the README's example over a real Redis", () =>
+  it.live.each([
+    { broker: "Redis", file: "redis.ts", variable: "REDIS_URL", url: RedisServer.redisUrl },
+    { broker: "NATS", file: "nats.ts", variable: "NATS_URL", url: NatsServer.natsUrl }
+  ])("run the README's example over a real $broker", ({ file, url, variable }) =>
     Effect.gen(function* () {
-      const url = yield* RedisServer.redisUrl
+      const env = { [variable]: yield* url }
       const { code, stderr, stdout } = yield* Effect.promise(() =>
-        run("node", ["redis.ts"], { cwd: join(folder, "project"), env: { REDIS_URL: url } })
+        run("node", [file], { cwd: join(folder, "project"), env })
       )
       assert.strictEqual(stderr, "")
-      // which of the two servers takes a call from the queue is Redis's choice
+      // which of the two servers takes a call from the queue is the broker's choice
       assert.strictEqual(stdout.replace("this is n2", "this is n1"), example.output)
       assert.strictEqual(code, 0)
     }).pipe(Effect.scoped)
