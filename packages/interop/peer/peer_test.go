@@ -174,6 +174,26 @@ func TestStream(t *testing.T) {
 	}
 }
 
+func TestStreamsByAffinityAndWithoutClaim(t *testing.T) {
+	s := newSession(t)
+	server := s.ok("serve", fields{"methods": []string{"Match"}, "affinity": -1})["server"]
+	s.ok("register", fields{"server": server, "method": "Terminal", "topic": "n1"})
+	stream := s.ok("open", fields{"method": "Terminal", "topic": "n1"})["stream"]
+	s.ok("send", fields{"stream": stream, "text": "raw:CgJoaQ=="})
+	if got := s.event("message"); got["text"] != "hi" {
+		t.Errorf("message: %v", got)
+	}
+
+	match := fields{"method": "Match", "selection": fields{"affinityTimeoutMs": 50, "acceptFirstAvailable": true}}
+	if got := s.do("open", match)["error"]; got.(map[string]any)["code"] != "unavailable" {
+		t.Errorf("silent: %v", got)
+	}
+	s.ok("setAffinity", fields{"server": server, "affinity": 0.5})
+	if opened := s.ok("open", match); opened["stream"] == nil {
+		t.Errorf("open: %v", opened)
+	}
+}
+
 func TestUpdates(t *testing.T) {
 	s := newSession(t)
 	sub := s.ok("subscribe", fields{"method": "RegionChanged", "topic": "eu"})["sub"]

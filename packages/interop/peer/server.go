@@ -103,7 +103,11 @@ func (s *testServer) setAffinity(params affinityParams) {
 	}
 }
 
-func (s *testServer) claimAffinity(context.Context, *wrapperspb.StringValue) float32 {
+func (s *testServer) claimAffinity(ctx context.Context, _ *wrapperspb.StringValue) float32 {
+	return s.streamAffinity(ctx)
+}
+
+func (s *testServer) streamAffinity(context.Context) float32 {
 	time.Sleep(time.Duration(s.affinityDelay.Load()))
 	return math.Float32frombits(s.affinity.Load())
 }
@@ -117,7 +121,11 @@ func (s *testServer) register(name string, topic []string) error {
 		return badCommandf("%s takes a topic: use register", name)
 	}
 	if m.kind == kindStream {
-		return server.RegisterStreamHandler(s.rpc, name, topic, s.streamHandler(name), nil)
+		var affinity server.StreamAffinityFunc
+		if m.affinity {
+			affinity = s.streamAffinity
+		}
+		return server.RegisterStreamHandler(s.rpc, name, topic, s.streamHandler(name), affinity)
 	}
 	var affinity server.AffinityFunc[*wrapperspb.StringValue]
 	if m.affinity {

@@ -33,6 +33,8 @@ var methods = []method{
 	{name: "StatsAll", kind: kindMulti, multi: true},
 	{name: "Chat", kind: kindStream, claim: true, queue: true},
 	{name: "Room", kind: kindStream, topics: true, claim: true, queue: true},
+	{name: "Match", kind: kindStream, claim: true, affinity: true},
+	{name: "Terminal", kind: kindStream, topics: true, queue: true}, // single_server
 	{name: "JobDone", kind: kindSubscription, claim: true, queue: true},
 	{name: "JobDoneIn", kind: kindSubscription, topics: true, claim: true, queue: true},
 	{name: "RegionChanged", kind: kindSubscription, topics: true, multi: true},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"strconv"
 	"strings"
@@ -84,6 +85,15 @@ func (s *testServer) converse(st textServerStream, handle int64, name string) er
 			n, _ := strconv.Atoi(arg)
 			s.peer.out.event("flooded", fields{"server": s.handle, "stream": handle, "failed": flood(st, n)})
 
+		case "raw":
+			body, err := base64.StdEncoding.DecodeString(arg)
+			if err != nil {
+				return psrpc.NewError(psrpc.InvalidArgument, err)
+			}
+			if err := st.Send(rawText(body)); err != nil {
+				return err
+			}
+
 		case "pause":
 			ms, _ := strconv.Atoi(arg)
 			time.Sleep(time.Duration(ms) * time.Millisecond)
@@ -95,6 +105,13 @@ func (s *testServer) converse(st textServerStream, handle int64, name string) er
 		}
 	}
 	return nil
+}
+
+// rawText is a message whose body is exactly these bytes.
+func rawText(body []byte) *textValue {
+	msg := &textValue{}
+	msg.ProtoReflect().SetUnknown(body)
+	return msg
 }
 
 // flood sends without waiting for one ack before the next message, as a
@@ -195,8 +212,7 @@ func (p *peer) send(_ context.Context, params sendParams) (any, error) {
 	}
 	msg := wrapperspb.String(params.Text)
 	if params.Base64 != nil {
-		msg = &textValue{}
-		msg.ProtoReflect().SetUnknown(params.Base64)
+		msg = rawText(params.Base64)
 	}
 	var opts []psrpc.StreamOption
 	if params.Timeout.Duration != nil {

@@ -49,6 +49,8 @@ export interface GoServer {
 export interface GoPeer {
   readonly pid: number
   readonly clientId: string
+  /** Ends the process as a crash does, and returns when it is gone. */
+  readonly crash: Effect.Effect<void>
   /** Any command. Interrupting it ends the context of a call that still runs, which is Go's way to cancel. */
   readonly command: <K extends keyof Commands>(
     name: K,
@@ -177,7 +179,7 @@ class Wire {
 
   #take({ error, event, id, ok, ready, ...fields }: Line): void {
     if (ready === true) this.onReady(undefined)
-    else if (event !== undefined) this.#takeEvent(event, fields)
+    else if (event !== undefined) this.#takeEvent(event, error === undefined ? fields : { ...fields, error })
     else if (id !== undefined) {
       const waiter = this.#waiters.get(id)
       this.#waiters.delete(id)
@@ -215,6 +217,14 @@ process.once("exit", () => {
   for (const child of children) child.kill("SIGKILL")
 })
 
+/** Ends the process of a peer, and waits until it is gone. */
+const crash = (child: ChildProcessWithoutNullStreams): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
+    child.once("exit", () => resume(Effect.void))
+    child.kill("SIGKILL")
+  })
+
 const start = (path: string, args: ReadonlyArray<string>) =>
   Effect.acquireRelease(
     Effect.sync(() => {
@@ -222,13 +232,7 @@ const start = (path: string, args: ReadonlyArray<string>) =>
       children.add(child)
       return { child, wire: new Wire(child) }
     }),
-    ({ child }) =>
-      Effect.callback<void>((resume) => {
-        children.delete(child)
-        if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
-        child.once("exit", () => resume(Effect.void))
-        child.kill("SIGKILL")
-      })
+    ({ child }) => Effect.tap(crash(child), () => Effect.sync(() => children.delete(child)))
   ).pipe(
     Effect.tap(({ wire }) =>
       Effect.callback<void, GoPeerError>((resume) => {
@@ -269,6 +273,7 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
   return {
     pid: child.pid!,
     clientId,
+    crash: crash(child),
     command,
     serve: (params = {}) => Effect.map(command("serve", params), server),
     call: (method, request, params) => Effect.map(command("call", { ...params, method, request }), ({ text }) => text),

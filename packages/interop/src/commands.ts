@@ -2,7 +2,7 @@
 
 export type UnaryMethod = "Echo" | "Raw" | "Work" | "Regional" | "Reload"
 export type MultiMethod = "StatsAll" | "Stats"
-export type StreamMethod = "Chat" | "Room"
+export type StreamMethod = "Chat" | "Room" | "Match" | "Terminal"
 export type SubscriptionMethod = "JobDone" | "JobDoneIn" | "RegionChanged"
 export type ServedMethod = UnaryMethod | MultiMethod | StreamMethod
 
@@ -29,7 +29,7 @@ export interface RequestParams {
 }
 
 export interface AffinityParams {
-  /** Of `Work`. Default: 1. */
+  /** Of `Work` and `Match`. Default: 1. */
   readonly affinity?: number
   /** How long the affinity function takes. */
   readonly affinityDelayMs?: number

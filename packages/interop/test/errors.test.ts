@@ -4,8 +4,7 @@ import { type Duration, DurationSchema, StringValueSchema } from "@bufbuild/prot
 import { Client, PsrpcError, Rpc, Server, Service } from "@effect-psrpc/core"
 import { assert } from "@effect/vitest"
 import { Effect, Logger, Schema } from "effect"
-import { GoError } from "../src/index.ts"
-import { ask, goPeer, handlers, interop, newService, newServiceName, onBus } from "./support.ts"
+import { ask, goError, goPeer, handlers, interop, newService, newServiceName, onBus } from "./support.ts"
 
 const typeUrl = (name: string) => `type.googleapis.com/${name}`
 
@@ -21,11 +20,6 @@ const forGo = (details: ReadonlyArray<PsrpcError.Detail>) =>
 
 const plain = (details: ReadonlyArray<PsrpcError.Detail>) =>
   details.map(({ typeUrl, value }) => ({ typeUrl, value: Array.from(value) }))
-
-const goError = (error: unknown): GoError => {
-  assert.instanceOf(error, GoError)
-  return error
-}
 
 /** Our server, whose `Echo` fails with what the request's text stands for; nothing of it is logged here. */
 const failing = (errors: Readonly<Record<string, Effect.Effect<never, PsrpcError.PsrpcError>>>) =>

@@ -1,13 +1,7 @@
 import { Client, MessageBus, PsrpcError, Selection, Server } from "@effect-psrpc/core"
 import { assert } from "@effect/vitest"
 import { Effect, Fiber, Result } from "effect"
-import { GoError } from "../src/index.ts"
-import { ask, eventually, goPeer, handlers, interop, newService, onBus, report } from "./support.ts"
-
-const goError = (error: unknown): GoError => {
-  assert.instanceOf(error, GoError)
-  return error
-}
+import { ask, eventually, goError, goPeer, handlers, interop, newService, onBus, report } from "./support.ts"
 
 /** A handler that goes on until it is told to end, and says what became of it. */
 const held = () => {

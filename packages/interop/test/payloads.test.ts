@@ -2,8 +2,7 @@ import { StringValueSchema } from "@bufbuild/protobuf/wkt"
 import { Client, Payload, PsrpcError, Rpc, Server, Service } from "@effect-psrpc/core"
 import { assert } from "@effect/vitest"
 import { Effect, Logger } from "effect"
-import { GoError } from "../src/index.ts"
-import { ask, goPeer, handlers, interop, newService, newServiceName, onBus } from "./support.ts"
+import { ask, goError, goPeer, handlers, interop, newService, newServiceName, onBus } from "./support.ts"
 
 /** The peer's methods with bodies of any bytes, well-formed or not. */
 const rawService = () =>
@@ -19,11 +18,6 @@ const malformed = new Uint8Array([0x0a, 0x05, 0x61])
 /** `StringValue` of `ab`, and the same with a field that nobody knows. */
 const ab = new Uint8Array([0x0a, 2, 0x61, 0x62])
 const abAndMore = new Uint8Array([...ab, 0x78, 1])
-
-const goError = (error: unknown): GoError => {
-  assert.instanceOf(error, GoError)
-  return error
-}
 
 const mebibyte = "0123456789abcde\n".repeat(65_536)
 

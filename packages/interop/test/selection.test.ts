@@ -1,8 +1,8 @@
 import { Client, PsrpcError, Selection, Server } from "@effect-psrpc/core"
 import { assert } from "@effect/vitest"
 import { Duration, Effect, Logger } from "effect"
-import { GoError, type SelectionParams } from "../src/index.ts"
-import { ask, eventually, goPeer, handlers, interop, newService, onBus, report } from "./support.ts"
+import type { SelectionParams } from "../src/index.ts"
+import { ask, eventually, goError, goPeer, handlers, interop, newService, onBus, report } from "./support.ts"
 
 /** How much slower than in psrpc's own vectors everything is, so that a busy machine does not change who wins. */
 const slower = 3
@@ -70,11 +70,6 @@ const promptServer = (service: ReturnType<typeof newService>, serverId: string, 
       { serverId, drainTimeout: 0 }
     )
   )
-
-const goError = (error: unknown): GoError => {
-  assert.instanceOf(error, GoError)
-  return error
-}
 
 interop("our client selects among Go servers", (it) => {
   it.effect("the one that psrpc's vectors say, by every option", () =>

@@ -1,13 +1,13 @@
-/** What the tests share: a Redis for each file, and for each test a service name that nobody else uses. */
+/** What the tests share: brokers, and for each test a service name that nobody else uses. */
 import type { StringValue } from "@bufbuild/protobuf/wkt"
 import { StringValueSchema } from "@bufbuild/protobuf/wkt"
 import { type MessageBus, type PsrpcError, Rpc, Service } from "@effect-psrpc/core"
 import { RedisMessageBus } from "@effect-psrpc/redis"
 import { redisUrl } from "@effect-psrpc/test-servers"
-import { describe, layer, type Vitest } from "@effect/vitest"
+import { assert, describe, layer, type Vitest } from "@effect/vitest"
 import { Context, Effect, Layer, type Scope } from "effect"
 import { randomBytes } from "node:crypto"
-import { GoPeer, goPeerBinary, hasGo } from "../src/index.ts"
+import { GoError, GoPeer, goPeerBinary, hasGo } from "../src/index.ts"
 
 /** The unary methods of the Go peer. */
 export const methods = {
@@ -29,26 +29,42 @@ export const handlers = {
   reload: answer
 }
 
-/** The broker of a test file. */
-export class Redis extends Context.Service<Redis, { readonly url: string }>()("interop/test/Redis") {
-  static readonly layer = Layer.effect(
-    Redis,
-    Effect.gen(function* () {
-      // built before the first test, whose time is for what it tests
-      yield* goPeerBinary
-      return { url: yield* redisUrl }
+/** The busses that are tested. */
+export type Bus = "redis" | "nats"
+
+const busses: ReadonlyArray<Bus> = ["redis"]
+
+/** The broker of some tests. */
+export class Broker extends Context.Service<Broker, { readonly bus: Bus; readonly url: string }>()(
+  "interop/test/Broker"
+) {
+  static readonly layer = (bus: Bus) =>
+    Layer.effect(
+      Broker,
+      Effect.gen(function* () {
+        // built before the first test, whose time is for what it tests
+        yield* goPeerBinary
+        return { bus, url: yield* redisUrl }
+      })
+    )
+}
+
+/**
+ * Tests with a Go peer, on each of the busses. Without `go` they are skipped, and in CI they fail.
+ */
+export const interop = (
+  name: string,
+  tests: (it: Vitest.MethodsNonLive<Broker>, bus: Bus) => void,
+  on: ReadonlyArray<Bus> = busses
+): void => {
+  for (const bus of on) {
+    describe.skipIf(!hasGo && !process.env["CI"])(`${name}, on ${bus}`, () => {
+      layer(Broker.layer(bus), { excludeTestServices: true, timeout: "10 minutes" })((it) => tests(it, bus))
     })
-  )
+  }
 }
 
-/** Tests with a Go peer. Without `go` they are skipped, and in CI they fail. */
-export const interop = (name: string, tests: (it: Vitest.MethodsNonLive<Redis>) => void): void => {
-  describe.skipIf(!hasGo && !process.env["CI"])(name, () => {
-    layer(Redis.layer, { excludeTestServices: true, timeout: "10 minutes" })(tests)
-  })
-}
-
-/** A service name that no other test uses, whatever Redis they share. */
+/** A service name that no other test uses, whatever broker they share. */
 export const newServiceName = (): string => `Interop${randomBytes(6).toString("hex")}`
 
 /** The methods of the Go peer under a name of the test's own. */
@@ -56,17 +72,23 @@ export const newService = () => Service.make(newServiceName(), methods)
 
 /** A Go peer for a service. */
 export const goPeer = (service: { readonly serviceName: string }, options?: { readonly clientId?: string }) =>
-  Effect.flatMap(Redis, ({ url }) => GoPeer.make({ bus: "redis", url, service: service.serviceName, ...options }))
+  Effect.flatMap(Broker, (broker) => GoPeer.make({ ...broker, service: service.serviceName, ...options }))
 
 /** Runs an effect on a bus of its own, with connections of its own, as in a process of its own. */
 export const onBus = <A, E, R>(
   effect: Effect.Effect<A, E, R>
-): Effect.Effect<A, E | PsrpcError.PsrpcError, Exclude<R, MessageBus.MessageBus> | Redis | Scope.Scope> =>
+): Effect.Effect<A, E | PsrpcError.PsrpcError, Exclude<R, MessageBus.MessageBus> | Broker | Scope.Scope> =>
   Effect.gen(function* () {
-    const { url } = yield* Redis
+    const { url } = yield* Broker
     const bus = yield* Layer.build(RedisMessageBus.layer({ url }))
     return yield* Effect.provideContext(effect, bus)
   }) as never
+
+/** An error of psrpc, as the Go peer has it. */
+export const goError = (error: unknown): GoError => {
+  assert.instanceOf(error, GoError)
+  return error
+}
 
 /** A request that asks a handler of the Go peer for something. */
 export const ask = (script: { readonly do: string; readonly [key: string]: unknown }): { value: string } => ({
