@@ -1,1 +1,2 @@
 export * as MessageBusSuite from "./MessageBusSuite.ts"
+export * as ServiceSuite from "./ServiceSuite.ts"

@@ -1,0 +1,22 @@
+import { ServiceSuite } from "@effect-psrpc/core/testing"
+import { redisUrl } from "@effect-psrpc/test-servers"
+import { describe, layer } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import { RedisMessageBus } from "../src/index.ts"
+import { ways } from "./support.ts"
+
+class Url extends Context.Service<Url, string>()("test/Url") {}
+
+// the ways of sending commands differ; what becomes of them must not
+const { "given clients": givenClients, "own connections": ownConnections } = ways
+
+layer(Layer.effect(Url, redisUrl), { excludeTestServices: true, timeout: 120_000 })((it) => {
+  for (const [way, make] of Object.entries({ "own connections": ownConnections, "given clients": givenClients })) {
+    describe(`the library on Redis with ${way}`, () => {
+      const connect = Effect.flatMap(Url, (url) => make(url))
+      for (const test of ServiceSuite.make({ connect, maxPayload: RedisMessageBus.defaultMaxPayload })) {
+        it.effect(test.name, () => test.effect, 62_000)
+      }
+    })
+  }
+})
