@@ -118,23 +118,28 @@ const operations = Effect.fnUntraced(function* (task: Task) {
 /** An operation publishes an update and is done when it has arrived; the first bytes of an update say whose it is. */
 const updates = Effect.fnUntraced(function* (client: BenchClient["Service"], task: Task) {
   const publisher = yield* Updates
-  const waiting: Array<((length: number) => void) | undefined> = []
+  const lengths = new Int32Array(task.concurrency)
+  const waiting: Array<(() => void) | undefined> = []
   const arrived = ({ value }: BytesValue): void => {
     const slot = new DataView(value.buffer, value.byteOffset).getUint32(0)
-    waiting[slot]?.(value.length)
+    lengths[slot] = value.length
+    waiting[slot]?.()
   }
   const stream = yield* client.updates({ bufferSize: task.concurrency * 2 })
   yield* Effect.forkScoped(Stream.runForEach(stream, (update) => Effect.sync(() => arrived(update))))
   return Array.from({ length: task.concurrency }, (_, slot): Operation => {
     const value = new Uint8Array(task.payload).fill(97)
     new DataView(value.buffer).setUint32(0, slot)
-    const update = create(BytesValueSchema, { value })
-    const publish = publisher.updates(update)
-    return Effect.callback((resume) => {
-      waiting[slot] = (length) => resume(Effect.succeed(length === task.payload))
-      Effect.runFork(publish).addObserver((exit) => {
-        if (exit._tag === "Failure") resume(Effect.failCause(exit.cause))
-      })
+    const publish = publisher.updates(create(BytesValueSchema, { value }))
+    const arrival = Effect.callback<boolean>((resume) => {
+      const look = (): void => resume(Effect.succeed(lengths[slot] === task.payload))
+      if (lengths[slot] !== 0) look()
+      else waiting[slot] = look
+    })
+    return Effect.suspend(() => {
+      lengths[slot] = 0
+      waiting[slot] = undefined
+      return Effect.andThen(publish, arrival)
     })
   })
 })
