@@ -88,13 +88,18 @@ export class Link {
   ping(answered: Asked): void {
     if (!this.isUp) return answered(false)
     this.#asked.add(answered)
-    const done = (isAnswered: boolean) => () => {
+    const done = (isAnswered: boolean): void => {
       if (this.#asked.delete(answered)) answered(isAnswered)
     }
+    const lost = (): void => {
+      // the client has begun anew: its status says so later
+      if (this.#isUp) this.#look()
+      done(false)
+    }
     try {
-      this.connection.flush().then(done(true), done(false))
+      this.connection.flush().then(() => done(true), lost)
     } catch {
-      done(false)()
+      lost()
     }
   }
 

@@ -77,7 +77,7 @@ export class Receiver {
 
   /** Listens, and returns what to wait for and how to end it. */
   listen(
-    { route, subject: name }: MessageBus.Channel,
+    channel: MessageBus.Channel,
     listener: MessageBus.Listener,
     queue: boolean
   ): {
@@ -86,6 +86,9 @@ export class Receiver {
     readonly leave: () => void
     readonly forget: () => void
   } {
+    const name = channel.subject
+    // as it is on the wire
+    const route = channel.route.toWellFormed()
     const key = queue ? `${name} queue` : name
     let subject = this.#subjects.get(key)
     if (subject === undefined) {

@@ -60,4 +60,4 @@ const encodeUnit = (match: string): string =>
  * part that no topic can be.
  */
 export const routeSubject = (subject: string, route: string): string =>
-  `${subject}.@${route.toWellFormed().replace(/[^0-9A-Za-z_]/gu, encodeUnit)}`
+  `${subject}.@${route.replace(/[^0-9A-Za-z_]/gu, encodeUnit)}`

@@ -1,0 +1,442 @@
+import { MessageBus } from "@effect-psrpc/core"
+import { NatsServer, TcpProxy } from "@effect-psrpc/test-servers"
+import { assert, describe } from "@effect/vitest"
+import { Effect, Fiber, Scope } from "effect"
+import { NatsMessageBus } from "../src/index.ts"
+import {
+  bytes,
+  channel,
+  closable,
+  collect,
+  connect2,
+  connect3,
+  type Fate,
+  live,
+  post,
+  publish,
+  sleep,
+  text,
+  until
+} from "./support.ts"
+
+const fast = { reconnect: { minDelay: 10, maxDelay: 50 } } as const
+
+const ways = {
+  "a connection of its own": (url: string, options: NatsMessageBus.Options = {}) =>
+    NatsMessageBus.make({ servers: url, ...fast, ...options }),
+  "a connection of nats 2": (url: string, options: NatsMessageBus.LimitOptions = {}) =>
+    Effect.flatMap(connect2(url, { reconnectTimeWait: 20, reconnectJitter: 0 }), (connection) =>
+      NatsMessageBus.makeConnection({ connection, ...options })
+    ),
+  "a connection of nats 3": (url: string, options: NatsMessageBus.LimitOptions = {}) =>
+    Effect.flatMap(connect3(url, { reconnectTimeWait: 20, reconnectJitter: 0 }), (connection) =>
+      NatsMessageBus.makeConnection({ connection, ...options })
+    )
+}
+
+for (const [way, make] of Object.entries(ways)) {
+  describe(`${way} that is lost`, () => {
+    live("between a message and its confirmation: told that it may have run, and never sent again", () =>
+      Effect.gen(function* () {
+        const server = yield* NatsServer.make()
+        const proxy = yield* TcpProxy.make(server)
+        const receiver = yield* NatsMessageBus.make({ servers: server.url })
+        const bus = yield* make(`127.0.0.1:${proxy.port}`)
+        const news = channel()
+        const got = yield* collect(receiver, news)
+        yield* publish(bus, news, bytes("before"))
+        proxy.hold("replies")
+        const fates = ["a", "b", "c"].map((name) => post(bus, news, bytes(name), 30_000))
+        yield* until(() => got.length === 4, "NATS has them")
+        proxy.cut()
+        proxy.hold("none")
+        yield* until(() => fates.every((fate) => fate.told === 1), "all are told")
+        for (const { error } of fates) {
+          assert.strictEqual(error?._tag, "Unavailable")
+          assert.strictEqual(error?.reason, "connection")
+          assert.isTrue(error?.mayHaveRun)
+        }
+        yield* publish(bus, news, bytes("after"))
+        yield* until(() => got.some((message) => text(message) === "after"), "the connection is back")
+        assert.deepStrictEqual(got.map(text), ["before", "a", "b", "c", "after"])
+      })
+    )
+
+    live("before NATS got the message: not sent again either, and told that it may have run", () =>
+      Effect.gen(function* () {
+        const server = yield* NatsServer.make()
+        const proxy = yield* TcpProxy.make(server)
+        const receiver = yield* NatsMessageBus.make({ servers: server.url })
+        const bus = yield* make(`127.0.0.1:${proxy.port}`)
+        const news = channel()
+        const got = yield* collect(receiver, news)
+        yield* publish(bus, news, bytes("before"))
+        proxy.hold("requests")
+        const sent = proxy.sent()
+        const fate = post(bus, news, bytes("lost"), 30_000)
+        yield* until(() => proxy.sent() > sent, "it is on its way")
+        proxy.cut()
+        proxy.hold("none")
+        yield* until(() => fate.told === 1, "it is told")
+        assert.isTrue(fate.error?.mayHaveRun)
+        yield* publish(bus, news, bytes("after"))
+        yield* until(() => got.length === 2, "the connection is back")
+        assert.deepStrictEqual(got.map(text), ["before", "after"])
+      })
+    )
+
+    live("holds what is published meanwhile, and sends it in order once it is back, unless expired or unwanted", () =>
+      Effect.gen(function* () {
+        const server = yield* NatsServer.make()
+        const proxy = yield* TcpProxy.make(server)
+        const receiver = yield* NatsMessageBus.make({ servers: server.url })
+        const bus = yield* make(`127.0.0.1:${proxy.port}`)
+        const news = channel()
+        const got = yield* collect(receiver, news)
+        yield* publish(bus, news, bytes("before"))
+        proxy.refuse(true)
+        proxy.cut()
+        yield* until(() => bus.failure() !== undefined, "it is noticed")
+        assert.match(bus.failure()!.message, /^nats at 127\.0\.0\.1:\d+: the connection is down \(reconnecting\)/)
+        const kept: Array<Fate> = []
+        const expiring: Array<Fate> = []
+        const unwanted: Array<Fate> = []
+        for (let i = 0; i < 200; i++) {
+          kept.push(post(bus, news, bytes(`kept ${i}`), 30_000))
+          expiring.push(post(bus, news, bytes(`expired ${i}`), 150))
+          unwanted.push(post(bus, news, bytes(`unwanted ${i}`), 30_000))
+        }
+        for (const fate of unwanted) fate.isWanted = false
+        // told in time, although the connection stays down
+        yield* until(() => expiring.every((fate) => fate.told === 1), "the expired ones are told", 2000)
+        for (const { error } of expiring) {
+          assert.strictEqual(error?._tag, "Unavailable")
+          assert.strictEqual(error?.reason, "connection")
+          assert.isFalse(error?.mayHaveRun)
+        }
+        assert.isTrue(kept.every((fate) => fate.told === 0))
+        proxy.refuse(false)
+        yield* until(() => kept.every((fate) => fate.told === 1), "the rest is delivered")
+        assert.isTrue(kept.every((fate) => fate.receivers === -1))
+        yield* publish(bus, news, bytes("after"))
+        yield* until(() => got.length >= 202, "all arrive")
+        assert.deepStrictEqual(got.map(text), ["before", ...kept.map((_, i) => `kept ${i}`), "after"])
+        assert.isTrue(unwanted.every((fate) => fate.told === 0))
+        assert.strictEqual(bus.failure(), undefined)
+      })
+    )
+
+    live("has a publish give up at its timeout", () =>
+      Effect.gen(function* () {
+        const server = yield* NatsServer.make()
+        const bus = yield* make(server.url)
+        yield* server.stop({ kill: true })
+        yield* until(() => bus.failure() !== undefined, "it is noticed")
+        const begin = performance.now()
+        const error = yield* Effect.flip(
+          MessageBus.publish(bus, bus.target(channel()), bytes("x"), { timeout: "200 millis" })
+        )
+        assert.strictEqual(error._tag, "Unavailable")
+        assert.isFalse(error.mayHaveRun)
+        assert.isAtLeast(performance.now() - begin, 180)
+        assert.isBelow(performance.now() - begin, 1500)
+      })
+    )
+
+    live("holds messages up to a number and a size", () =>
+      Effect.gen(function* () {
+        const server = yield* NatsServer.make()
+        const bus = yield* make(server.url, { maxHeldMessages: 100, maxHeldBytes: 10_000 })
+        yield* server.stop({ kill: true })
+        yield* until(() => bus.failure() !== undefined, "it is noticed")
+        const news = channel()
+        const small = Array.from({ length: 101 }, (_, i) => post(bus, news, bytes(String(i)), 30_000))
+        assert.deepStrictEqual(
+          small.map((fate) => fate.told),
+          [...Array.from({ length: 100 }, () => 0), 1]
+        )
+        const { error } = small[100]!
+        assert.strictEqual(error?._tag, "ResourceExhausted")
+        assert.strictEqual(error?.reason, "overflow")
+        assert.isFalse(error?.mayHaveRun)
+        // who does not wait any more makes room
+        for (const fate of small) fate.isWanted = false
+        yield* sleep(30)
+        const large = Array.from({ length: 11 }, () => post(bus, news, new Uint8Array(1000), 30_000))
+        assert.deepStrictEqual(
+          large.map((fate) => fate.told),
+          [...Array.from({ length: 10 }, () => 0), 1]
+        )
+        assert.strictEqual(large[10]!.error?._tag, "ResourceExhausted")
+      })
+    )
+
+    live("has its subscriptions back after a restart, and not those given up in between", () =>
+      Effect.gen(function* () {
+        const server = yield* NatsServer.make()
+        const bus = yield* make(server.url)
+        const channels = Array.from({ length: 600 }, () => channel())
+        const got = yield* Effect.forEach(channels, (news) => collect(bus, news), { concurrency: "unbounded" })
+        const gone = channel()
+        const { close, scope } = yield* closable
+        const left = yield* collect(bus, gone).pipe(Scope.provide(scope))
+        yield* server.stop({ kill: true })
+        yield* until(() => bus.failure() !== undefined, "it is noticed")
+        yield* close
+        // a subscription made while it is down is acknowledged once it is back
+        const fresh = channel()
+        const late = yield* Effect.forkChild(collect(bus, fresh), { startImmediately: true })
+        yield* server.restart
+        const lateGot = yield* Fiber.join(late)
+        yield* until(() => bus.failure() === undefined, "it is back")
+        for (const news of [...channels, fresh]) post(bus, news, bytes("x"))
+        yield* until(() => got.every((messages) => messages.length === 1) && lateGot.length === 1, "all arrive")
+        const other = yield* NatsMessageBus.make({ servers: server.url })
+        assert.strictEqual(yield* publish(other, gone, bytes("x")), 0)
+        assert.strictEqual(left.length, 0)
+      })
+    )
+
+    live(
+      "again and again, at any moment, under load: each message arrives at most once, and what is told is true",
+      () =>
+        Effect.gen(function* () {
+          const server = yield* NatsServer.make()
+          const proxy = yield* TcpProxy.make(server)
+          // what arrives is counted without a bus
+          const raw = yield* connect2(server.url)
+          const bus = yield* make(`127.0.0.1:${proxy.port}`)
+          const news = channel()
+          const seen = new Map<string, number>()
+          raw.subscribe(news.subject, {
+            callback: (_, { data }) => void seen.set(text(data), (seen.get(text(data)) ?? 0) + 1)
+          })
+          yield* Effect.promise(() => raw.flush())
+          const fates: Array<Fate> = []
+          let stop = false
+          const load = yield* Effect.forkChild(
+            Effect.gen(function* () {
+              while (!stop) {
+                for (let i = 0; i < 20; i++) fates.push(post(bus, news, bytes(String(fates.length)), 20_000))
+                yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+              }
+            })
+          )
+          for (let i = 0; i < 25; i++) {
+            yield* sleep(10 + ((i * 7) % 23))
+            if (i % 3 === 0) proxy.hold("replies")
+            if (i % 3 === 1) proxy.hold("requests")
+            yield* sleep(i % 4)
+            proxy.cut()
+            proxy.hold("none")
+            yield* until(() => bus.failure() === undefined, "it is back")
+          }
+          stop = true
+          yield* Fiber.join(load)
+          yield* until(() => fates.every((fate) => fate.told === 1), "all are told")
+          const taken = fates.flatMap((fate, i) => (fate.receivers === -1 ? [String(i)] : []))
+          yield* until(() => taken.every((name) => seen.has(name)), "what was taken arrives")
+          assert.deepStrictEqual(
+            [...seen].filter(([, times]) => times > 1),
+            []
+          )
+          assert.isAbove(taken.length, 1000)
+          // what was told not to have been sent was not
+          assert.isTrue(fates.every((fate, i) => fate.error?.mayHaveRun !== false || !seen.has(String(i))))
+          assert.isTrue(fates.every((fate) => fate.receivers !== 0))
+          const tags = new Set(fates.map((fate) => fate.error?._tag ?? "none"))
+          assert.deepStrictEqual(
+            [...tags].filter((tag) => !["none", "Unavailable", "ResourceExhausted"].includes(tag)),
+            []
+          )
+        }),
+      60_000
+    )
+
+    live("does not hold up closing, nor does one that does not answer", () =>
+      Effect.gen(function* () {
+        for (const fault of ["stop", "pause"] as const) {
+          const server = yield* NatsServer.make()
+          const { close, scope } = yield* closable
+          const bus = yield* make(server.url, { closeTimeout: "200 millis" }).pipe(Scope.provide(scope))
+          const jobs = { ...channel(), route: "Work.REQ" }
+          yield* collect(bus, jobs, { queue: true }).pipe(Scope.provide(scope))
+          yield* collect(bus, channel()).pipe(Scope.provide(scope))
+          if (fault === "stop") yield* server.stop({ kill: true })
+          else yield* server.pause
+          const fates = Array.from({ length: 100 }, (_, i) => post(bus, jobs, bytes(String(i)), 30_000))
+          const begin = performance.now()
+          yield* close
+          assert.isBelow(performance.now() - begin, 1500)
+          assert.isTrue(fates.every((fate) => fate.told === 1))
+          yield* server.resume
+        }
+      })
+    )
+
+    live("fails a subscribe within connectTimeout", () =>
+      Effect.gen(function* () {
+        const server = yield* NatsServer.make()
+        const bus = yield* make(server.url, { connectTimeout: "300 millis" })
+        yield* server.stop({ kill: true })
+        yield* until(() => bus.failure() !== undefined, "it is noticed")
+        const error = yield* Effect.flip(Effect.scoped(bus.subscribe(channel(), () => {})))
+        assert.strictEqual(error._tag, "Unavailable")
+        assert.strictEqual(error.reason, "connection")
+      })
+    )
+
+    live("only because NATS stops reading: what is not confirmed is bounded, the rest is held, and expires", () =>
+      Effect.gen(function* () {
+        const server = yield* NatsServer.make()
+        const bus = yield* make(server.url)
+        const news = channel()
+        yield* publish(bus, news, bytes("x"))
+        yield* server.pause
+        const chunk = new Uint8Array(1 << 20)
+        const first: Array<Fate> = []
+        for (let i = 0; i < 40 && bus.failure() === undefined; i++) first.push(post(bus, news, chunk, 30_000))
+        assert.include(bus.failure()?.message, "does not read")
+        const held = post(bus, news, bytes("late"), 100)
+        yield* until(() => held.told === 1, "it expires")
+        assert.isFalse(held.error?.mayHaveRun)
+        yield* server.resume
+        yield* until(() => first.every((fate) => fate.told === 1), "the rest goes through")
+        assert.isTrue(first.every((fate) => fate.receivers === 0))
+        assert.strictEqual(yield* publish(bus, news, bytes("y")), 0)
+      })
+    )
+  })
+}
+
+describe("a connection whose status is told late", () => {
+  /** Tells of each status so many milliseconds late. */
+  const late = (connection: NatsMessageBus.Connection, millis: number): NatsMessageBus.Connection =>
+    new Proxy(connection, {
+      get: (target, name) => {
+        if (name !== "status") {
+          const value: unknown = Reflect.get(target, name, target)
+          return typeof value === "function" ? value.bind(target) : value
+        }
+        return async function* () {
+          for await (const status of target.status()) {
+            await new Promise((resolve) => setTimeout(resolve, millis))
+            yield status
+          }
+        }
+      }
+    })
+
+  const connects = { "nats 2": connect2, "nats 3": connect3 }
+  for (const [client, connect] of Object.entries(connects)) {
+    live(`leaves nothing to ${client} that it would send when nobody wants it any more`, () =>
+      Effect.gen(function* () {
+        const server = yield* NatsServer.make()
+        const proxy = yield* TcpProxy.make(server)
+        const raw = yield* connect2(server.url)
+        const options = { reconnectTimeWait: 1, reconnectJitter: 0 }
+        const connection = yield* connect(`127.0.0.1:${proxy.port}`, options)
+        const bus = yield* NatsMessageBus.makeConnection({ connection: late(connection, 50) })
+        const news = channel()
+        const got: Array<string> = []
+        raw.subscribe(news.subject, { callback: (_, { data }) => void got.push(text(data)) })
+        yield* Effect.promise(() => raw.flush())
+        proxy.hold("replies")
+        proxy.cut()
+        const fates: Array<Fate> = []
+        const end = performance.now() + 150
+        while (performance.now() < end) {
+          fates.push(post(bus, news, bytes(`unwanted ${fates.length}`), 30_000))
+          yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+        }
+        const sent = got.length
+        for (const fate of fates) fate.isWanted = false
+        proxy.hold("none")
+        yield* until(() => bus.failure() === undefined, "it is back")
+        yield* publish(bus, news, bytes("after"))
+        yield* until(() => got.at(-1) === "after", "it works")
+        assert.deepStrictEqual(got.slice(sent), ["after"])
+        assert.isAbove(fates.filter((fate) => fate.told === 0).length, 0)
+      })
+    )
+  }
+})
+
+describe("a connection of its own", () => {
+  live("that answers nothing any more is made anew", () =>
+    Effect.gen(function* () {
+      const server = yield* NatsServer.make()
+      const proxy = yield* TcpProxy.make(server)
+      const other = yield* NatsMessageBus.make({ servers: server.url })
+      const bus = yield* NatsMessageBus.make({ servers: `127.0.0.1:${proxy.port}`, heartbeat: "200 millis", ...fast })
+      const news = channel()
+      const got = yield* collect(bus, news)
+      // nothing breaks: it is only silent
+      proxy.hold("both")
+      const fate = post(bus, channel(), bytes("x"), 30_000)
+      yield* until(() => bus.failure()?.message.includes("is down") === true, "it is noticed")
+      assert.isTrue(fate.error?.mayHaveRun)
+      proxy.hold("none")
+      yield* until(() => bus.failure() === undefined, "it is back")
+      yield* Effect.eventually(Effect.filterOrFail(publish(other, news, bytes("x")), (count) => count === -1))
+      yield* until(() => got.length > 0, "the subscription works")
+    })
+  )
+
+  live("is given up also while the socket has more to send than NATS reads", () =>
+    Effect.gen(function* () {
+      const size = 32 * 1024 * 1024
+      const server = yield* NatsServer.make({ maxPayload: size })
+      const bus = yield* NatsMessageBus.make({
+        servers: server.url,
+        heartbeat: "200 millis",
+        connectTimeout: "1 second",
+        maxPayload: size,
+        ...fast
+      })
+      const news = channel()
+      const got = yield* collect(bus, news)
+      yield* server.pause
+      const fate = post(bus, news, new Uint8Array(size), 30_000)
+      yield* until(() => bus.failure()?.message.includes("is down") === true, "it is noticed", 3000)
+      assert.isTrue(fate.error?.mayHaveRun)
+      yield* server.resume
+      yield* until(() => bus.failure() === undefined, "it is back")
+      yield* publish(bus, news, bytes("x"))
+      yield* until(() => got.some((message) => text(message) === "x"), "the subscription works")
+    })
+  )
+
+  live("moves to another server of its list, and back", () =>
+    Effect.gen(function* () {
+      const [one, two] = yield* Effect.all([NatsServer.make(), NatsServer.make()])
+      const bus = yield* NatsMessageBus.make({ servers: [one.url, two.url], ...fast })
+      const news = channel()
+      const got = yield* collect(bus, news)
+      for (const [from, to] of [
+        [one, two],
+        [two, one]
+      ] as const) {
+        yield* to.restart
+        yield* from.stop({ kill: true })
+        const other = yield* NatsMessageBus.make({ servers: to.url })
+        const before = got.length
+        yield* Effect.eventually(Effect.filterOrFail(publish(other, news, bytes("x")), (count) => count === -1))
+        yield* until(() => got.length > before, "it is there")
+      }
+    })
+  )
+
+  live("that a server asks to leave goes on", () =>
+    Effect.gen(function* () {
+      const port = (yield* NatsServer.make()).port
+      const server = yield* NatsServer.make({ config: "lame_duck_duration: 31s\nlame_duck_grace_period: 1s" })
+      const bus = yield* NatsMessageBus.make({ servers: [server.url, `127.0.0.1:${port}`], ...fast })
+      const news = channel()
+      const got = yield* collect(bus, news)
+      yield* server.lameDuck
+      assert.strictEqual(yield* publish(bus, news, bytes("x")), -1)
+      yield* until(() => got.length === 1, "it arrives")
+    })
+  )
+})
