@@ -37,6 +37,8 @@ export interface Deadlines {
   readonly size: number
   /** The wall clock, unix milliseconds. */
   now(): number
+  /** The monotonic clock, in milliseconds: for how long ago something was. */
+  monotonic(): number
   /**
    * Has `entry.expired` called in `delay` milliseconds, never before this call returns. One that is pending already is
    * moved. Less than 0 and NaN count as 0, Infinity as never.
@@ -210,6 +212,7 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
       return heap.length
     },
     now: () => clock.currentTimeMillisUnsafe(),
+    monotonic: () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6,
     add(entry, delay) {
       if (!closed) put(entry, dueIn(delay))
     },

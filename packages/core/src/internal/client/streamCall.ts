@@ -1,5 +1,5 @@
 /** The opening of streams, and what is made of an open one. */
-import { Effect, Exit, type Scope, Stream } from "effect"
+import { Effect, Exit, Scope, Stream } from "effect"
 import type { BidiStream } from "../../BidiStream.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
 import * as Selection from "../../Selection.ts"
@@ -67,11 +67,11 @@ class Opening extends ClaimedCall<StreamMethod> implements StreamReceiver {
       this.#opened = true
       this.client.streams.set(this.#streamId, this.#end)
       this.#end.opened(message)
-      this.settle(Exit.succeed(this.#end))
-    } else if (message.kind === "close") {
-      const { code, error } = message
-      this.settle(Exit.fail(PsrpcError.fromCode(code, { message: error, mayHaveRun: this.mayHaveRun })))
-    } else this.#end.receive(message)
+      return this.settle(Exit.succeed(this.#end))
+    }
+    this.#end.receive(message)
+    // closed by the server, or for what it has sent before its ack
+    if (this.#end.isClosed) this.settle(Exit.fail(this.#end.over))
   }
 
   /** A stream's opening is acknowledged on the stream's own channel. */
@@ -110,7 +110,11 @@ export const opener = (client: ClientState, method: StreamMethod): AnyStreamOpen
   const defaultSelection = client.selection ?? (method.affinity ? Selection.affinity : Selection.first)
   const prepare = preparation(client, method)
 
-  const open = (options: AnyStreamOptions | undefined): Effect.Effect<End, PsrpcError.PsrpcError> =>
+  /** Opens a stream, for who cannot be interrupted: only `waiting`, the wait for the server, can be. */
+  const open = (
+    options: AnyStreamOptions | undefined,
+    waiting: <A, E>(opened: Effect.Effect<A, E>) => Effect.Effect<A, E>
+  ): Effect.Effect<End, PsrpcError.PsrpcError> =>
     Effect.withFiber((fiber) => {
       const prepared = prepare(fiber, options)
       if (PsrpcError.is(prepared)) return Effect.fail(prepared)
@@ -127,15 +131,20 @@ export const opener = (client: ClientState, method: StreamMethod): AnyStreamOpen
         opening.open(prepared)
         return Effect.sync(() => opening.cancel())
       })
-      return Effect.onInterrupt(opened, () => Effect.sync(() => opening.abandon())) as Effect.Effect<
+      // the server's ack and the interruption may come in one turn
+      return Effect.onInterrupt(waiting(opened), () => Effect.sync(() => opening.abandon())) as Effect.Effect<
         End,
         PsrpcError.PsrpcError
       >
     })
 
   /** An open stream, for as long as the scope is. */
-  const scoped = (options: AnyStreamOptions | undefined) =>
-    Effect.acquireRelease(open(options), (end, exit) => end.closeBy(exit), { interruptible: true })
+  const scoped = (options: AnyStreamOptions | undefined): Effect.Effect<End, PsrpcError.PsrpcError, Scope.Scope> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Effect.scope, (scope) =>
+        Effect.tap(open(options, restore), (end) => Scope.addFinalizerExit(scope, (exit) => end.closeBy(exit)))
+      )
+    )
 
   const through: AnyStreamOpener["through"] = (outgoing, options) =>
     Stream.unwrap(

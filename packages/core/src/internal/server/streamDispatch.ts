@@ -112,8 +112,8 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
       },
       undelivered: (error) => drops("undelivered", label, error.message)
     }
-    bus.publishUnsafe(target, Envelope.encodeStreamAck(target, opening, end.abilities), opening.expiry, delivery)
     end.opened(opening)
+    bus.publishUnsafe(target, Envelope.encodeStreamAck(target, opening, end.abilities), opening.expiry, delivery)
     const stream: ServerStream<unknown, unknown> = {
       ...end.api,
       hijack: Effect.sync(() => {

@@ -23,6 +23,9 @@ import { Outgoing } from "./outgoing.ts"
 /** This end's features, as `StreamOpen` and `StreamAck` tell them: bit 0, it understands that no more messages follow. */
 const endFeature = 1
 
+/** How long a close waits at most until the broker has it, in milliseconds. */
+const closePatience = 3000
+
 /** What an end is made of. */
 export interface EndOptions {
   readonly streamId: string
@@ -58,7 +61,8 @@ export class End implements Acknowledger {
   readonly #signOfLife: Delivery
   #isClosed = false
   #cause: PsrpcError.PsrpcError | undefined
-  #hasEnded = false
+  /** Whether this end has said that no more messages follow, and whether the other has heard it. */
+  #ending: "none" | "said" | "heard" = "none"
   #features = 0
   #idle: { readonly timer: Timer; readonly millis: number } | undefined
 
@@ -67,11 +71,11 @@ export class End implements Acknowledger {
     this.#options = options
     this.#inbox = new Inbox(deadlines, this, bufferSize)
     this.#liveness = new Liveness(this, deadlines, options.keepalive, options.timeout)
-    const wanted = (): boolean => !this.#isClosed
     const undelivered = (error: PsrpcError.PsrpcError): void => drops("undelivered", label, error.message)
-    this.#acknowledgement = { wanted, undelivered, delivered() {} }
+    // also when the stream is closed by then: what was taken in was taken in
+    this.#acknowledgement = { wanted: () => true, undelivered, delivered() {} }
     this.#signOfLife = {
-      wanted,
+      wanted: () => !this.#isClosed,
       undelivered,
       delivered: (receivers) => {
         if (receivers === 0) this.vanished("nobody listens", "no_listeners")
@@ -87,6 +91,7 @@ export class End implements Acknowledger {
 
   /** The stream is open: what the other end can do. */
   opened(peer: Envelope.StreamAbilities): void {
+    if (this.#isClosed) return
     this.#features = peer.features
     // a peer that knows nothing of signs of life has no use for ours
     if (peer.features > 0) this.#liveness.start(peer.keepalive)
@@ -112,7 +117,7 @@ export class End implements Acknowledger {
     this.#liveness.heard()
     switch (message.kind) {
       case "message": {
-        if (!(message.expiry > deadlines.now())) return drops("expired", label)
+        if (!(message.expiry > deadlines.now())) return this.discard("expired")
         let value: unknown
         try {
           value = this.#options.receive.decode(message.raw)
@@ -129,7 +134,7 @@ export class End implements Acknowledger {
       case "close":
         return this.#shut(this.#causeOf(message))
       case "end":
-        this.#inbox.end(undefined)
+        this.#inbox.end()
         return this.ack(message)
     }
   }
@@ -152,8 +157,9 @@ export class End implements Acknowledger {
   /** Gives a sign of life to an end that understands it. */
   beat(): void {
     if (this.#features === 0) return
-    const { bus, target } = this.#options
-    const head = this.#head()
+    const { bus, keepalive, target, timeout } = this.#options
+    // the next one says the same: without a connection they need not pile up
+    const head = this.#head(Math.min(timeout, keepalive))
     this.#liveness.said()
     bus.publishUnsafe(target, Envelope.encodeStreamKeepalive(target, head), head.expiry, this.#signOfLife)
   }
@@ -187,6 +193,10 @@ export class End implements Acknowledger {
     const { label } = this.#options
     let timeout: number
     let raw: Uint8Array
+    if (this.#isClosed || this.#ending !== "none") {
+      settled(Exit.fail(this.#isClosed ? this.over : afterEnd(label)))
+      return undefined
+    }
     try {
       timeout = options?.timeout === undefined ? this.#options.timeout : millisOf("timeout", options.timeout)
     } catch (cause) {
@@ -205,26 +215,25 @@ export class End implements Acknowledger {
   }
 
   readonly #end: Effect.Effect<boolean, PsrpcError.PsrpcError> = Effect.callback((resume) => {
-    if ((this.#features & endFeature) === 0 && !this.#isClosed) return resume(Effect.succeed(false))
-    if (this.#hasEnded && !this.#isClosed) return resume(Effect.succeed(true))
+    if (this.#isClosed) return resume(Effect.fail(this.over))
+    if ((this.#features & endFeature) === 0) return resume(Effect.succeed(false))
+    if (this.#ending === "heard") return resume(Effect.succeed(true))
+    this.#ending = "said"
     const { target, timeout } = this.#options
-    const encode = (head: Envelope.StreamHead): Uint8Array => Envelope.encodeStreamEnd(target, head)
-    const sent = this.#publish(timeout, (exit) => resume(Effect.as(exit, true)), encode)
-    this.#hasEnded = true
-    return sent === undefined ? undefined : Effect.sync(() => sent.abandon())
+    const settled = (exit: Exit.Exit<void, PsrpcError.PsrpcError>): void => {
+      if (exit._tag === "Success") this.#ending = "heard"
+      resume(Effect.as(exit, true))
+    }
+    const sent = this.#publish(timeout, settled, (head) => Envelope.encodeStreamEnd(target, head))
+    return Effect.sync(() => sent.abandon())
   })
 
   #publish(
     timeout: number,
     settled: (exit: Exit.Exit<void, PsrpcError.PsrpcError>) => void,
     encode: (head: Envelope.StreamHead) => Uint8Array
-  ): Outgoing | undefined {
-    const { bus, deadlines, label, target } = this.#options
-    const refusal = this.#isClosed ? this.#over() : this.#hasEnded ? afterEnd(label) : undefined
-    if (refusal !== undefined) {
-      settled(Exit.fail(refusal))
-      return undefined
-    }
+  ): Outgoing {
+    const { bus, deadlines, target } = this.#options
     const head = this.#head(timeout)
     const outgoing = new Outgoing(this, head, this.#liveness.count, settled)
     this.#outgoing.set(head.requestId, outgoing)
@@ -250,8 +259,12 @@ export class End implements Acknowledger {
   }
 
   /** A send came to no ack in its time: unless something was heard since, the other end may be gone. */
-  unanswered(outgoing: Outgoing): void {
-    if (!this.#isClosed) this.#liveness.suspect(outgoing.head.sentAt, outgoing.heardBefore)
+  unanswered(left: number, heardBefore: number): void {
+    if (!this.#isClosed) this.#liveness.suspect(left, heardBefore)
+  }
+
+  monotonic(): number {
+    return this.#options.deadlines.monotonic()
   }
 
   /** What a send fails with whose time is over: a lost connection says more than the time. */
@@ -263,8 +276,8 @@ export class End implements Acknowledger {
       : PsrpcError.fromCode("unavailable", { message: `${cause.message} (${label})`, reason: "connection", cause })
   }
 
-  /** What a send fails with when the stream is closed. */
-  #over(): PsrpcError.PsrpcError {
+  /** What fails with the stream's end, where it has no cause of its own. */
+  get over(): PsrpcError.PsrpcError {
     return this.#cause ?? streamClosed(this.#options.label)
   }
 
@@ -294,10 +307,17 @@ export class End implements Acknowledger {
       if (cause !== undefined && !PsrpcError.is(cause)) {
         return resume(Effect.die(new TypeError(`${this.label}: the cause of a close is a PsrpcError`)))
       }
-      const told = (): void => resume(Effect.void)
-      if (this.#isClosed || this.#options.bus.failure() !== undefined) {
+      const { bus, deadlines, timeout } = this.#options
+      if (this.#isClosed || bus.failure() !== undefined) {
         this.closeUnsafe(cause)
-        return told()
+        return resume(Effect.void)
+      }
+      // the connection may break only now
+      const patience = new Timer(() => resume(Effect.void))
+      deadlines.add(patience, Math.min(timeout, closePatience))
+      const told = (): void => {
+        deadlines.delete(patience)
+        resume(Effect.void)
       }
       this.closeUnsafe(cause, { wanted: () => true, delivered: told, undelivered: told })
     })
@@ -342,9 +362,9 @@ export class End implements Acknowledger {
     this.#cause = cause
     this.#liveness.stop()
     if (this.#idle !== undefined) this.#options.deadlines.delete(this.#idle.timer)
-    const over = Exit.fail(this.#over())
+    const over = Exit.fail(this.over)
     for (const outgoing of Array.from(this.#outgoing.values())) outgoing.settle(over)
-    this.#inbox.end(cause)
+    this.#inbox.close(cause)
     Deferred.doneUnsafe(this.#closed, cause === undefined ? Exit.void : Exit.fail(cause))
     this.#options.onClosed()
   }

@@ -62,8 +62,9 @@ export class Inbox {
     // no message goes past one that is held, or past the end
     if (this.#ended) return
     if (this.#held.size === 0 && this.#mailbox.size < this.#capacity) {
-      this.#mailbox.push(value)
+      // the ack first: a reader that is woken may close the stream, and no ack follows a close
       this.#end.ack(head)
+      this.#mailbox.push(value)
     } else if (this.#held.size < this.#capacity) {
       const held = new Held(this, head, value)
       this.#held.add(held)
@@ -72,16 +73,32 @@ export class Inbox {
     } else this.#end.discard("overflow")
   }
 
-  /** No more messages come: what has come is read first. */
-  end(cause: PsrpcError.PsrpcError | undefined): void {
+  /** The other end sends no more: all that has come is in the buffer now, and acknowledged. */
+  end(): void {
+    if (this.#ended) return
     this.#ended = true
-    // nobody waits for their acks any more, and they have come
-    for (const held of this.#held) {
+    this.#takeIn((head) => this.#end.ack(head))
+    this.#mailbox.end(done)
+  }
+
+  /** The stream is closed: what has come is read first, and nobody waits for its acks any more. */
+  close(cause: PsrpcError.PsrpcError | undefined): void {
+    // messages that have ended have ended normally
+    if (this.#ended) return
+    this.#ended = true
+    this.#takeIn(() => {})
+    this.#mailbox.end(cause === undefined ? done : Effect.fail(cause))
+  }
+
+  /** Takes in what is held, room or not. */
+  #takeIn(taken: (head: StreamHead) => void): void {
+    const all = Array.from(this.#held)
+    this.#held.clear()
+    for (const { head } of all) taken(head)
+    for (const held of all) {
       this.#deadlines.delete(held)
       this.#mailbox.push(held.value)
     }
-    this.#held.clear()
-    this.#mailbox.end(cause === undefined ? done : Effect.fail(cause))
   }
 
   /** Its sender does not wait any more. */
@@ -94,8 +111,12 @@ export class Inbox {
       if (this.#mailbox.size >= this.#capacity) return
       this.#held.delete(held)
       this.#deadlines.delete(held)
-      this.#mailbox.push(held.value)
-      this.#end.ack(held.head)
+      // a timer may be late, and its sender has given it up
+      if (!(held.head.expiry > this.#deadlines.now())) this.#end.discard("expired")
+      else {
+        this.#end.ack(held.head)
+        this.#mailbox.push(held.value)
+      }
     }
   }
 }

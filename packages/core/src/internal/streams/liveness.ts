@@ -12,6 +12,8 @@ interface Watched {
 const patience = 3
 /** The shortest interval that is kept watch over, in milliseconds, whatever the other end says. */
 export const shortestKeepalive = 100
+/** Less than any time to wait: what is left, in milliseconds, of a time that is over. */
+const instant = 0.001
 
 /**
  * Whether the other end of a stream is still there. Two things tell: signs of life, where both ends give them; and a
@@ -27,11 +29,10 @@ export class Liveness {
   #said = false
   #seen = 0
   #missed = 0
-  #suspected = -1
   #stopped = false
   #beat: Timer | undefined
   #watch: Timer | undefined
-  #suspicion: Timer | undefined
+  #suspicion: { readonly timer: Timer; readonly heardBefore: number; readonly due: number } | undefined
 
   constructor(stream: Watched, deadlines: Deadlines, interval: number, timeout: number) {
     this.#stream = stream
@@ -80,20 +81,24 @@ export class Liveness {
   }
 
   /**
-   * A message sent at a time came to no ack. Where nothing was heard since, and nothing will be within the stream's
-   * timeout of its sending, nobody is there.
+   * A message that left at a time, on the monotonic clock, came to no ack. Where nothing was heard since it was sent, and
+   * nothing will be within the stream's timeout of its leaving, nobody is there.
    */
-  suspect(sentAt: number, heardBefore: number): void {
-    if (this.#heard !== heardBefore || this.#suspected === heardBefore) return
-    const left = sentAt + this.#timeout - this.#deadlines.now()
-    if (left <= 0) return this.#silent()
-    this.#suspected = heardBefore
-    if (this.#suspicion !== undefined) this.#deadlines.delete(this.#suspicion)
-    this.#suspicion = new Timer(() => {
+  suspect(left: number, heardBefore: number): void {
+    if (this.#heard !== heardBefore) return
+    const due = left + this.#timeout
+    const delay = due - this.#deadlines.monotonic()
+    if (delay <= instant) return this.#silent()
+    if (this.#suspicion !== undefined) {
+      if (this.#suspicion.heardBefore === heardBefore && this.#suspicion.due <= due) return
+      this.#deadlines.delete(this.#suspicion.timer)
+    }
+    const timer = new Timer(() => {
+      this.#suspicion = undefined
       if (this.#heard === heardBefore) this.#silent()
-      else this.#suspected = -1
     })
-    this.#deadlines.add(this.#suspicion, left)
+    this.#suspicion = { timer, heardBefore, due }
+    this.#deadlines.add(timer, delay)
   }
 
   #silent(): void {
@@ -102,7 +107,7 @@ export class Liveness {
 
   stop(): void {
     this.#stopped = true
-    for (const timer of [this.#beat, this.#watch, this.#suspicion]) {
+    for (const timer of [this.#beat, this.#watch, this.#suspicion?.timer]) {
       if (timer !== undefined) this.#deadlines.delete(timer)
     }
   }

@@ -16,8 +16,8 @@ export class Outgoing implements Timed, Delivery {
   readonly heardBefore: number
   readonly #end: End
   readonly #settled: (exit: Exit.Exit<void, PsrpcError.PsrpcError>) => void
-  /** Whether the broker has it: a silent other end then says something. */
-  #left = false
+  /** When the broker had it, on the monotonic clock: from then on, a silent other end says something. */
+  #left: number | undefined
 
   constructor(
     end: End,
@@ -37,12 +37,16 @@ export class Outgoing implements Timed, Delivery {
 
   expired(): void {
     this.settle(Exit.fail(this.#end.timedOut()))
-    if (this.#left) this.#end.unanswered(this)
+    this.#unanswered()
   }
 
   /** Nobody waits for it any more. */
   abandon(): void {
-    if (this.#end.remove(this) && this.#left) this.#end.unanswered(this)
+    if (this.#end.remove(this)) this.#unanswered()
+  }
+
+  #unanswered(): void {
+    if (this.#left !== undefined) this.#end.unanswered(this.#left, this.heardBefore)
   }
 
   wanted(): boolean {
@@ -51,7 +55,7 @@ export class Outgoing implements Timed, Delivery {
 
   delivered(receivers: number): void {
     if (receivers === 0) this.#end.vanished("nobody listens", "no_listeners")
-    else this.#left = true
+    else if (this.wanted()) this.#left = this.#end.monotonic()
   }
 
   undelivered(error: PsrpcError.PsrpcError): void {

@@ -1,4 +1,4 @@
-import { type Cause, Effect, Exit, type Scope, Stream } from "effect"
+import { type Cause, Effect, Exit, Fiber, type Scope, Stream } from "effect"
 import type * as PsrpcError from "../../PsrpcError.ts"
 import { causeOf, type End } from "./end.ts"
 
@@ -49,8 +49,9 @@ class Window {
 }
 
 /**
- * Sends all of `outgoing` on an open stream, in the background, and gives what is received. `concurrency` sends are under
- * way at most; `idle` closes a stream whose other end cannot be told that no more follows.
+ * Sends all of `outgoing` on an open stream, in the background, and gives what is received, until both ends have said that
+ * no more follows, or the stream is closed. `concurrency` sends are under way at most; `idle` closes a stream whose other
+ * end cannot be told.
  */
 export const pump = (
   end: End,
@@ -58,24 +59,35 @@ export const pump = (
   concurrency: number,
   idle: number | undefined
 ): Effect.Effect<Stream.Stream<unknown, unknown>, never, unknown> => {
+  const { closed, end: tellEnd, messages } = end.api
   let failure: Cause.Cause<unknown> | undefined
+  let isLeaving = false
   const window = new Window(end)
   const send = Stream.runForEach(outgoing, (message) => window.send(message, concurrency)).pipe(
     Effect.andThen(window.fewerThan(1)),
-    Effect.andThen(end.api.end),
-    Effect.flatMap((told) => (told || idle === undefined ? Effect.void : end.closeWhenIdle(idle))),
+    Effect.andThen(tellEnd),
+    Effect.flatMap((told) =>
+      told ? Effect.void : Effect.andThen(idle === undefined ? Effect.void : end.closeWhenIdle(idle), closed)
+    ),
     Effect.onExit((exit) => {
-      // a stream that is closed ends by itself, and says how
-      if (Exit.isSuccess(exit) || end.isClosed) return Effect.void
+      // a stream that is closed ends by itself, and says how; one that nobody reads any more is closed with its scope
+      if (Exit.isSuccess(exit) || end.isClosed || isLeaving) return Effect.void
       failure = exit.cause
       return end.close(causeOf(exit.cause))
     }),
     Effect.exit
   )
-  const messages = Stream.catchCause(end.api.messages, (cause) => Stream.failCause(failure ?? cause))
-  return Effect.as(Effect.forkScoped(send), messages) as Effect.Effect<
-    Stream.Stream<unknown, unknown>,
-    never,
-    Scope.Scope
-  >
+  return Effect.gen(function* () {
+    const sending = yield* Effect.forkScoped(send)
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        isLeaving = true
+      })
+    )
+    // the other end may have sent all that it has to send while this one has not
+    const rest = Effect.suspend(() => (end.isClosed ? closed : Effect.raceFirst(closed, Fiber.await(sending))))
+    return Stream.concat(messages, Stream.fromEffectDrain(rest)).pipe(
+      Stream.catchCause((cause) => Stream.failCause(failure ?? cause))
+    )
+  }) as Effect.Effect<Stream.Stream<unknown, unknown>, never, Scope.Scope>
 }
