@@ -1,9 +1,61 @@
-import { describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Logger } from "effect"
 import * as LocalMessageBus from "../../src/LocalMessageBus.ts"
-import { MessageBusSuite } from "../../src/testing/index.ts"
+import type { MessageBus } from "../../src/MessageBus.ts"
+import * as FaultyMessageBus from "../../src/testing/FaultyMessageBus.ts"
+import * as MessageBusSuite from "../../src/testing/MessageBusSuite.ts"
+import { connect, SubjectBroker } from "./subjectBus.ts"
+
+/** The bus of a process that logs nothing about the listener that throws. */
+const makeLocal = (): MessageBus["Service"] =>
+  Effect.runSync(LocalMessageBus.make.pipe(Effect.provide(Logger.layer([]))))
+
+const run = (options: MessageBusSuite.Options, test: typeof it.live | typeof it.effect = it.live): void => {
+  for (const { effect, name } of MessageBusSuite.make(options)) test(name, () => effect)
+}
 
 describe("the local bus", () => {
-  const local = Effect.runSync(LocalMessageBus.make)
-  for (const test of MessageBusSuite.make({ connect: Effect.succeed(local) })) it.live(test.name, () => test.effect)
+  run({ connect: Effect.succeed(makeLocal()) })
+})
+
+describe("the local bus, in a test whose clock is TestClock", () => {
+  run({ connect: Effect.succeed(makeLocal()) }, it.effect)
+})
+
+describe("a bus with subjects", () => {
+  const broker = new SubjectBroker()
+  run({ connect: connect(broker) })
+
+  it("has handed messages on", () => {
+    assert.isAbove(broker.handedOn, 100)
+  })
+})
+
+describe("a faulty bus without faults", () => {
+  const local = makeLocal()
+  run({ connect: FaultyMessageBus.make(local) })
+})
+
+describe("a faulty bus with latency", () => {
+  const local = makeLocal()
+  const faults = FaultyMessageBus.random({ seed: 1, latency: ["0 millis", "2 millis"] })
+  run({ connect: FaultyMessageBus.make(local, faults) })
+})
+
+describe("a faulty bus that is disconnected", () => {
+  const local = makeLocal()
+  const open = new Set<FaultyMessageBus.FaultyMessageBus["Service"]>()
+  const connection = Effect.acquireRelease(
+    Effect.tap(FaultyMessageBus.make(local), (bus) => Effect.sync(() => open.add(bus))),
+    (bus) => Effect.sync(() => open.delete(bus))
+  )
+  const each = (change: (bus: FaultyMessageBus.FaultyMessageBus["Service"]) => Effect.Effect<void, unknown>) =>
+    Effect.suspend(() => Effect.forEach([...open], change, { discard: true }))
+  run({
+    connect: connection,
+    outage: Effect.acquireRelease(
+      each(({ disconnect }) => disconnect),
+      () => Effect.orDie(each(({ reconnect }) => reconnect))
+    )
+  })
 })

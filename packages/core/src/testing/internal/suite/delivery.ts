@@ -150,6 +150,7 @@ export const delivery: ReadonlyArray<Case> = [
       yield* holds(run, got.messages[0]!, largest)
       const fate = run.sender(a, channel, { expected: "undelivered" })(filled(largest.length + 1))
       yield* run.told([fate])
+      yield* check(fate.error !== undefined, `a message of more than ${limit} bytes was not refused`)
       yield* equal("the error's code", fate.error?.code, "resource_exhausted")
       yield* equal("the error's reason", fate.error?.reason, "too_large")
       yield* equal("whether it may have run", fate.error?.mayHaveRun, false)

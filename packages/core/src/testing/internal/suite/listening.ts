@@ -125,11 +125,18 @@ export const listening: ReadonlyArray<Case> = [
       run.post(a, channel, "1")
       yield* run.until("the listener's changes to be made", () => changed === 3)
       yield* equal("what failed", failures, [])
+      for (const recorder of [self, other]) run.over(recorder)
       run.post(a, channel, "2")
       yield* run.heard(stays, "2")
       yield* run.heard(added, "2")
       yield* equal("what the listener got that unsubscribed itself", self.texts, ["1"])
-      yield* equal("what the one got that it unsubscribed", other.texts, ["1"])
+      // whether it comes before or after the one that unsubscribes it is the bus's choice
+      yield* equal(
+        "what the one got that it unsubscribed",
+        other.texts.filter((text) => text !== "1"),
+        []
+      )
+      yield* check(other.count <= 1, `the one that it unsubscribed got the first message ${other.count} times`)
       yield* equal("what the one got that stayed", stays.texts, ["1", "2"])
     })
   }

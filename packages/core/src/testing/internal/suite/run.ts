@@ -272,11 +272,30 @@ export class Run {
     (scope) => ({ scope, close: this.step("a scope to close", Scope.close(scope, Exit.void)) })
   )
 
+  readonly #over: Array<{ readonly recorder: Recorder; readonly count: number }> = []
+
+  /** Says that a listener is to hear no more: that is looked at when the test is over. */
+  over(recorder: Recorder): void {
+    this.#over.push({ recorder, count: recorder.count })
+  }
+
+  readonly #silent: Effect.Effect<void, SuiteFailure> = Effect.suspend(() =>
+    Effect.forEach(
+      this.#over,
+      ({ count, recorder }) =>
+        equal("messages for a listener whose subscription was over", recorder.texts.slice(count), []),
+      { discard: true }
+    )
+  )
+
   /** Fails where a message was told nothing, something twice, or something else than expected. */
   readonly #verify: Effect.Effect<void, SuiteFailure> = Effect.suspend(() =>
     Effect.andThen(
       this.told(this.#fates),
-      Effect.forEach(this.#fates, (fate) => fate.verified, { discard: true })
+      Effect.andThen(
+        Effect.forEach(this.#fates, (fate) => fate.verified, { discard: true }),
+        this.#silent
+      )
     )
   )
 
@@ -294,7 +313,7 @@ export class Run {
           })
         )
       )
-    )
+    ).pipe(Effect.andThen(this.#silent))
   }
 }
 
