@@ -10,7 +10,7 @@ export interface AnyHandler {
 }
 
 /** A handler by its key, of an object or of a class's instance, and nothing that every object has. */
-const handlerAt = (handlers: object, key: string): unknown => {
+export const handlerAt = (handlers: object, key: string): unknown => {
   const given: unknown = Reflect.get(handlers, key)
   if (!Object.hasOwn(handlers, key) && given === Reflect.get(Object.prototype, key)) return undefined
   return typeof given === "function" ? given.bind(handlers) : given

@@ -132,7 +132,7 @@ export class End implements Acknowledger {
       case "ack":
         return this.#outgoing.get(message.requestId)?.settle(Exit.void)
       case "close":
-        return this.#shut(this.#causeOf(message))
+        return this.#shut(closeCause(message))
       case "end":
         this.#inbox.end()
         return this.ack(message)
@@ -167,12 +167,6 @@ export class End implements Acknowledger {
   #head(timeout = this.#options.timeout): Envelope.StreamHead {
     const sentAt = this.#options.deadlines.now()
     return { streamId: this.#options.streamId, requestId: newRequestId(), sentAt, expiry: sentAt + timeout }
-  }
-
-  /** The cause that a close tells; none where it says that there is none. */
-  #causeOf({ code, error }: Envelope.StreamClose): PsrpcError.PsrpcError | undefined {
-    if (code === "canceled" && error === closedText) return undefined
-    return PsrpcError.fromCode(code, { message: error })
   }
 
   // ── sending ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -374,6 +368,10 @@ const heedless: Delivery = { wanted: () => true, delivered() {}, undelivered() {
 
 /** The text of a close without a cause, as Go has it. */
 const closedText = "stream closed"
+
+/** The cause that a close tells; none where it says that there is none. */
+export const closeCause = ({ code, error }: Envelope.StreamClose): PsrpcError.PsrpcError | undefined =>
+  code === "canceled" && error === closedText ? undefined : PsrpcError.fromCode(code, { message: error })
 
 const streamClosed = (label: string): PsrpcError.PsrpcError =>
   PsrpcError.fromCode("canceled", { message: `${closedText} (${label})`, reason: "stream_closed" })
