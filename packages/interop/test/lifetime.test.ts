@@ -1,7 +1,18 @@
 import { Client, MessageBus, PsrpcError, Selection, Server } from "@effect-psrpc/core"
 import { assert } from "@effect/vitest"
 import { Effect, Fiber, Result } from "effect"
-import { ask, eventually, goError, goPeer, handlers, interop, newService, onBus, report } from "./support.ts"
+import {
+  ask,
+  claimChannel,
+  eventually,
+  goError,
+  goPeer,
+  handlers,
+  interop,
+  newService,
+  onBus,
+  report
+} from "./support.ts"
 
 /** A handler that goes on until it is told to end, and says what became of it. */
 const held = () => {
@@ -38,8 +49,7 @@ const claimsFor = (service: { readonly serviceName: string }, clientId: string) 
   Effect.gen(function* () {
     let claims = 0
     const bus = yield* MessageBus.MessageBus
-    const channel = { name: `${service.serviceName}|${clientId}|CLAIM`, subject: "", route: "" }
-    yield* bus.subscribe(channel, () => void claims++)
+    yield* bus.subscribe(claimChannel(service, clientId), () => void claims++)
     return eventually(
       Effect.sync(() => claims),
       (count) => count > 0

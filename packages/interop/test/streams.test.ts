@@ -2,7 +2,7 @@ import { BytesValueSchema } from "@bufbuild/protobuf/wkt"
 import { Client, Payload, PsrpcError, Rpc, Selection, Server, Service } from "@effect-psrpc/core"
 import { assert } from "@effect/vitest"
 import { Effect, Logger, Stream } from "effect"
-import { eventually, goError, goPeer, interop, newServiceName, onBus } from "./support.ts"
+import { eventually, goError, goPeer, interop, large, newServiceName, onBus } from "./support.ts"
 import {
   conversing,
   holding,
@@ -16,9 +16,6 @@ import {
 } from "./streamSupport.ts"
 
 const numbers = (count: number): ReadonlyArray<string> => Array.from({ length: count }, (_, index) => String(index))
-
-/** Near the most that NATS takes by default, with what goes around it. */
-const large = "0123456789abcde\n".repeat(60_000)
 
 /** Bytes that are no protobuf message: a field number, and the end. */
 const malformed = new Uint8Array([0x0a, 0x05, 0x61])
@@ -190,7 +187,7 @@ interop("our client opens a stream of a Go server", (it) => {
     })
   )
 
-  it.effect("with messages as large as the bus takes, both ways", () =>
+  it.effect("with messages of nearly a mebibyte, both ways", () =>
     Effect.gen(function* () {
       const service = newStreamService()
       const go = yield* goPeer(service)
@@ -426,7 +423,7 @@ interop("a Go client opens a stream of our server", (it) => {
     })
   )
 
-  it.effect("with messages as large as the bus takes, both ways", () =>
+  it.effect("with messages of nearly a mebibyte, both ways", () =>
     Effect.gen(function* () {
       const service = newStreamService()
       yield* onBus(Server.make(service, conversing, { timeout: "15 seconds" }))

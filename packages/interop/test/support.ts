@@ -2,8 +2,9 @@
 import type { StringValue } from "@bufbuild/protobuf/wkt"
 import { StringValueSchema } from "@bufbuild/protobuf/wkt"
 import { type MessageBus, type PsrpcError, Rpc, Service } from "@effect-psrpc/core"
+import { NatsMessageBus } from "@effect-psrpc/nats"
 import { RedisMessageBus } from "@effect-psrpc/redis"
-import { redisUrl } from "@effect-psrpc/test-servers"
+import { natsUrl, redisUrl } from "@effect-psrpc/test-servers"
 import { assert, describe, layer, type Vitest } from "@effect/vitest"
 import { Context, Effect, Layer, type Scope } from "effect"
 import { randomBytes } from "node:crypto"
@@ -32,7 +33,7 @@ export const handlers = {
 /** The busses that are tested. */
 export type Bus = "redis" | "nats"
 
-const busses: ReadonlyArray<Bus> = ["redis"]
+const busses: ReadonlyArray<Bus> = ["redis", "nats"]
 
 /** The broker of some tests. */
 export class Broker extends Context.Service<Broker, { readonly bus: Bus; readonly url: string }>()(
@@ -44,7 +45,7 @@ export class Broker extends Context.Service<Broker, { readonly bus: Bus; readonl
       Effect.gen(function* () {
         // built before the first test, whose time is for what it tests
         yield* goPeerBinary
-        return { bus, url: yield* redisUrl }
+        return { bus, url: yield* bus === "redis" ? redisUrl : natsUrl }
       })
     )
 }
@@ -79,9 +80,9 @@ export const onBus = <A, E, R>(
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | PsrpcError.PsrpcError, Exclude<R, MessageBus.MessageBus> | Broker | Scope.Scope> =>
   Effect.gen(function* () {
-    const { url } = yield* Broker
-    const bus = yield* Layer.build(RedisMessageBus.layer({ url }))
-    return yield* Effect.provideContext(effect, bus)
+    const { bus, url } = yield* Broker
+    const made = bus === "redis" ? RedisMessageBus.layer({ url }) : NatsMessageBus.layer({ servers: url })
+    return yield* Effect.provideContext(effect, yield* Layer.build(made))
   }) as never
 
 /** An error of psrpc, as the Go peer has it. */
@@ -89,6 +90,16 @@ export const goError = (error: unknown): GoError => {
   assert.instanceOf(error, GoError)
   return error
 }
+
+/** Nearly a mebibyte, which with what goes around it is what NATS takes. */
+export const large = "0123456789abcde\n".repeat(65_000)
+
+/** The channel on which servers offer themselves to a client, by its names on the wire. */
+export const claimChannel = (service: { readonly serviceName: string }, clientId: string) => ({
+  name: `${service.serviceName}|${clientId}|CLAIM`,
+  subject: `CLI.${service.serviceName}.${clientId}.CLAIM`,
+  route: ""
+})
 
 /** A request that asks a handler of the Go peer for something. */
 export const ask = (script: { readonly do: string; readonly [key: string]: unknown }): { value: string } => ({
