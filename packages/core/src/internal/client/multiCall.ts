@@ -98,7 +98,8 @@ class MultiCall implements Timed, Delivery, Waiting {
       this.#client.drops("overflow", this.#method.label, "answers")
     }
     if (this.#servers.size >= this.#expect) return this.finish()
-    if (this.#idle !== undefined) this.#client.deadlines.add(this.#idleTimer, this.#idle)
+    // the reader runs within the push, and may have had enough
+    if (this.#idle !== undefined && this.wanted()) this.#client.deadlines.add(this.#idleTimer, this.#idle)
   }
 
   /** Says in the Stream what the buffer had no room for. */

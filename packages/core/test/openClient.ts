@@ -1,0 +1,40 @@
+/** A client whose state the test can see. */
+import { Effect } from "effect"
+import * as Channels from "../src/internal/channel.ts"
+import type { ClientState } from "../src/internal/client/state.ts"
+import * as Deadlines from "../src/internal/deadlines.ts"
+import * as Drops from "../src/internal/drops.ts"
+import * as Envelope from "../src/internal/envelope.ts"
+import { MessageBus } from "../src/MessageBus.ts"
+import * as Metadata from "../src/Metadata.ts"
+
+/** It hears the answers and the claims of a service. */
+export const openClient = Effect.fnUntraced(function* (service: string) {
+  const bus = yield* MessageBus
+  const context = yield* Effect.context<never>()
+  const state: ClientState = {
+    clientId: "CLI_open",
+    bus,
+    deadlines: yield* Deadlines.make,
+    calls: new Map(),
+    streams: new Map(),
+    subscriptions: new Set(),
+    drops: Drops.make(context, "client", service),
+    fork: Effect.runForkWith(context),
+    timeout: undefined,
+    selection: undefined,
+    metadata: Metadata.empty,
+    bufferSize: 100,
+    keepalive: Infinity,
+    closed: false
+  }
+  yield* bus.subscribe(Channels.response(service, state.clientId), (message) => {
+    const response = Envelope.decodeResponse(message) as Envelope.Response
+    state.calls.get(response.id)?.response(response)
+  })
+  yield* bus.subscribe(Channels.claimRequest(service, state.clientId), (message) => {
+    const claim = Envelope.decodeClaimRequest(message) as Envelope.Claim
+    state.calls.get(claim.id)?.claim(claim)
+  })
+  return state
+})
