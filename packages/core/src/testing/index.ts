@@ -1,2 +1,3 @@
+export * as FaultyMessageBus from "./FaultyMessageBus.ts"
 export * as MessageBusSuite from "./MessageBusSuite.ts"
 export * as ServiceSuite from "./ServiceSuite.ts"
