@@ -106,7 +106,7 @@ export const defaultTimeout: Duration.Input = "10 seconds"
  * @category constructors
  * @since 0.1.0
  */
-export const make = <R = never>(options: Options<R>): ReadonlyArray<Test<R>> => {
+export const make = <R = never>(options: Options<R>): ReadonlyArray<Test<Exclude<R, Scope.Scope>>> => {
   const { maxPayload } = options
   if (maxPayload !== undefined && !(Number.isInteger(maxPayload) && maxPayload >= 1024)) {
     throw new TypeError(`maxPayload: ${String(maxPayload)} is no size: expected a whole number of bytes, 1024 at least`)

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Logger } from "effect"
+import { Context, Effect, Logger } from "effect"
 import * as LocalMessageBus from "../../src/LocalMessageBus.ts"
 import type { MessageBus } from "../../src/MessageBus.ts"
 import * as FaultyMessageBus from "../../src/testing/FaultyMessageBus.ts"
@@ -57,5 +57,18 @@ describe("a faulty bus that is disconnected", () => {
       each(({ disconnect }) => disconnect),
       () => Effect.orDie(each(({ reconnect }) => reconnect))
     )
+  })
+})
+
+describe("a test of the suite", () => {
+  it("needs what connecting needs, and no scope", () => {
+    class Url extends Context.Service<Url, string>()("test/Url") {}
+    const scoped = MessageBusSuite.make({ connect: FaultyMessageBus.make(makeLocal()) })
+    const effect: Effect.Effect<void, unknown> | undefined = scoped[0]?.effect
+    const needy = MessageBusSuite.make({ connect: Effect.andThen(Url, connect(new SubjectBroker())) })
+    const other: Effect.Effect<void, unknown, Url> | undefined = needy[0]?.effect
+    // @ts-expect-error the service is still to be provided
+    const wrong: Effect.Effect<void, unknown> | undefined = needy[0]?.effect
+    for (const each of [effect, other, wrong]) assert.isDefined(each)
   })
 })

@@ -93,9 +93,15 @@ describe("the suite fails for a bus whose connection", () => {
 
   fails(
     "loses what waits",
-    broken(waits, /vain|expected/, (bus) => ({
-      publishUnsafe: (target, message, expiry, delivery) =>
-        bus.publishUnsafe(target, message, bus.failure() === undefined ? expiry : Date.now() + 5, delivery)
+    broken(waits, /waited in vain for 200 messages to arrive: got 0/, (bus) => ({
+      publishUnsafe: (target, message, expiry, delivery) => {
+        if (bus.failure() === undefined) return bus.publishUnsafe(target, message, expiry, delivery)
+        const timer = setInterval(() => {
+          if (bus.failure() !== undefined) return
+          clearInterval(timer)
+          delivery.delivered(1)
+        }, 1)
+      }
     }))
   )
 
