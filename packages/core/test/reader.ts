@@ -1,6 +1,7 @@
 /** What tests of Streams share: readers that say what they have read, and that read only when they are told to. */
 import { Effect, type Fiber, Latch, type Result, Scheduler, Stream } from "effect"
 import type * as Client from "../src/Client.ts"
+import type { PsrpcError } from "../src/PsrpcError.ts"
 import { start } from "./support.ts"
 
 export interface Reader<A, E> {
@@ -25,6 +26,16 @@ export const readSlowly = <A, E, R>(
     const stay = Stream.tap(stream, () => gate.await)
     return Effect.map(read(stay), (reader) => ({ ...reader, open: gate.open }))
   })
+
+/** Whole numbers, from one to another. */
+export const between = (first: number, last: number): ReadonlyArray<number> =>
+  Array.from({ length: last - first + 1 }, (_, i) => first + i)
+
+/** Publishes one after the other, in one turn. */
+export const inTurn = <A>(
+  call: (message: A) => Effect.Effect<void, PsrpcError>,
+  messages: ReadonlyArray<A>
+): Effect.Effect<void, PsrpcError> => Effect.forEach(messages, (message) => call(message), { discard: true })
 
 /** An answer in short: who, and what. */
 export const brief = ({
