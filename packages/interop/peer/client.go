@@ -147,6 +147,7 @@ type publishParams struct {
 	Method  string `json:"method"`
 	Topic   topic  `json:"topic"`
 	Message string `json:"message"`
+	Base64  []byte `json:"base64"`
 	Times   *int   `json:"times"`
 }
 
@@ -154,12 +155,16 @@ func (p *peer) publish(ctx context.Context, params publishParams) (any, error) {
 	if _, err := findMethod(params.Method, kindSubscription); err != nil {
 		return nil, err
 	}
+	msg := wrapperspb.String(params.Message)
+	if params.Base64 != nil {
+		msg = rawText(params.Base64)
+	}
 	times := 1
 	if params.Times != nil {
 		times = *params.Times
 	}
 	for range times {
-		if err := p.publisher.Publish(ctx, params.Method, params.Topic, wrapperspb.String(params.Message)); err != nil {
+		if err := p.publisher.Publish(ctx, params.Method, params.Topic, msg); err != nil {
 			return nil, err
 		}
 	}

@@ -205,6 +205,17 @@ func TestUpdates(t *testing.T) {
 	}
 }
 
+func TestRawUpdate(t *testing.T) {
+	s := newSession(t)
+	s.ok("subscribe", fields{"method": "JobDone"})
+	// psrpc skips what it cannot decode
+	s.ok("publish", fields{"method": "JobDone", "base64": "//8="})
+	s.ok("publish", fields{"method": "JobDone", "base64": "CgJoaQ=="})
+	if got := s.event("update"); got["text"] != "hi" {
+		t.Errorf("update: %v", got)
+	}
+}
+
 func TestBadCommands(t *testing.T) {
 	s := newSession(t)
 	for _, params := range []fields{

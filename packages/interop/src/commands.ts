@@ -116,7 +116,8 @@ export interface Commands {
     {
       readonly method: SubscriptionMethod
       readonly topic?: TopicParts
-      readonly message: string
+      readonly message?: string
+      readonly base64?: string
       readonly times?: number
     },
     Nothing

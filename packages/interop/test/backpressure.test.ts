@@ -3,6 +3,7 @@ import { assert } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
 import { eventually, goError, goPeer, interop, onBus } from "./support.ts"
 import { conversing, eof, holding, newStreamService, next, nextOf, openGo, rest } from "./streamSupport.ts"
+import { listen, toClient } from "./wire.ts"
 
 const numbers = (from: number, to: number): ReadonlyArray<string> =>
   Array.from({ length: to - from + 1 }, (_, index) => String(from + index))
@@ -56,9 +57,15 @@ interop("a Go sender and our slow reader", (it) => {
       const service = newStreamService()
       const go = yield* goPeer(service)
       yield* go.serve({ methods: ["Chat"], timeoutMs: 20_000 })
-      const client = yield* onBus(Client.make(service))
+      const client = yield* onBus(Client.make(service, { clientId: "CLI_slow" }))
+      const heard = yield* listen(toClient(service, "CLI_slow"))
       const stream = yield* client.chat({ bufferSize: 100 })
       yield* stream.send({ value: "flood:200" })
+      // nothing is read before the last has come: a Go reader would have lost a hundred
+      yield* eventually(
+        Effect.sync(() => heard.filter(({ body }) => body === "message").length),
+        (count) => count === 200
+      )
       const texts = yield* nextOf(stream, 200)
       assert.strictEqual((yield* go.event("flooded")).failed, 0)
       assert.strictEqual(new Set(texts).size, 200)
@@ -115,9 +122,14 @@ interop("a Go sender and our slow reader", (it) => {
       const service = newStreamService()
       const go = yield* goPeer(service)
       const server = yield* go.serve({ methods: ["Chat"], timeoutMs: 20_000 })
-      const client = yield* onBus(Client.make(service))
+      const client = yield* onBus(Client.make(service, { clientId: "CLI_slow" }))
+      const heard = yield* listen(toClient(service, "CLI_slow"))
       const stream = yield* client.chat({ bufferSize: 5 })
       yield* stream.send({ value: "flood:10" })
+      yield* eventually(
+        Effect.sync(() => heard.filter(({ body }) => body === "message").length),
+        (count) => count === 10
+      )
       yield* Effect.forkChild(server.shutdown)
       const error = yield* Effect.flip(stream.closed)
       assert.deepStrictEqual([error.code, error.message], [eof.code, eof.message])
