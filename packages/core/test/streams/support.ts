@@ -206,7 +206,7 @@ export const fakeStreamClient = Effect.fnUntraced(function* (method: string, cli
     claims,
     /** Asks for a stream. */
     open: (options: Partial<Streams.StreamOpen> = {}): void => {
-      const head = { streamId: "STR_hand", requestId: "REQ_open", sentAt: 0, expiry: 3000, ...options }
+      const head = { streamId: "STR_hand", requestId: "REQ_open", sentAt: 0, expiry: 1e9, ...options }
       toServers(Streams.encodeStreamOpen(Envelope.noFrame, head, { clientId, metadata: {}, ...none, ...options }))
     },
     choose: (serverId: string, requestId = "REQ_open"): void =>
