@@ -1,11 +1,39 @@
 import { describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as LocalMessageBus from "../../src/LocalMessageBus.ts"
+import type { MessageBus } from "../../src/MessageBus.ts"
+import * as PsrpcError from "../../src/PsrpcError.ts"
 import { ServiceSuite } from "../../src/testing/index.ts"
 
+const local = Effect.runSync(LocalMessageBus.make)
+
+/** The local bus with a limit, as brokers have it, and with no knowledge of who listens. */
+const limited = (maxPayload: number): MessageBus["Service"] => ({
+  ...local,
+  publishUnsafe: (target, message, expiry, delivery) => {
+    if (message.length > maxPayload) {
+      const error = { message: "too large", reason: "too_large", mayHaveRun: false } as const
+      return delivery.undelivered(PsrpcError.fromCode("resource_exhausted", error))
+    }
+    local.publishUnsafe(target, message, expiry, {
+      wanted: () => delivery.wanted(),
+      delivered: () => delivery.delivered(-1),
+      undelivered: (error) => delivery.undelivered(error)
+    })
+  }
+})
+
 describe("the library on the local bus", () => {
-  const local = Effect.runSync(LocalMessageBus.make)
   for (const test of ServiceSuite.make({ connect: Effect.succeed(local) })) {
     it.live(test.name, () => test.effect, 62_000)
+  }
+})
+
+describe("the library on a bus with a limit, which does not know who listens", () => {
+  const maxPayload = 65_536
+  const connect = Effect.succeed(limited(maxPayload))
+  for (const test of ServiceSuite.make({ connect, maxPayload, reportsNoListeners: false })) {
+    // what these two traits are about
+    if (/large|nobody|dereg/.test(test.name)) it.live(test.name, () => test.effect, 62_000)
   }
 })

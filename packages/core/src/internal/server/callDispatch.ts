@@ -1,5 +1,6 @@
 /** Calls, with one answer or one from every server, from the server's side. */
 import { Cause, Effect, type Exit } from "effect"
+import type { Delivery } from "../../MessageBus.ts"
 import type { Header } from "../../Metadata.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
 import type { WireError } from "../domainError.ts"
@@ -28,6 +29,29 @@ class CallJob extends Job {
   constructor(dispatch: CallDispatch, id: string, call: AnyCall, request: unknown) {
     super(dispatch, id, call)
     this.request = request
+  }
+}
+
+/** An answer on its way. */
+class Answer implements Delivery {
+  readonly #dispatch: CallDispatch
+  readonly #id: string
+  readonly #header: Header
+
+  constructor(dispatch: CallDispatch, id: string, header: Header) {
+    this.#dispatch = dispatch
+    this.#id = id
+    this.#header = header
+  }
+
+  wanted(): boolean {
+    return true
+  }
+
+  delivered(): void {}
+
+  undelivered(error: PsrpcError.PsrpcError): void {
+    this.#dispatch.undelivered(this.#id, this.#header, error)
   }
 }
 
@@ -139,7 +163,23 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
     return wireError(error)
   }
 
-  #answer(id: string, header: Header, raw: Uint8Array, error: WireError | undefined): void {
+  /** An answer came to nothing. The caller's deadline covers its loss, unless there is something to tell in its place. */
+  undelivered(id: string, header: Header, error: PsrpcError.PsrpcError): void {
+    this.reply.undelivered(error)
+    if (error.reason !== "too_large") return
+    const { label } = this.method
+    this.log(`psrpc: the answer of ${label} is too large`, Cause.fail(error))
+    const message = `the answer is larger than the broker takes (${label})`
+    this.#answer(id, header, noBytes, { code: "resource_exhausted", message, details: [] }, this.reply)
+  }
+
+  #answer(
+    id: string,
+    header: Header,
+    raw: Uint8Array,
+    error: WireError | undefined,
+    delivery: Delivery = new Answer(this, id, header)
+  ): void {
     const { bus, deadlines, replies, serverId } = this.server
     const target = replies.get(header.remoteId).response
     const response = {
@@ -152,7 +192,7 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
       code: error === undefined ? "" : error.code,
       details: error === undefined ? Envelope.emptyDetails : error.details
     }
-    bus.publishUnsafe(target, Envelope.encodeResponse(target, response), header.expiry, this.reply)
+    bus.publishUnsafe(target, Envelope.encodeResponse(target, response), header.expiry, delivery)
   }
 }
 
