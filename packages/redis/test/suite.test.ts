@@ -2,6 +2,7 @@ import { MessageBusSuite } from "@effect-psrpc/core/testing"
 import { RedisServer, redisUrl, TcpProxy } from "@effect-psrpc/test-servers"
 import { describe, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
+import { Cluster } from "ioredis"
 import { RedisMessageBus } from "../src/index.ts"
 import { onClients, ways } from "./support.ts"
 
@@ -10,10 +11,20 @@ class Url extends Context.Service<Url, string>()("test/Url") {}
 /** A proxy in front of a Redis of its own, whose connections the suite cuts. */
 class Proxy extends Context.Service<Proxy, TcpProxy.TcpProxy>()("test/Proxy") {}
 
+/** The ports of a cluster's nodes. */
+class Nodes extends Context.Service<Nodes, ReadonlyArray<number>>()("test/Nodes") {}
+
 const Servers = Layer.effectContext(
   Effect.gen(function* () {
     const proxy = yield* TcpProxy.make(yield* RedisServer.make())
-    return Context.make(Proxy, proxy).pipe(Context.add(Url, yield* redisUrl))
+    const nodes = yield* RedisServer.makeCluster({ nodes: 3 })
+    return Context.make(Proxy, proxy).pipe(
+      Context.add(Url, yield* redisUrl),
+      Context.add(
+        Nodes,
+        nodes.map(({ port }) => port)
+      )
+    )
   })
 )
 
@@ -25,6 +36,16 @@ const outage = Effect.acquireRelease(
   }),
   (proxy) => Effect.sync(() => proxy.refuse(false))
 )
+
+/** A bus on a Cluster, which both publishes and subscribes. */
+const onCluster = Effect.gen(function* () {
+  const nodes = (yield* Nodes).map((port) => ({ host: "127.0.0.1", port }))
+  const cluster = yield* Effect.acquireRelease(
+    Effect.sync(() => new Cluster(nodes, { lazyConnect: true })),
+    (cluster) => Effect.sync(() => cluster.disconnect())
+  )
+  return yield* RedisMessageBus.makeClients({ publisher: cluster, subscriber: cluster })
+})
 
 /** The two ways of sending commands, and those that connect again quickly. */
 const reconnecting = {
@@ -41,6 +62,13 @@ layer(Servers, { excludeTestServices: true, timeout: 120_000 })((it) => {
       for (const test of tests) it.effect(test.name, () => test.effect)
     })
   }
+
+  describe("the Redis bus with a Cluster", () => {
+    // its nodes count their own subscribers alone
+    for (const test of MessageBusSuite.make({ connect: onCluster, reportsNoListeners: false })) {
+      it.effect(test.name, () => test.effect)
+    }
+  })
 
   for (const [way, make] of Object.entries(reconnecting)) {
     describe(`the Redis bus with ${way}, whose connections break`, () => {

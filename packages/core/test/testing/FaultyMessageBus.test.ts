@@ -152,6 +152,18 @@ describe("faults", () => {
     })
   )
 
+  it.effect("duplicate: the same bytes, also if the publisher writes over them when it has been told", () =>
+    Effect.gen(function* () {
+      const { arrived, bus } = yield* heard(Faulty.duplicate({ after: 10 }))
+      const message = encode("a").slice()
+      const delivered = (): void => void message.fill(0)
+      bus.publishUnsafe(bus.target(news), message, forever, { wanted: () => true, delivered, undelivered() {} })
+      yield* pass(10)
+      assert.deepStrictEqual(arrived, ["a@0", "a@10"])
+      assert.strictEqual(textOf(bus.records[0]!.bytes), "a")
+    })
+  )
+
   it.effect("undelivered: the error, and the message is sent only if that says so", () =>
     Effect.gen(function* () {
       const full = PsrpcError.fromCode("resource_exhausted", { reason: "overflow", mayHaveRun: false })

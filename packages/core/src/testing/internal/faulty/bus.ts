@@ -181,7 +181,9 @@ export class FaultyBus {
     const message = { channel: target.name, type, index: this.#index++, indexOfType }
     const { error, fault } = this.#decide(message)
     const publishedAt = this.#deadlines.now()
-    const record = { ...message, bytes, publishedAt, fault, fate: "under way" as Fate, sentAt: [] }
+    // its publisher may write over the bytes once it is told, and they may be sent after that
+    const kept = bytes.slice()
+    const record = { ...message, bytes: kept, publishedAt, fault, fate: "under way" as Fate, sentAt: [] }
     this.records.push(record)
     const sending = new Sending(target, expiry, delivery, record)
     if (error !== undefined) return sending.undelivered(error)
