@@ -1,0 +1,235 @@
+// What the compiler knows of nets of servers for tests.
+import { Context, Effect, type Layer, type Result, Schema, type Scope } from "effect"
+import * as Client from "../src/Client.ts"
+import type { MessageBus } from "../src/MessageBus.ts"
+import * as PsrpcError from "../src/PsrpcError.ts"
+import * as Rpc from "../src/Rpc.ts"
+import * as Server from "../src/Server.ts"
+import * as Service from "../src/Service.ts"
+import * as FaultyMessageBus from "../src/testing/FaultyMessageBus.ts"
+import * as PsrpcTest from "../src/testing/PsrpcTest.ts"
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+const same = <A, B>(equal: Equal<A, B>): boolean => equal
+
+class NameTaken extends Schema.TaggedError<NameTaken>()("NameTaken", { name: Schema.String }) {}
+class Other extends Schema.TaggedError<Other>()("Other", {}) {}
+class Db extends Context.Service<Db, { readonly find: Effect.Effect<string> }>()("typetest/Db") {}
+class Cpu extends Context.Service<Cpu, { readonly idle: Effect.Effect<number> }>()("typetest/Cpu") {}
+class Setup extends Context.Service<Setup, string>()("typetest/Setup") {}
+
+class Greeter extends Service.make("Greeter", {
+  hello: Rpc.unary({ request: Schema.String, response: Schema.String, error: NameTaken }),
+  render: Rpc.unary({ request: Schema.Int, response: Schema.Int, routing: "affinity" }),
+  reload: Rpc.unary({ topic: ["node"], singleServer: true, group: "node" }),
+  stats: Rpc.multi({ response: Schema.Int, topic: { region: Schema.Literals(["eu", "us"]) } }),
+  chat: Rpc.stream({ send: Schema.Int, receive: Schema.String, routing: "affinity" }),
+  news: Rpc.subscription({ message: Schema.String, topic: ["paper"] })
+}) {}
+type Methods = Service.Methods<typeof Greeter>
+
+class GreeterClient extends Client.Service<GreeterClient>()("typetest/GreeterClient", Greeter) {}
+
+const hello = (name: string) => Effect.succeed(`Hello ${name}`)
+type Net = PsrpcTest.Net<"Greeter", Methods>
+type Common = Net | MessageBus | FaultyMessageBus.FaultyMessageBus
+
+// A Layer gives the net, the bus, and the client where it has its class; it needs nothing.
+const ofClass = PsrpcTest.layer(GreeterClient, [{ handlers: { hello } }])
+same<typeof ofClass, Layer.Layer<GreeterClient | Common, PsrpcError.PsrpcError>>(true)
+const ofService = PsrpcTest.layer(Greeter, [{ handlers: { hello }, affinity: 0.2 }, { handlers: {} }])
+same<typeof ofService, Layer.Layer<Common, PsrpcError.PsrpcError>>(true)
+PsrpcTest.layer(Greeter, [])
+declare const many: ReadonlyArray<PsrpcTest.ServerOptions<Methods>>
+PsrpcTest.layer(Greeter, many)
+const theNet: Effect.Effect<Net, never, Net> = PsrpcTest.net(GreeterClient)
+const sameNet: Effect.Effect<Net, never, Net> = PsrpcTest.net(Greeter)
+
+// What handlers and affinities require, and what making handlers fails with, the Layer has.
+const requiring = PsrpcTest.layer(GreeterClient, [
+  { handlers: { hello: () => Effect.flatMap(Db, ({ find }) => find) } },
+  { handlers: { render: (n) => Effect.succeed(n) }, affinity: Effect.flatMap(Cpu, ({ idle }) => idle) },
+  {
+    handlers: Effect.gen(function* () {
+      const setup = yield* Setup
+      if (setup === "") return yield* new Other()
+      yield* Effect.addFinalizer(() => Effect.void)
+      return { hello: (name: string) => Effect.succeed(setup + name) }
+    })
+  }
+])
+same<typeof requiring, Layer.Layer<GreeterClient | Common, PsrpcError.PsrpcError | Other, Db | Cpu | Setup>>(true)
+const each = PsrpcTest.layer(GreeterClient, [
+  {
+    handlers: { hello: () => Effect.as(Effect.andThen(Server.CurrentCall, Effect.scope), "") },
+    affinity: () => Effect.flatMap(Cpu, ({ idle }) => idle)
+  }
+])
+same<typeof each, Layer.Layer<GreeterClient | Common, PsrpcError.PsrpcError, Cpu>>(true)
+
+// Handlers have their parameters' types, written in place; those with affinity may be functions.
+PsrpcTest.layer(GreeterClient, [
+  {
+    serverId: "a",
+    affinity: (call) => (call.header.metadata["tenant"] === "acme" ? 1 : 0.1),
+    topics: { stats: [{ region: "eu" }] },
+    groups: { node: [{ node: "n1" }] },
+    handlers: {
+      ...Server.unimplemented(Greeter),
+      hello: (name, call) => {
+        same<typeof name, string>(true)
+        same<typeof call.header.remoteId, string>(true)
+        return name === "" ? Effect.fail(new NameTaken({ name })) : Effect.succeed(name)
+      },
+      render: (job, call) => {
+        same<typeof job, number>(true)
+        same<typeof call.topic, {}>(true)
+        return Effect.succeed(job)
+      },
+      stats: (_, call) => {
+        same<typeof call.topic, { readonly region: "eu" | "us" }>(true)
+        return Effect.succeed(1)
+      },
+      chat: (stream, call) => {
+        same<typeof call.deadline, number>(true)
+        return Effect.andThen(stream.hijack, stream.send("hi"))
+      }
+    }
+  },
+  {
+    handlers: {
+      render: {
+        affinity: (job) => {
+          same<typeof job, number>(true)
+          return 0.5
+        },
+        handle: (job) => Effect.succeed(job)
+      },
+      chat: { affinity: (call) => call.deadline, handle: (stream) => stream.send("hi") }
+    }
+  }
+])
+
+// What does not fit is refused.
+// @ts-expect-error: no such method
+PsrpcTest.layer(Greeter, [{ handlers: { hello, helo: hello } }])
+// @ts-expect-error: no such method, of the second server
+PsrpcTest.layer(GreeterClient, [{ handlers: { hello } }, { handlers: { hello, helo: hello } }])
+// @ts-expect-error: no such option
+PsrpcTest.layer(Greeter, [{ handlers: { hello }, afinity: 0.5 }])
+// @ts-expect-error: a number is no answer
+PsrpcTest.layer(Greeter, [{ handlers: { hello: () => Effect.succeed(1) } }])
+// @ts-expect-error: not an error of the method
+PsrpcTest.layer(Greeter, [{ handlers: { hello: () => Effect.fail(new Other()) } }])
+// @ts-expect-error: a subscription has no handler
+PsrpcTest.layer(Greeter, [{ handlers: { news: () => Effect.void } }])
+// @ts-expect-error: a method without affinity has none
+PsrpcTest.layer(Greeter, [{ handlers: { hello: { affinity: 1, handle: hello } } }])
+// @ts-expect-error: no such topic
+PsrpcTest.layer(Greeter, [{ handlers: { stats: () => Effect.succeed(1) }, topics: { stats: [{ region: "mars" }] } }])
+// @ts-expect-error: registered with its group
+PsrpcTest.layer(Greeter, [{ handlers: { reload: () => Effect.void }, topics: { reload: [{ node: "n1" }] } }])
+// @ts-expect-error: a number or an Effect of one
+PsrpcTest.layer(Greeter, [{ handlers: {}, affinity: "high" }])
+// @ts-expect-error: neither a service nor a client
+PsrpcTest.layer(Db, [])
+
+// A net made in place knows how many servers it has, and needs a scope.
+const made = PsrpcTest.make(Greeter, [{ handlers: { hello } }, { handlers: { hello: () => Effect.as(Db, "") } }])
+type Made = Net & { readonly servers: readonly [PsrpcTest.TestServer<Methods>, PsrpcTest.TestServer<Methods>] }
+const madeIs: Effect.Effect<Made, PsrpcError.PsrpcError, Db | Scope.Scope> = made
+
+export const program = Effect.gen(function* () {
+  const net = yield* PsrpcTest.net(GreeterClient)
+  same<typeof net, Net>(true)
+  same<typeof net.client, Client.From<typeof Greeter>>(true)
+  const two = yield* made
+  const [first, second] = two.servers
+  yield* first.register("stats", { region: "eu" })
+  yield* second.registerGroup("node", { node: "n1" })
+  // @ts-expect-error: there are two
+  void two.servers[2]
+  yield* PsrpcTest.make(GreeterClient, [], { join: net })
+
+  // What is recorded has the types of its method.
+  const [call] = net.calls("hello")
+  if (call !== undefined) {
+    same<typeof call.method, "hello">(true)
+    same<typeof call.request, string>(true)
+    same<typeof call.result, Result.Result<string, NameTaken | PsrpcError.PsrpcError> | undefined>(true)
+    same<typeof call.server, string | undefined>(true)
+    same<typeof call.topic, {}>(true)
+  }
+  const [stats] = net.calls("stats")
+  same<NonNullable<typeof stats>["topic"], { readonly region: "eu" | "us" }>(true)
+  same<NonNullable<typeof stats>["answers"][number]["result"], Result.Result<number, PsrpcError.PsrpcError>>(true)
+  const [chat] = net.calls("chat")
+  same<NonNullable<typeof chat>["sent"][number]["message"], number>(true)
+  same<NonNullable<typeof chat>["received"][number]["message"], string>(true)
+  for (const any of net.calls()) {
+    if (any.method === "render") same<typeof any.request, number>(true)
+    if (any.kind === "stream") same<typeof any.method, "chat">(true)
+  }
+  const [update] = net.updates("news")
+  same<NonNullable<typeof update>["message"], string>(true)
+  same<NonNullable<typeof update>["topic"], { readonly paper: string }>(true)
+  // @ts-expect-error: is not called, but published
+  net.calls("news")
+  // @ts-expect-error: is called
+  net.updates("hello")
+  // @ts-expect-error: no method
+  net.calls("helo")
+
+  // Faults too.
+  const fault: Effect.Effect<void, never, Scope.Scope> = net.fail("hello", new NameTaken({ name: "Ada" }))
+  yield* fault
+  yield* net.fail("hello", (asked) => new NameTaken({ name: asked.request }), {
+    times: 2,
+    server: "a",
+    when: (asked) => {
+      same<typeof asked.request, string>(true)
+      same<typeof asked.metadata, { readonly [key: string]: string }>(true)
+      return asked.clientId !== ""
+    }
+  })
+  yield* net.fail("render", new PsrpcError.Unavailable({ message: "busy" }))
+  yield* net.fail("stats", new PsrpcError.Unavailable({ message: "busy" }), {
+    when: ({ topic }) => topic.region === "eu"
+  })
+  yield* net.fail("news", new PsrpcError.Unavailable({ message: "busy" }), { when: ({ message }) => message === "" })
+  // @ts-expect-error: not an error of the method
+  yield* net.fail("render", new NameTaken({ name: "" }))
+  // @ts-expect-error: not an error of the method
+  yield* net.fail("hello", new Other())
+  // @ts-expect-error: a stream has no request
+  yield* net.fail("chat", new PsrpcError.Unavailable({ message: "" }), { when: (asked) => asked.request === "" })
+  yield* net.delay("chat", "1 second", { when: ({ metadata }) => metadata["a"] === "b" })
+  // @ts-expect-error: no method
+  yield* net.delay("helo", "1 second")
+
+  yield* net.lose("hello", "answer")
+  yield* net.lose("chat", "ack")
+  yield* net.lose("news", "update")
+  yield* net.disturb("stats", "request", FaultyMessageBus.duplicate())
+  // @ts-expect-error: a call has no messages
+  yield* net.lose("hello", "sent")
+  // @ts-expect-error: nobody claims it
+  yield* net.lose("stats", "claim")
+  // @ts-expect-error: nobody answers it
+  yield* net.lose("news", "answer")
+
+  // Another handler: its requirements are those of the test.
+  const handled = net.handle("hello", (name) => {
+    same<typeof name, string>(true)
+    return Effect.as(Db, name)
+  })
+  same<typeof handled, Effect.Effect<void, never, Db | Scope.Scope>>(true)
+  yield* net.handle("render", (job) => Effect.succeed(job + 1), { times: 1 })
+  yield* net.handle("chat", (stream) => stream.close())
+  // @ts-expect-error: a number is no answer
+  yield* net.handle("hello", () => Effect.succeed(1))
+  // @ts-expect-error: a subscription has no handler
+  yield* net.handle("news", () => Effect.void)
+})
+
+export { madeIs, sameNet, theNet }
