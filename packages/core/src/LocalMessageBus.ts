@@ -28,7 +28,7 @@
  */
 import { Cause, Effect, Layer, Scheduler } from "effect"
 import { noFrame } from "./internal/frame.ts"
-import { Listeners } from "./internal/listeners.ts"
+import { type Listener, type ListenerGroup, Listeners } from "./internal/listeners.ts"
 import { MessageBus } from "./MessageBus.ts"
 
 /** Messages in a row before timers and input get a turn: microtasks alone would starve them. */
@@ -63,15 +63,26 @@ export const make: Effect.Effect<MessageBus["Service"]> = Effect.gen(function* (
     budget = messagesPerTurn
     dispatcher.scheduleTask(drain, 0)
   }
+  // the message in hand, and whom it is for: a drain inside of a listener gives it to the others first, so that nobody
+  // hears of a later one before it
+  let message: Uint8Array
+  let group: ListenerGroup | undefined
+  let recipients: ReadonlyArray<Listener> = []
+  let next = 0
+  const deliver = (): void => {
+    while (next < recipients.length) group!.call(recipients[next++]!, message)
+  }
   const drain = (): void => {
     scheduled = true
+    deliver()
     while (head < messages.length && budget > 0) {
       budget--
-      const group = listeners.get(names[head]!)
-      const message = messages[head++]!
+      group = listeners.get(names[head]!)
+      message = messages[head++]!
       if (group === undefined) continue
-      group.all(message)
-      group.one(message)
+      recipients = group.recipients()
+      next = 0
+      deliver()
     }
     names = names.slice(head)
     messages = messages.slice(head)

@@ -1,6 +1,6 @@
 // Updates that come faster than they are read: who loses what, who hears of it, and who does not notice.
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Schema, Scope, Stream } from "effect"
+import { Effect, Exit, Fiber, Option, Schema, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Client from "../src/Client.ts"
 import * as Publisher from "../src/Publisher.ts"
@@ -244,6 +244,20 @@ describe("those beside it", () => {
       assert.deepStrictEqual(stuck.seen, between(1, 101))
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(yield* client.hello("still"), "hello still 11")
+    }).pipe(onBus)
+  )
+
+  it.effect("hear everything in order, though one leaves while it is told", () =>
+    Effect.gen(function* () {
+      const { client, publisher } = yield* setUp
+      const heads = yield* Effect.forEach([1, 2], () =>
+        start(Effect.scoped(Effect.flatMap(client.told(), (updates) => Stream.runHead(updates))))
+      )
+      const { seen } = yield* read(yield* client.told())
+      yield* inTurn(publisher.told, between(1, 10))
+      yield* settle
+      assert.deepStrictEqual(seen, between(1, 10))
+      for (const head of heads) assert.deepStrictEqual(yield* Fiber.join(head), Option.some(1))
     }).pipe(onBus)
   )
 })

@@ -53,18 +53,32 @@ export class ListenerGroup {
   all(message: Uint8Array): void {
     const fan = this.#fan
     // from a copy: a listener may subscribe or unsubscribe
-    if (fan.length === 1) this.#call(fan[0]!, message)
-    else for (const listener of fan.slice()) this.#call(listener, message)
+    if (fan.length === 1) this.call(fan[0]!, message)
+    else for (const listener of fan.slice()) this.call(listener, message)
   }
 
   /** Gives the message to the member of the queue group whose turn it is. */
   one(message: Uint8Array): void {
-    if (this.#queue.length === 0) return
-    if (this.#next >= this.#queue.length) this.#next = 0
-    this.#call(this.#queue[this.#next++]!, message)
+    const member = this.#turn()
+    if (member !== undefined) this.call(member, message)
   }
 
-  #call(listener: Listener, message: Uint8Array): void {
+  /** Whom a message is for, everybody and the member whose turn it is: for `call`, one after the other. */
+  recipients(): ReadonlyArray<Listener> {
+    const recipients = this.#fan.slice()
+    const member = this.#turn()
+    if (member !== undefined) recipients.push(member)
+    return recipients
+  }
+
+  #turn(): Listener | undefined {
+    if (this.#queue.length === 0) return undefined
+    if (this.#next >= this.#queue.length) this.#next = 0
+    return this.#queue[this.#next++]
+  }
+
+  /** Gives the message to one listener. */
+  call(listener: Listener, message: Uint8Array): void {
     try {
       listener(message)
     } catch (defect) {
