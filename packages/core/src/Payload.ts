@@ -55,8 +55,11 @@ export type TypeId = "~effect-psrpc/Payload"
  */
 export interface Codec<in A, out B> {
   readonly [TypeId]: TypeId
-  /** The full protobuf name of what the bytes are, for updates, which travel under their own type. */
-  readonly typeName: string
+  /**
+   * The full protobuf name of what the bytes are, for updates, which travel under their own type; `undefined` where they
+   * are no protobuf message: their updates are a `google.protobuf.BytesValue` with the bytes in it.
+   */
+  readonly typeName: string | undefined
   readonly encode: (value: A) => Uint8Array
   readonly decode: (bytes: Uint8Array) => B
 }
@@ -123,7 +126,7 @@ export type Output<P> = [P] extends [undefined]
         : never
 
 const codec = <A, B>(
-  typeName: string,
+  typeName: string | undefined,
   encode: (value: A) => Uint8Array,
   decode: (bytes: Uint8Array) => B
 ): Codec<A, B> => ({ [TypeId]: TypeId, typeName, encode, decode })
@@ -140,7 +143,7 @@ const copy = (value: Uint8Array): Uint8Array => value.slice()
  * @since 0.1.0
  */
 export const bytes: Codec<Uint8Array, Uint8Array> = codec(
-  "google.protobuf.BytesValue",
+  undefined,
   (value) => {
     if (value instanceof Uint8Array) return value
     throw new TypeError(`expected a Uint8Array, got ${value === null ? "null" : typeof value}`)
@@ -176,7 +179,7 @@ export const make = <A, B = A>(options: {
   readonly encode: (value: A) => Uint8Array
   /** Bytes to value; the bytes are its own. May throw. */
   readonly decode: (bytes: Uint8Array) => B
-}): Codec<A, B> => codec("google.protobuf.BytesValue", options.encode, (value) => options.decode(copy(value)))
+}): Codec<A, B> => codec(undefined, options.encode, (value) => options.decode(copy(value)))
 
 /** Whether a message, or one inside of it, has fields of bytes: they are read as views. */
 const holdsBytes = (desc: DescMessage, seen: Set<DescMessage> = new Set()): boolean => {
@@ -215,7 +218,7 @@ const fromSchema = (schema: AnySchema & Schema.Top): Codec<unknown, unknown> => 
   const encode = Schema.encodeUnknownSync(json)
   const decode = Schema.decodeUnknownSync(json)
   return codec(
-    "google.protobuf.BytesValue",
+    undefined,
     (value) => utf8.encode(JSON.stringify(encode(made(schema, value))) ?? "null"),
     (value) => decode(JSON.parse(text.decode(value)))
   )

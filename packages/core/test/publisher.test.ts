@@ -1,4 +1,5 @@
-import { type Duration, DurationSchema } from "@bufbuild/protobuf/wkt"
+import { create, toBinary } from "@bufbuild/protobuf"
+import { BytesValueSchema, type Duration, DurationSchema } from "@bufbuild/protobuf/wkt"
 import { assert, describe, it } from "@effect/vitest"
 import { Duration as Durations, Effect, Exit, Fiber, Layer, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -86,11 +87,13 @@ describe("an update", () => {
         const msg = decodeMsg(message)
         return msg === "malformed" ? msg : [channel, msg.typeUrl, Array.from(msg.value)]
       })
-      const bytes = (value: unknown) => Array.from(json(value))
+      const bytesValue = (value: Uint8Array) =>
+        Array.from(toBinary(BytesValueSchema, create(BytesValueSchema, { value })))
+      const bytes = (value: unknown) => bytesValue(json(value))
       assert.deepStrictEqual(sent, [
         ["News|Proto|REQ", "type.googleapis.com/google.protobuf.Duration", [0x08, 5]],
         ["News|Schema|REQ", "type.googleapis.com/google.protobuf.BytesValue", bytes({ at: new Date(0) })],
-        ["News|Bytes|REQ", "type.googleapis.com/google.protobuf.BytesValue", [1, 2]],
+        ["News|Bytes|REQ", "type.googleapis.com/google.protobuf.BytesValue", bytesValue(new Uint8Array([1, 2]))],
         ["News|Nothing|REQ", "type.googleapis.com/google.protobuf.Empty", []],
         ["News|Everyone|REQ", "type.googleapis.com/google.protobuf.BytesValue", bytes("all")],
         ["News|InRoom|nu+002d1|REQ", "type.googleapis.com/google.protobuf.BytesValue", bytes("here")],

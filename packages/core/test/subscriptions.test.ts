@@ -1,3 +1,5 @@
+import { create, toBinary } from "@bufbuild/protobuf"
+import { BytesValueSchema } from "@bufbuild/protobuf/wkt"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Schema, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -189,14 +191,16 @@ describe("what is not an update", () => {
       const logs = yield* Logs
       const { seen } = yield* read(yield* client.told())
       const channel = Channels.request("News", "Told", [], false)
+      const bytesValue = (value: unknown) =>
+        toBinary(BytesValueSchema, create(BytesValueSchema, { value: json(value) }))
       const typed = (name: string, value: Uint8Array) =>
         publish(channel, encodeMsg({ typeUrl: `type.googleapis.com/${name}`, value }))
       yield* typed("google.protobuf.StringValue", json(1))
       yield* typed("internal.Request", json(1))
-      yield* typed("google.protobuf.BytesValue", json("no number"))
+      yield* typed("google.protobuf.BytesValue", bytesValue("no number"))
       yield* typed("google.protobuf.BytesValue", new Uint8Array([0xff]))
       yield* publish(channel, new Uint8Array([0x0a, 0x7f]))
-      yield* typed("google.protobuf.BytesValue", json(1))
+      yield* typed("google.protobuf.BytesValue", bytesValue(1))
       yield* publisher.told(2)
       yield* settle
       assert.deepStrictEqual(seen, [1, 2])

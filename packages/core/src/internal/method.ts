@@ -5,8 +5,9 @@ import type * as Rpc from "../Rpc.ts"
 import { wireName } from "../Service.ts"
 import type * as Topic from "../Topic.ts"
 import * as DomainError from "./domainError.ts"
-import { makeType, type Type } from "./envelope.ts"
+import type { Type } from "./envelope.ts"
 import { type Parameters, parameters } from "./topicParameters.ts"
+import { updateOf } from "./update.ts"
 
 type AnyCodec = Payload.Codec<unknown, unknown>
 
@@ -107,8 +108,7 @@ export const methodOf = (service: string, key: string, any: Rpc.Any): Method => 
         group: rpc.group
       }
     case "subscription": {
-      const message = codec(rpc.message)
-      return { ...common, kind: rpc.kind, message, type: makeType(message.typeName), queue: rpc.routing === "queue" }
+      return { ...common, kind: rpc.kind, ...updateOf(codec(rpc.message)), queue: rpc.routing === "queue" }
     }
   }
 }
