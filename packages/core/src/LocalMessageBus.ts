@@ -80,6 +80,11 @@ export const make: Effect.Effect<MessageBus["Service"]> = Effect.gen(function* (
       group = listeners.get(names[head]!)
       message = messages[head++]!
       if (group === undefined) continue
+      if (group.receivers === 1) {
+        group.all(message)
+        group.one(message)
+        continue
+      }
       recipients = group.recipients()
       next = 0
       deliver()
