@@ -2,7 +2,18 @@ import { StringValueSchema } from "@bufbuild/protobuf/wkt"
 import { Client, Payload, PsrpcError, Rpc, Server, Service } from "@effect-psrpc/core"
 import { assert } from "@effect/vitest"
 import { Duration, Effect, Fiber, Result, Stream } from "effect"
-import { ask, eventually, goPeer, interop, large, newServiceName, onBus, report } from "./support.ts"
+import {
+  ask,
+  eventually,
+  goPeer,
+  interop,
+  large,
+  malformed,
+  newServiceName,
+  numbers,
+  onBus,
+  report
+} from "./support.ts"
 import { answersTo, countOn } from "./wire.ts"
 
 const text = { request: StringValueSchema, response: StringValueSchema }
@@ -12,9 +23,6 @@ const newMultiService = () =>
     statsAll: Rpc.multi(text),
     stats: Rpc.multi({ ...text, topic: ["region"] })
   })
-
-/** Bytes that are no protobuf message: a field number, and the end. */
-const malformed = new Uint8Array([0x0a, 0x05, 0x61])
 
 /** A handler that says who it is, and what it was asked. */
 const named = (name: string) => (request: { readonly value: string }) =>
@@ -95,14 +103,14 @@ interop("three Go servers and three of ours answer", (it) => {
       yield* threeOfOurs(service)
       const { go } = yield* threeOfGo(service)
       const client = yield* onBus(Client.make(service, { timeout: "20 seconds" }))
-      const numbers = Array.from({ length: 50 }, (_, index) => String(index))
+      const texts = numbers(50)
       const expected = (n: string) => [`a:${n}`, `b:${n}`, `c:${n}`, `go:${n}`, `go:${n}`, `go:${n}`]
       const [ours, theirs] = yield* Effect.all(
         [
-          Effect.forEach(numbers, (value) => Stream.runCollect(client.statsAll({ value }, { expect: 6 })), {
+          Effect.forEach(texts, (value) => Stream.runCollect(client.statsAll({ value }, { expect: 6 })), {
             concurrency: "unbounded"
           }),
-          Effect.forEach(numbers, (request) => go.command("multi", { method: "StatsAll", request, timeoutMs: 2500 }), {
+          Effect.forEach(texts, (request) => go.command("multi", { method: "StatsAll", request, timeoutMs: 2500 }), {
             concurrency: "unbounded"
           })
         ],
@@ -110,11 +118,11 @@ interop("three Go servers and three of ours answer", (it) => {
       )
       assert.deepStrictEqual(
         ours.map((answers) => valuesOf(answers).toSorted()),
-        numbers.map(expected)
+        texts.map(expected)
       )
       assert.deepStrictEqual(
         theirs.map((list) => list.map((answer) => ("text" in answer ? answer.text : answer.error.code)).toSorted()),
-        numbers.map(expected)
+        texts.map(expected)
       )
     })
   )

@@ -2,7 +2,18 @@ import { StringValueSchema } from "@bufbuild/protobuf/wkt"
 import { Client, Payload, PsrpcError, Rpc, Server, Service } from "@effect-psrpc/core"
 import { assert } from "@effect/vitest"
 import { Effect, Logger } from "effect"
-import { ask, goError, goPeer, handlers, interop, large, newService, newServiceName, onBus } from "./support.ts"
+import {
+  ask,
+  goError,
+  goPeer,
+  handlers,
+  interop,
+  large,
+  malformed,
+  newService,
+  newServiceName,
+  onBus
+} from "./support.ts"
 
 /** The peer's methods with bodies of any bytes, well-formed or not. */
 const rawService = () =>
@@ -11,9 +22,6 @@ const rawService = () =>
     work: Rpc.unary({ request: Payload.bytes, response: Payload.bytes, routing: "affinity" }),
     reload: Rpc.unary({ request: Payload.bytes, response: Payload.bytes, topic: ["node"], singleServer: true })
   })
-
-/** Bytes that are no protobuf message: a field number, and the end. */
-const malformed = new Uint8Array([0x0a, 0x05, 0x61])
 
 /** `StringValue` of `ab`, and the same with a field that nobody knows. */
 const ab = new Uint8Array([0x0a, 2, 0x61, 0x62])

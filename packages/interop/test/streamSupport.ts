@@ -109,3 +109,23 @@ export const openGo = (
       resume: go.command("resume", { stream })
     }
   })
+
+/** How an end of ours has ended: `normally`, or the error. */
+export const ending = (stream: TextStream) =>
+  Effect.gen(function* () {
+    const messages = yield* Effect.match(rest(stream), { onSuccess: () => "normally", onFailure: (error) => error })
+    const closed = yield* Effect.match(stream.closed, { onSuccess: () => "normally", onFailure: (error) => error })
+    assert.strictEqual(messages, closed)
+    return messages
+  })
+
+export const unavailable = (error: unknown): PsrpcError.Unavailable => {
+  assert.instanceOf(error, PsrpcError.Unavailable)
+  return error
+}
+
+export const plain = (error: unknown): { readonly code: string; readonly message: string } => {
+  assert.isTrue(PsrpcError.is(error), String(error))
+  const { code, message } = error as PsrpcError.PsrpcError
+  return { code, message }
+}

@@ -94,6 +94,13 @@ export const goError = (error: unknown): GoError => {
 /** Nearly a mebibyte, which with what goes around it is what NATS takes. */
 export const large = "0123456789abcde\n".repeat(65_000)
 
+/** Bytes that are no protobuf message: a field number, and the end. */
+export const malformed = new Uint8Array([0x0a, 0x05, 0x61])
+
+/** So many texts, all different. */
+export const numbers = (count: number, prefix = ""): ReadonlyArray<string> =>
+  Array.from({ length: count }, (_, index) => `${prefix}${index}`)
+
 /** The channel on which servers offer themselves to a client, by its names on the wire. */
 export const claimChannel = (service: { readonly serviceName: string }, clientId: string) => ({
   name: `${service.serviceName}|${clientId}|CLAIM`,
