@@ -173,8 +173,9 @@ export interface SubscribeOptions {
   readonly bufferSize?: number | undefined
   /**
    * What a reader that is too slow loses: the newest update (`"dropping"`), the oldest (`"sliding"`), or the
-   * subscription, which fails with `resource_exhausted` once the buffer has been read (`"fail"`). What is lost is counted,
-   * and warned of in the log. Default: `"dropping"`.
+   * subscription, which ends there, and fails with `resource_exhausted` once the buffer has been read (`"fail"`); other
+   * subscribers of a queue take over. What is lost is counted; of the first two the log warns, too: of the first loss,
+   * the tenth, the hundredth, and so on. Default: `"dropping"`.
    */
   readonly overflow?: "dropping" | "sliding" | "fail" | undefined
 }

@@ -182,6 +182,29 @@ describe("a subscription", () => {
       assert.strictEqual(listening, before)
     }).pipe(onBus)
   )
+
+  it.effect("that is given up before the broker has acknowledged it leaves nothing", () =>
+    Effect.gen(function* () {
+      const beneath = yield* MessageBus
+      let listening = 0
+      const silent = MessageBus.of({
+        ...beneath,
+        subscribe: ({ name }, ...rest) => {
+          if (!name.includes("|Told|")) return beneath.subscribe({ name, subject: "", route: "" }, ...rest)
+          const asked = Effect.acquireRelease(
+            Effect.sync(() => listening++),
+            () => Effect.sync(() => listening--)
+          )
+          return Effect.andThen(asked, Effect.never)
+        }
+      })
+      const client = yield* Effect.provideService(Client.make(News), MessageBus, silent)
+      const subscribing = yield* start(client.told())
+      assert.strictEqual(listening, 1)
+      yield* Fiber.interrupt(subscribing)
+      assert.strictEqual(listening, 0)
+    }).pipe(onBus)
+  )
 })
 
 describe("what is not an update", () => {

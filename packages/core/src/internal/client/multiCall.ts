@@ -72,10 +72,11 @@ class MultiCall implements Timed, Delivery, Waiting {
 
   start({ metadata, now, route, timeout }: Prepared, raw: Uint8Array): Stream.Stream<AnyAnswer, PsrpcError.PsrpcError> {
     const { bus, calls, clientId, deadlines } = this.#client
+    const request = { id: this.#id, clientId, sentAt: now, expiry: this.#expiry, multi: true, metadata, raw }
+    const message = Envelope.encodeRequest(route.request, request)
     calls.set(this.#id, this)
     deadlines.add(this, timeout)
-    const request = { id: this.#id, clientId, sentAt: now, expiry: this.#expiry, multi: true, metadata, raw }
-    bus.publishUnsafe(route.request, Envelope.encodeRequest(route.request, request), this.#expiry, this)
+    bus.publishUnsafe(route.request, message, this.#expiry, this)
     return this.#mailbox.batches
   }
 
