@@ -1,0 +1,185 @@
+import { NatsServer, TcpProxy } from "@effect-psrpc/test-servers"
+import { assert, describe } from "@effect/vitest"
+import { Duration, Effect, Fiber, Redacted } from "effect"
+import { NatsMessageBus } from "../src/index.ts"
+import { Backoff } from "../src/internal/open.ts"
+import { bytes, channel, collect, connect2, live, publish, until } from "./support.ts"
+
+const refusal = (options: NatsMessageBus.Options) =>
+  Effect.map(Effect.flip(Effect.scoped(NatsMessageBus.make(options))), (error) => {
+    assert.strictEqual(error._tag, "InvalidArgument")
+    return error.message
+  })
+
+const durations = {
+  connectTimeout: (value) => ({ connectTimeout: value }),
+  closeTimeout: (value) => ({ closeTimeout: value }),
+  heartbeat: (value) => ({ heartbeat: value }),
+  "reconnect.minDelay": (value) => ({ reconnect: { minDelay: value } }),
+  "reconnect.maxDelay": (value) => ({ reconnect: { maxDelay: value } })
+} satisfies Record<string, (value: Duration.Input) => NatsMessageBus.Options>
+
+describe("a duration", () => {
+  for (const [name, options] of Object.entries(durations)) {
+    live(`of ${name} that is none is refused by name`, () =>
+      Effect.gen(function* () {
+        const servers = "127.0.0.1:1"
+        for (const value of ["soon", Number.NaN, -1, 0, "-1 second", -Infinity, { weeks: "x" }, Symbol("s")]) {
+          const message = yield* refusal({ servers, ...options(value as Duration.Input) })
+          assert.include(message, `${name} is `, String(value))
+        }
+      })
+    )
+
+    live(`of ${name} may be longer than Node's timers wait, or infinite`, () =>
+      Effect.gen(function* () {
+        const server = yield* NatsServer.make()
+        for (const value of ["30 days", 2 ** 31, Infinity, "Infinity", Duration.infinity] as const) {
+          const bus = yield* NatsMessageBus.make({ servers: server.url, ...options(value) })
+          const news = channel()
+          const got = yield* collect(bus, news)
+          // a timer that overflows fires at once
+          for (let i = 0; i < 20; i++) assert.strictEqual(yield* publish(bus, news, bytes("x")), -1)
+          yield* until(() => got.length === 20, "all arrive")
+          assert.strictEqual(bus.failure(), undefined)
+        }
+      })
+    )
+  }
+
+  live("of connectTimeout that is infinite waits for as long as it takes", () =>
+    Effect.gen(function* () {
+      const server = yield* NatsServer.make()
+      const proxy = yield* TcpProxy.make(server)
+      proxy.hold("both")
+      const servers = `127.0.0.1:${proxy.port}`
+      const starting = yield* Effect.forkChild(NatsMessageBus.make({ servers, connectTimeout: Infinity }), {
+        startImmediately: true
+      })
+      yield* until(() => proxy.connections() === 1, "it connects")
+      yield* Effect.sleep(300)
+      assert.isUndefined(starting.pollUnsafe())
+      proxy.hold("none")
+      assert.strictEqual((yield* Fiber.join(starting)).failure(), undefined)
+    })
+  )
+
+  live("of heartbeat that is infinite lets a connection be silent", () =>
+    Effect.gen(function* () {
+      const server = yield* NatsServer.make()
+      const proxy = yield* TcpProxy.make(server)
+      const bus = yield* NatsMessageBus.make({ servers: `127.0.0.1:${proxy.port}`, heartbeat: Infinity })
+      const sent = proxy.sent()
+      yield* Effect.sleep(100)
+      assert.strictEqual(proxy.sent(), sent)
+      proxy.hold("replies")
+      const fiber = yield* Effect.forkChild(publish(bus, channel(), bytes("x")), { startImmediately: true })
+      yield* until(() => proxy.sent() > sent, "it is sent")
+      yield* Effect.sleep(300)
+      assert.strictEqual(bus.failure(), undefined)
+      proxy.hold("none")
+      assert.strictEqual(yield* Fiber.join(fiber), 0)
+    })
+  )
+})
+
+describe("servers", () => {
+  for (const url of [
+    "nats://user:12?secret@host",
+    "nats://user:12#secret@host",
+    "nats://user:12/secret@host",
+    "nats://user:12?a=b&secret@host=1",
+    "nats://user:12/3?secret@host",
+    "nats://user:pass?secret@host:4222",
+    "user:12/secret@host",
+    "tls://12/secret@host"
+  ]) {
+    live(`whose secret is not percent-encoded are refused, and not quoted: ${url}`, () =>
+      Effect.gen(function* () {
+        for (const given of [url, Redacted.make(url), ["nats://other", url]]) {
+          const message = yield* refusal({ servers: given })
+          assert.include(message, "percent-encode")
+          assert.notMatch(message, /secret|:12|12:|pass\?|host:4/)
+        }
+      })
+    )
+  }
+
+  live("may be host and port, by name or by number, with or without a scheme", () =>
+    Effect.gen(function* () {
+      const { port } = yield* NatsServer.make()
+      for (const servers of [
+        `127.0.0.1:${port}`,
+        `localhost:${port}`,
+        `nats://localhost:${port}/`,
+        [`nats://127.0.0.1:${port}`]
+      ]) {
+        const bus = yield* NatsMessageBus.make({ servers })
+        assert.strictEqual(yield* publish(bus, channel(), bytes("x")), 0)
+      }
+      assert.include(
+        (yield* Effect.flip(Effect.scoped(NatsMessageBus.make({ servers: ["[::1]:1", "b:1", "c:1", "d:1"] })))).message,
+        "nats at [::1]:1, b:1, c:1, …: cannot connect"
+      )
+    })
+  )
+})
+
+describe("options of nats.js", () => {
+  live("are passed on, and those that the bus sets are not overridden", () =>
+    Effect.gen(function* () {
+      const server = yield* NatsServer.make({ token: "t0ken" })
+      const bus = yield* NatsMessageBus.make({
+        servers: server.url,
+        nats: {
+          authenticator: () => ({ auth_token: "t0ken" }),
+          inboxPrefix: "my.inbox",
+          // what the type leaves out
+          ...({ noEcho: true, verbose: true, maxPingOut: 0, waitOnFirstConnect: true } as {})
+        }
+      })
+      const raw = yield* connect2(server.url, { token: "t0ken" })
+      const replies: Array<string> = []
+      const news = channel()
+      raw.subscribe(news.subject, { callback: (_, { reply }) => void replies.push(reply ?? "") })
+      yield* Effect.promise(() => raw.flush())
+      const got = yield* collect(bus, news)
+      assert.strictEqual(yield* publish(bus, news, bytes("x")), -1)
+      yield* until(() => got.length === 1 && replies.length === 1, "it arrives, here too")
+      assert.match(replies[0]!, /^my\.inbox\.[0-9a-f]{32}\.[0-9a-z]+$/)
+    })
+  )
+
+  live("may have the connection given up, which is then said to be closed", () =>
+    Effect.gen(function* () {
+      const server = yield* NatsServer.make()
+      const bus = yield* NatsMessageBus.make({
+        servers: server.url,
+        nats: { maxReconnectAttempts: 2 },
+        reconnect: { minDelay: 10, maxDelay: 20 }
+      })
+      yield* server.stop({ kill: true })
+      yield* until(() => bus.failure()?.message.includes("the connection is closed") === true, "it is given up")
+    })
+  )
+})
+
+describe("the delay before connecting again", () => {
+  live("doubles up to its cap, less up to a half, is the same however often it is asked for, and begins anew", () =>
+    Effect.sync(() => {
+      const backoff = new Backoff(50, 2000)
+      assert.strictEqual(backoff.delay(), 50)
+      for (let round = 0; round < 2; round++) {
+        for (const most of [50, 100, 200, 400, 800, 1600, 2000, 2000, 2000]) {
+          backoff.trying()
+          const delay = backoff.delay()
+          assert.isAtLeast(delay, most / 2)
+          assert.isAtMost(delay, most)
+          assert.strictEqual(backoff.delay(), delay)
+        }
+        backoff.up()
+        assert.strictEqual(backoff.delay(), 50)
+      }
+    })
+  )
+})
