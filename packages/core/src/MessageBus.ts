@@ -92,7 +92,7 @@ export interface Target extends Frame {
  * @since 0.1.0
  */
 export interface Delivery {
-  /** Whether anybody still waits for it. A message that is not wanted any more is never sent. */
+  /** Whether anybody still waits for it. Asked of a message that was held, which is not sent any more where nobody does. */
   wanted(): boolean
   /** The broker has it. `receivers` is `-1` where the bus cannot tell; `0` says that nobody listens. */
   delivered(receivers: number): void
@@ -107,7 +107,10 @@ export interface Delivery {
  * @since 0.1.0
  */
 export interface SubscribeOptions {
-  /** Each message goes to one member of the channel's queue group, instead of to every listener. Default: `false`. */
+  /**
+   * Each message goes to one member of the channel's queue group, instead of to every listener; a queue promises no order.
+   * Default: `false`.
+   */
   readonly queue?: boolean | undefined
 }
 
@@ -130,8 +133,8 @@ export class MessageBus extends Context.Service<
      * Publishes an encoded `Msg`. Never throws and never waits.
      *
      * While the connection is down the message is held, until `expiry` (unix milliseconds) passes or it is not wanted
-     * any more. What may have reached somebody is never sent again. The bytes must not change until the message's fate
-     * is told.
+     * any more. What may have reached somebody is never sent again. The bytes must not change any
+     * more: a listener may keep them.
      */
     readonly publishUnsafe: (target: Target, message: Uint8Array, expiry: number, delivery: Delivery) => void
 
