@@ -3,6 +3,7 @@ import { Context, Effect, type Layer, type Result, Schema, type Scope } from "ef
 import * as Client from "../src/Client.ts"
 import type { MessageBus } from "../src/MessageBus.ts"
 import * as PsrpcError from "../src/PsrpcError.ts"
+import * as Publisher from "../src/Publisher.ts"
 import * as Rpc from "../src/Rpc.ts"
 import * as Server from "../src/Server.ts"
 import * as Service from "../src/Service.ts"
@@ -54,6 +55,7 @@ const requiring = PsrpcTest.layer(GreeterClient, [
       const setup = yield* Setup
       if (setup === "") return yield* new Other()
       yield* Effect.addFinalizer(() => Effect.void)
+      yield* Publisher.make(Greeter)
       return { hello: (name: string) => Effect.succeed(setup + name) }
     })
   }

@@ -4,17 +4,15 @@ import * as Client from "../../../Client.ts"
 import { CurrentCall } from "../../../internal/callContext.ts"
 import { invalidArgument } from "../../../internal/invalidArgument.ts"
 import { millisOf } from "../../../internal/millis.ts"
-import { handlerAt } from "../../../internal/server/handlerOf.ts"
 import type { AnyEffect } from "../../../internal/server/state.ts"
 import { MessageBus } from "../../../MessageBus.ts"
 import * as Metadata from "../../../Metadata.ts"
 import type { PsrpcError } from "../../../PsrpcError.ts"
 import * as Publisher from "../../../Publisher.ts"
 import type * as Rpc from "../../../Rpc.ts"
-import * as Service from "../../../Service.ts"
+import type * as Service from "../../../Service.ts"
 import * as Faulty from "../../FaultyMessageBus.ts"
 import type { AnyNet, Net, TestServer } from "../../PsrpcTest.ts"
-import { handlersWith } from "./handlers.ts"
 import type { Network } from "./network.ts"
 import { type CallRecord, Recorder, type UpdateRecord } from "./recorder.ts"
 import { type AnyAsked, type AnyFaultOptions, Rules } from "./rules.ts"
@@ -44,29 +42,6 @@ interface Waiting {
   readonly resume: (effect: Effect.Effect<void>) => void
 }
 
-/** The servers that a test states, ready to be made. */
-const servedBy = Effect.fnUntraced(function* <M extends Service.AnyMethods>(
-  service: Service.Service<string, M>,
-  stated: ReadonlyArray<ServerOptions<M>>
-): Effect.fn.Return<
-  ReadonlyArray<{ readonly handlers: object; readonly options: ServerOptions<M> & { readonly serverId: string } }>,
-  PsrpcError,
-  Scope.Scope
-> {
-  const ids = new Set<string>()
-  const all = []
-  for (const [i, options] of stated.entries()) {
-    const serverId = options.serverId ?? `server-${i + 1}`
-    if (ids.has(serverId)) {
-      return yield* Effect.fail(invalidArgument(`net of ${service.serviceName}: two servers with the id ${serverId}`))
-    }
-    ids.add(serverId)
-    const made = Effect.isEffect(options.handlers) ? yield* options.handlers : options.handlers
-    all.push({ handlers: made as object, options: { ...options, serverId } })
-  }
-  return all
-})
-
 export const makeNet = Effect.fnUntraced(function* <Name extends string, M extends Service.AnyMethods>(
   network: Network["Service"],
   service: Service.Service<Name, M>,
@@ -81,23 +56,31 @@ export const makeNet = Effect.fnUntraced(function* <Name extends string, M exten
   yield* network.observe((sender, channel, bytes, message) => {
     const seen = recorder.see(sender, channel, bytes)
     if (seen === undefined) return undefined
-    for (const each of waiting) if (each.isSo()) each.resume(Effect.void)
+    for (const each of waiting) recheck(each)
     return rules.fault(seen.key, seen.part, sender, seen.record as unknown as AnyAsked, message)
   })
+
+  const recheck = (one: Waiting): void => {
+    let outcome: Effect.Effect<void> = Effect.void
+    try {
+      if (!one.isSo()) return
+    } catch (defect) {
+      outcome = Effect.die(defect)
+    }
+    waiting.delete(one)
+    one.resume(outcome)
+  }
 
   const client = yield* Effect.provideService(Client.make(service, clientOptions), MessageBus, connection)
   const publisher = yield* Effect.provideService(Publisher.make(service), MessageBus, plain)
   const servers = new Map<string, TestServer<M>>()
-  for (const { handlers, options } of yield* servedBy(service, stated)) {
-    const keys = Object.keys(service.methods).filter((key) => handlerAt(handlers, key) !== undefined)
-    const served = Service.pick(service, ...keys)
-    const { affinity, handlers: _, ...rest } = options
-    const meeting = handlersWith(served, handlers, options.serverId, affinity, rules)
-    const server = yield* makeServer(network, served as never, meeting, rest as never)
-    servers.set(options.serverId, server as never)
+  const at = `net of ${name}`
+  for (const [i, options] of stated.entries()) {
+    const serverId = options.serverId ?? `server-${i + 1}`
+    if (servers.has(serverId)) return yield* Effect.fail(invalidArgument(`${at}: two servers with the id ${serverId}`))
+    servers.set(serverId, (yield* makeServer(network, { service, serverId, options, rules } as never)) as never)
   }
 
-  const at = `net of ${name}`
   const serverOf = (serverId: string): TestServer<M> => {
     const server = servers.get(serverId)
     if (server !== undefined) return server
@@ -151,9 +134,9 @@ export const makeNet = Effect.fnUntraced(function* <Name extends string, M exten
     },
     until: (isSo) =>
       Effect.callback((resume) => {
-        if (isSo()) return resume(Effect.void)
         const one: Waiting = { isSo, resume }
         waiting.add(one)
+        recheck(one)
         return Effect.sync(() => waiting.delete(one))
       }),
     fail: (key, error, options) => {

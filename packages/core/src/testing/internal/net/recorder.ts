@@ -175,7 +175,9 @@ export class Recorder {
     if (known === undefined) return undefined
     const { affinity, serverId } = claim as Envelope.Claim
     const { record } = known
-    record.claims.push({ serverId, affinity, at: this.#now() })
+    if (!record.claims.some((known) => known.serverId === serverId)) {
+      record.claims.push({ serverId, affinity, at: this.#now() })
+    }
     return { key: record.method, part: "claim", record }
   }
 
@@ -185,7 +187,11 @@ export class Recorder {
     const { serverId } = choice as Envelope.Claim
     const { record } = known
     if (serverId === "") record.cancelledAt ??= this.#now()
-    else if (record.kind !== "multi") record.server = serverId
+    else if (record.kind !== "multi" && record.server !== serverId) {
+      record.server = serverId
+      // the answer of a server that is not the one says nothing to the caller
+      if (record.kind === "unary") record.result = record.answeredAt = undefined
+    }
     return { key: record.method, part: "choice", record }
   }
 
@@ -197,8 +203,9 @@ export class Recorder {
     const { error, raw, serverId } = response
     const result = error === "" ? answerOf(method, raw) : Result.fail(errorOf(method, response, true))
     const at = this.#now()
-    if (record.kind === "multi") record.answers.push({ serverId, result, at })
-    else if (record.kind === "unary" && record.result === undefined && (record.server ?? serverId) === serverId) {
+    if (record.kind === "multi") {
+      if (!record.answers.some((known) => known.serverId === serverId)) record.answers.push({ serverId, result, at })
+    } else if (record.kind === "unary" && record.result === undefined && (record.server ?? serverId) === serverId) {
       record.server = serverId
       record.result = result
       record.answeredAt = at

@@ -1,6 +1,7 @@
 /** What a test has of a net of servers: its types; public as `PsrpcTest.Call` and so on. */
 import type { Effect, Result, Scope } from "effect"
 import type { HandlerOf, HandlersServices } from "../../../internal/handlers.ts"
+import type { MessageBus } from "../../../MessageBus.ts"
 import type { Metadata } from "../../../Metadata.ts"
 import type * as Payload from "../../../Payload.ts"
 import type { DomainErrorOf, PsrpcError } from "../../../PsrpcError.ts"
@@ -276,7 +277,7 @@ export interface ServerOptions<Methods> extends Server.Options<Methods> {
   /** Its id. Default: `server-1`, `server-2` and so on, by its place. */
   readonly serverId?: string | undefined
   /**
-   * Its handlers, or an Effect that makes them. A method without one is not served by it; spread
+   * Its handlers, or an Effect that makes them each time it starts, with its connection as the `MessageBus`. A method without one is not served by it; spread
    * `Server.unimplemented(service)` before them for one that answers `unimplemented`.
    */
   readonly handlers: Handlers<Methods> | Effect.Effect<Handlers<Methods>, any, any>
@@ -314,18 +315,20 @@ type Checked<S, Methods> = S extends { readonly handlers: Effect.Effect<infer A,
   ? Effect.Effect<Server.CheckedHandlers<A, Methods>, any, any>
   : Server.CheckedHandlers<HandlersIn<S>, Methods>
 
-/** What one server requires. */
+/** What one server requires, but for what it has of its own. */
 type ServicesOf<S> = S extends { readonly handlers: infer H }
-  ?
+  ? Exclude<
       | HandlersServices<HandlersIn<S>>
       | HandlersServices<Pick<S, "affinity" & keyof S>>
-      | (H extends Effect.Effect<any, any, infer R> ? Exclude<R, Scope.Scope> : never)
+      | (H extends Effect.Effect<any, any, infer R> ? R : never),
+      MessageBus | Scope.Scope
+    >
   : never
 
 type ErrorIn<S> = S extends { readonly handlers: Effect.Effect<any, infer E, any> } ? E : never
 
 /**
- * What servers require.
+ * What servers require, but for a `MessageBus` and a `Scope`: each has its own.
  *
  * @category utility types
  * @since 0.1.0
