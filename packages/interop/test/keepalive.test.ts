@@ -10,7 +10,7 @@ const signs = (heard: ReadonlyArray<Heard>): number => heard.filter(({ body }) =
 /** Fields 100 and 101: what an end of ours tells of itself. */
 const tellsAbilities = ({ fields }: Heard): boolean => fields.includes(100) && fields.includes(101)
 
-const keepalive = "100 millis"
+const keepalive = "200 millis"
 
 /** Waits until a stream of ours, between two ends of ours, has had so many signs of life in both directions. */
 const untilSigns = (count: number, ...directions: ReadonlyArray<ReadonlyArray<Heard>>) =>
@@ -35,7 +35,7 @@ interop("signs of life", (it) => {
       const chat = yield* client.chat()
       yield* client.match()
       // long after a silent end of ours would have been given up
-      yield* untilSigns(8, toOurs, fromOurs)
+      yield* untilSigns(5, toOurs, fromOurs)
       assert.strictEqual(signs(toGo), 0)
       const opening = toGo.find(({ body }) => body === "open")
       assert.isTrue(opening !== undefined && tellsAbilities(opening))
@@ -55,7 +55,7 @@ interop("signs of life", (it) => {
       const client = yield* onBus(Client.make(service, { keepalive, clientId: "CLI_ours" }))
       const chat = yield* openGo(go, "Chat")
       yield* client.match()
-      yield* untilSigns(8, toOurs, fromOurs)
+      yield* untilSigns(5, toOurs, fromOurs)
       assert.strictEqual(signs(toGo), 0)
       const ack = toGo.find(({ body }) => body === "ack")
       assert.isTrue(ack !== undefined && tellsAbilities(ack))

@@ -79,8 +79,8 @@ interop("three Go servers and three of ours answer", (it) => {
       const { go } = yield* threeOfGo(service)
       const answers = yield* Effect.all(
         [
-          go.command("multi", { method: "StatsAll", request: "x", timeoutMs: 700 }),
-          go.command("multi", { method: "Stats", topic: "eu", request: "x", timeoutMs: 700 })
+          go.command("multi", { method: "StatsAll", request: "x", timeoutMs: 1500 }),
+          go.command("multi", { method: "Stats", topic: "eu", request: "x", timeoutMs: 1500 })
         ],
         { concurrency: 2 }
       )
@@ -295,7 +295,7 @@ interop("a Go call of a multi method of our servers", (it) => {
       const fails = () => Effect.fail(new PsrpcError.NotFound({ message: "no stats", details }))
       yield* onBus(Server.make(service, { statsAll: fails, stats: fails }))
       const go = yield* goPeer(service)
-      const answers = yield* go.command("multi", { method: "StatsAll", request: "x", timeoutMs: 500 })
+      const answers = yield* go.command("multi", { method: "StatsAll", request: "x", timeoutMs: 1000 })
       assert.strictEqual(answers.length, 2)
       assert.deepStrictEqual(
         answers.flatMap((answer) => ("text" in answer ? [answer.text] : [])),

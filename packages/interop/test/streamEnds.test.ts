@@ -134,9 +134,10 @@ interop("our client's stream of a Go server ends", (it) => {
     Effect.gen(function* () {
       const { go, stream } = yield* opened
       yield* go.crash
-      const sent = unavailable(yield* Effect.flip(stream.send({ value: "anybody?" })))
-      assert.strictEqual(yield* ending(stream), sent)
-      assert.include(sent.message, "the other end of the stream is gone")
+      // a broker that has not noticed yet takes the message, and then it is the silence that tells
+      yield* Effect.flip(stream.send({ value: "anybody?" }))
+      const cause = unavailable(yield* ending(stream))
+      assert.include(cause.message, "the other end of the stream is gone")
     })
   )
 

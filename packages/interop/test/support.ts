@@ -59,7 +59,8 @@ export const interop = (
   on: ReadonlyArray<Bus> = busses
 ): void => {
   for (const bus of on) {
-    describe.skipIf(!hasGo && !process.env["CI"])(`${name}, on ${bus}`, () => {
+    // what they do is wait, for timeouts above all: several at a time do so together
+    describe.skipIf(!hasGo && !process.env["CI"]).concurrent(`${name}, on ${bus}`, () => {
       layer(Broker.layer(bus), { excludeTestServices: true, timeout: "10 minutes" })((it) => tests(it, bus))
     })
   }

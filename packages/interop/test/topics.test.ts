@@ -204,9 +204,9 @@ interop("topics come and go while a server runs", (it) => {
         Effect.all(
           [
             Effect.result(go.call("Regional", "x", { topic: place, timeoutMs: 1500 })),
-            Effect.result(go.call("Reload", "x", { topic: place, timeoutMs: 500 })),
+            Effect.result(go.call("Reload", "x", { topic: place, timeoutMs: 1500 })),
             Effect.map(
-              go.command("multi", { method: "Stats", topic: place, request: "x", timeoutMs: 500 }),
+              go.command("multi", { method: "Stats", topic: place, request: "x", timeoutMs: 1000 }),
               (all) => all.length
             ),
             Effect.result(openGo(go, "Room", { topic: place, timeoutMs: 1500 }))
