@@ -22,6 +22,7 @@ class StreamJob extends Job {
   readonly opening: Envelope.StreamOpen
   end: End | undefined
   isHijacked = false
+  isInterrupted = false
   hasReturned = false
 
   constructor(dispatch: StreamDispatch, call: AnyCall, opening: Envelope.StreamOpen) {
@@ -128,11 +129,14 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
     if (exit !== undefined) return this.#returned(job, end, exit)
     job.fiber = fiber
     fiber.addObserver((exit) => this.#returned(job, end, exit))
+    // by what it has done itself before it first waited
+    if (job.isInterrupted) fiber.interruptUnsafe()
   }
 
   protected interruptHandler(job: StreamJob, interruption: Interruption): void {
     // a client that gives up closes the stream
     if (interruption !== "closing") return
+    job.isInterrupted = true
     job.end?.closeUnsafe(eof)
     job.fiber?.interruptUnsafe()
   }
