@@ -181,7 +181,7 @@ describe("servers of a net", () => {
   it.effect("serve what they have handlers for", () =>
     Effect.gen(function* () {
       const net = yield* PsrpcTest.make(Greeter, [
-        { handlers: { ...Server.unimplemented(Service.pick(Greeter, "hello")) } }
+        { handlers: { ...Server.unimplemented(Service.pick(Greeter, "hello")), render: undefined as never } }
       ])
       assert.strictEqual((yield* Effect.flip(net.client.hello("Ada")))._tag, "Unimplemented")
       assert.strictEqual((yield* Effect.flip(net.client.render(1))).reason, "no_listeners")

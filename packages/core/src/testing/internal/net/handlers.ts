@@ -26,14 +26,12 @@ export const handlersWith = (
   rules: Rules
 ): Readonly<Record<string, unknown>> => {
   // what is none of the service's is for the server to refuse
-  const all: Record<string, unknown> = { ...handlers }
+  const all: Record<string, unknown> = Object.fromEntries(
+    Object.entries(handlers).filter(([, handler]) => handler !== undefined)
+  )
   for (const [key, rpc] of Object.entries(service.methods)) {
     const method = methodOf(service.serviceName, key, rpc)
     const given = handlerAt(handlers, key)
-    if (given === undefined) {
-      delete all[key]
-      continue
-    }
     const meeting =
       (handle: AnyFunction): AnyFunction =>
       (...args) =>
