@@ -2,7 +2,7 @@
 import { copyFileSync, existsSync, rmSync } from "node:fs"
 import { run } from "./run.ts"
 
-const published = ["core", "redis", "nats"]
+const published = ["core", "redis", "nats", "codegen"]
 for (const name of published) rmSync(`packages/${name}/dist`, { recursive: true, force: true })
 const code = run("tsc", ["-b"])
 for (const name of published) copyFileSync("LICENSE", `packages/${name}/LICENSE`)

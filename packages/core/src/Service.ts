@@ -186,6 +186,8 @@ export const make = <const Name extends string, const M extends AnyMethods>(
   }) as unknown as Service<Name, M>
 }
 
+export { fromDescriptor, type FromKinds, type Kind, type Kinds, type ValidKinds } from "./internal/fromDescriptor.ts"
+
 /**
  * The same service with only some of its methods: a server that serves just these, or a client that needs no more.
  *

@@ -1,5 +1,6 @@
 export * as BidiStream from "./BidiStream.ts"
 export * as Client from "./Client.ts"
+export * as Descriptor from "./Descriptor.ts"
 export * as LocalMessageBus from "./LocalMessageBus.ts"
 export * as MessageBus from "./MessageBus.ts"
 export * as Metadata from "./Metadata.ts"

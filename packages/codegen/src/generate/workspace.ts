@@ -1,0 +1,92 @@
+/** The .proto files of a generation, as a workspace of buf. */
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, realpathSync, statSync, writeFileSync } from "node:fs"
+import { dirname, join, posix, relative } from "node:path"
+import { fileURLToPath } from "node:url"
+
+/** Where psrpc's options are, in this package. */
+const optionsFolder = fileURLToPath(new URL("../../proto", import.meta.url))
+
+/** The .proto files in a folder, by their names in imports. */
+const protoFiles = (folder: string): ReadonlyArray<string> => {
+  const found: Array<string> = []
+  const walk = (at: string, above: ReadonlyArray<string>): void => {
+    // a link may lead back
+    const real = realpathSync(at)
+    if (above.includes(real)) return
+    for (const name of readdirSync(at)) {
+      if (name.startsWith(".") || name === "node_modules") continue
+      const path = join(at, name)
+      const stats = statSync(path, { throwIfNoEntry: false })
+      if (stats === undefined) continue
+      if (stats.isDirectory()) walk(path, [...above, real])
+      else if (name.endsWith(".proto")) found.push(relative(folder, path).replaceAll("\\", "/"))
+    }
+  }
+  walk(folder, [])
+  return found.toSorted()
+}
+
+const optionsFiles = protoFiles(optionsFolder)
+
+/** Whether a file is a copy of psrpc's options, in place of which this package's are used. */
+const isOptions = (folder: string, file: string): boolean =>
+  optionsFiles.includes(file) && /^\s*package\s+psrpc\s*;/m.test(readFileSync(join(folder, file), "utf8"))
+
+/** A folder of .proto files, in the workspace. */
+interface Module {
+  readonly folder: string
+  /** Its name in the workspace, which the compiler's messages have in front of files. */
+  readonly name: string
+}
+
+/** A workspace of buf. */
+export interface Workspace {
+  readonly path: string
+  /** The files that are to be generated. */
+  readonly files: ReadonlyArray<string>
+  /** Words of buf and of plugins, with the user's names of files. */
+  readonly withOwnNames: (text: string) => string
+}
+
+/** Makes a workspace in an empty folder. Copies, because links to folders are not for every system. */
+export const makeWorkspace = (
+  path: string,
+  { folders, includes }: { readonly folders: ReadonlyArray<string>; readonly includes: ReadonlyArray<string> }
+): Workspace => {
+  const modules: Array<Module> = []
+  const ownNames = new Map<string, string>()
+  const add = (folder: string, name: string, files: ReadonlyArray<string>): void => {
+    for (const file of files) {
+      const target = join(path, name, file)
+      mkdirSync(dirname(target), { recursive: true })
+      copyFileSync(join(folder, file), target)
+      ownNames.set(file, posix.join(folder, file))
+    }
+    if (files.length > 0) modules.push({ folder, name })
+  }
+  const generated: Array<string> = []
+  for (const [i, folder] of [...folders, ...includes].entries()) {
+    if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw new Error(`there is no folder ${folder}`)
+    const files = protoFiles(folder).filter((file) => !isOptions(folder, file))
+    const name = `effect-psrpc-input-${i}`
+    add(folder, name, files)
+    if (i < folders.length) for (const file of files) generated.push(posix.join(name, file))
+  }
+  if (generated.length === 0) throw new Error(`there are no .proto files in ${folders.join(", ")}`)
+  // an options.proto may be something of the user's own
+  add(
+    optionsFolder,
+    "effect-psrpc-options",
+    optionsFiles.filter((file) => !ownNames.has(file))
+  )
+  writeFileSync(
+    join(path, "buf.yaml"),
+    JSON.stringify({ version: "v2", modules: modules.map(({ name }) => ({ path: name })) })
+  )
+  const withOwnNames = (text: string): string =>
+    modules
+      .reduce((words, { folder, name }) => words.replaceAll(`${name}/`, posix.join(folder, "/")), text)
+      // plugins know files by their names in imports
+      .replaceAll(/(?<=^|\s)[^\s:]+\.proto(?=:)/gm, (file) => ownNames.get(file) ?? file)
+  return { path, files: generated, withOwnNames }
+}

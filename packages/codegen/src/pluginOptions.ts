@@ -1,0 +1,50 @@
+/** What the plugin takes beside the options that every plugin of protoplugin has. */
+export interface PluginOptions {
+  /** The full names of the services that are wanted; empty for all of psrpc's. */
+  readonly services: ReadonlySet<string>
+  /** The module of typed topics' Schemas, by the full name of a service; "" for services without one of their own. */
+  readonly topicSchemas: ReadonlyMap<string, string>
+}
+
+const fullName = /^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*$/
+
+const parseServices = (value: string): ReadonlyArray<string> => {
+  const names = value.split("+")
+  for (const name of names) if (!fullName.test(name)) throw new Error(`"${name}" is not the full name of a service`)
+  return names
+}
+
+/** As protoplugin wants modules, which writes the extension that `import_extension` asks for. */
+const importPath = (module: string): string =>
+  /^\.{1,2}\//.test(module) ? `${module.replace(/\.(?:js|ts)$/, "")}.js` : module
+
+/** `<module>`, or `<service>:<module>` for one service alone. */
+const parseTopicSchemas = (value: string): readonly [service: string, module: string] => {
+  const colon = value.indexOf(":")
+  const service = value.slice(0, Math.max(colon, 0))
+  const [name, module] = fullName.test(service) ? [service, value.slice(colon + 1)] : ["", value]
+  if (module === "") throw new Error("topic_schemas needs a module, ../topics.js for example")
+  return [name, importPath(module)]
+}
+
+/** Throws for what it does not know, as protoplugin asks for. */
+export const parseOptions = (given: ReadonlyArray<{ readonly key: string; readonly value: string }>): PluginOptions => {
+  const services = new Set<string>()
+  const topicSchemas = new Map<string, string>()
+  for (const { key, value } of given) {
+    switch (key) {
+      case "services":
+        for (const name of parseServices(value)) services.add(name)
+        break
+      case "topic_schemas": {
+        const [service, module] = parseTopicSchemas(value)
+        if (topicSchemas.has(service)) throw new Error(`two modules of topic_schemas for ${service || "all services"}`)
+        topicSchemas.set(service, module)
+        break
+      }
+      default:
+        throw new Error(`there is no option ${key}`)
+    }
+  }
+  return { services, topicSchemas }
+}
