@@ -27,11 +27,12 @@ import { millisOf } from "../internal/millis.ts"
 import type { MessageBus } from "../MessageBus.ts"
 import { calls } from "./internal/service/calls.ts"
 import { closing } from "./internal/service/closing.ts"
+import { draining } from "./internal/service/draining.ts"
 import { flow } from "./internal/service/flow.ts"
-import { leaving } from "./internal/service/leaving.ts"
 import { load } from "./internal/service/load.ts"
 import { multi } from "./internal/service/multi.ts"
 import { payloads } from "./internal/service/payloads.ts"
+import { registering } from "./internal/service/registering.ts"
 import { streams } from "./internal/service/streams.ts"
 import { subscriptions } from "./internal/service/subscriptions.ts"
 import { unary } from "./internal/service/unary.ts"
@@ -93,7 +94,7 @@ export const make = <R = never>(options: Options<R>): ReadonlyArray<Test<R>> => 
     reportsNoListeners: options.reportsNoListeners ?? true,
     timeout: millisOf("timeout", options.timeout ?? defaultTimeout)
   }
-  return [unary, multi, subscriptions, streams, calls, payloads, closing, flow, leaving, load]
+  return [unary, multi, subscriptions, streams, calls, payloads, closing, flow, draining, registering, load]
     .flat()
     .filter((test) => maxPayload !== undefined || test.needs !== "maxPayload")
     .map((test) => ({ name: test.name, effect: perform(test, traits) }))

@@ -1,4 +1,4 @@
-import { describe, it } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as LocalMessageBus from "../../src/LocalMessageBus.ts"
 import type { MessageBus } from "../../src/MessageBus.ts"
@@ -36,4 +36,12 @@ describe("the library on a bus with a limit, which does not know who listens", (
     // what these two traits are about
     if (/large|nobody|dereg/.test(test.name)) it.live(test.name, () => test.effect, 62_000)
   }
+})
+
+it("the suite refuses options that cannot be", () => {
+  const connect = Effect.succeed(local)
+  for (const maxPayload of [0, 1000, 100_000.5, Number.NaN]) {
+    assert.throws(() => ServiceSuite.make({ connect, maxPayload }), TypeError, /maxPayload: .*65536 at least/)
+  }
+  assert.throws(() => ServiceSuite.make({ connect, timeout: "soon" as never }), TypeError, /timeout/)
 })

@@ -7,9 +7,7 @@ import * as Server from "../../../Server.ts"
 import * as Service from "../../../Service.ts"
 import { equal } from "../suite/failure.ts"
 import type { Case } from "../suite/run.ts"
-import { failsWith, Ledger, on, patient, three } from "./stage.ts"
-
-const text = { request: Schema.String, response: Schema.String } as const
+import { endless, failsWith, Ledger, on, patient, text, three } from "./stage.ts"
 
 class Taken extends Schema.TaggedError<Taken>()("Taken", { name: Schema.String, by: Schema.Finite }) {}
 
@@ -120,13 +118,7 @@ const given: Case = {
       affinity: Rpc.unary({ ...text, routing: "affinity" })
     })
     const [a, b] = yield* three(run)
-    const started = new Ledger()
-    const interrupted = new Ledger()
-    const handle = (text: string) =>
-      Effect.andThen(
-        Effect.sync(() => started.handled(text)),
-        Effect.never
-      ).pipe(Effect.onInterrupt(() => Effect.sync(() => interrupted.handled(text))))
+    const { handle, interrupted, started } = endless()
     yield* on(a)(Server.make(Work, { queue: handle, single: handle, affinity: { affinity: 1, handle } }))
     const client = yield* on(b)(Client.make(Work, patient))
     const methods = ["queue", "single", "affinity"] as const
@@ -187,14 +179,8 @@ const closed: Case = {
   body: Effect.fnUntraced(function* (run) {
     const Work = Service.make(run.service, { call: Rpc.unary(text) })
     const [a, b] = yield* three(run)
-    const started = new Ledger()
-    const interrupted = new Ledger()
-    const call = (text: string) =>
-      Effect.andThen(
-        Effect.sync(() => started.handled(text)),
-        Effect.never
-      ).pipe(Effect.onInterrupt(() => Effect.sync(() => interrupted.handled(text))))
-    yield* on(a)(Server.make(Work, { call }))
+    const { handle, interrupted, started } = endless()
+    yield* on(a)(Server.make(Work, { call: handle }))
     const { close, scope } = yield* run.closable
     const client = yield* Client.make(Work, patient).pipe(on(b), Scope.provide(scope))
     const fiber = yield* Effect.forkScoped(Effect.exit(client.call("one")))

@@ -1,5 +1,5 @@
 import { Deferred, Effect, Exit, Fiber, Schema, Scope, Stream } from "effect"
-import type { BidiStream, ServerStream } from "../../../BidiStream.ts"
+import type { BidiStream } from "../../../BidiStream.ts"
 import * as Client from "../../../Client.ts"
 import * as PsrpcError from "../../../PsrpcError.ts"
 import * as Rpc from "../../../Rpc.ts"
@@ -7,11 +7,7 @@ import * as Server from "../../../Server.ts"
 import * as Service from "../../../Service.ts"
 import { equal } from "../suite/failure.ts"
 import type { Bus, Case } from "../suite/run.ts"
-import { failsWith, isError, on, patient, three } from "./stage.ts"
-
-type Talk = ServerStream<string, string>
-
-const chat = (name: string) => Service.make(name, { talk: Rpc.stream({ send: Schema.String, receive: Schema.String }) })
+import { chat, failsWith, isError, on, patient, type Talk, three } from "./stage.ts"
 
 /** A server that hands each stream to the test, and a client; what the handler does then is the test's to say. */
 const pair = Effect.fnUntraced(function* (

@@ -1,16 +1,9 @@
-import { Effect, Fiber, Schema, Stream } from "effect"
-import type { ServerStream } from "../../../BidiStream.ts"
+import { Effect, Fiber, Stream } from "effect"
 import * as Client from "../../../Client.ts"
-import * as Rpc from "../../../Rpc.ts"
 import * as Server from "../../../Server.ts"
-import * as Service from "../../../Service.ts"
 import { check, equal } from "../suite/failure.ts"
 import type { Case } from "../suite/run.ts"
-import { Ledger, numbered, on, patient, three } from "./stage.ts"
-
-const chat = (name: string) => Service.make(name, { talk: Rpc.stream({ send: Schema.String, receive: Schema.String }) })
-
-type Stream_ = ServerStream<string, string>
+import { chat, Ledger, numbered, on, patient, type Talk, three } from "./stage.ts"
 
 const order: Case = {
   name: "stream: messages come in order both ways at once, several sends in flight",
@@ -20,7 +13,7 @@ const order: Case = {
     const there = numbered(1000, "there ")
     const back = numbered(1000, "back ")
     const heard = new Ledger()
-    const talk = (stream: Stream_) =>
+    const talk = (stream: Talk) =>
       Effect.all(
         [
           Stream.runForEach(stream.messages, (text) => Effect.sync(() => heard.handled(text))),
@@ -70,7 +63,7 @@ const backpressure: Case = {
     const read = new Ledger()
     const tap = new Tap()
     const acknowledged = (text: string) => Effect.sync(() => sent.handled(text))
-    const readSlowly = (messages: Stream_["messages"]) =>
+    const readSlowly = (messages: Talk["messages"]) =>
       Stream.runForEach(messages, (text) =>
         Effect.andThen(
           Effect.sync(() => read.handled(text)),
@@ -78,7 +71,7 @@ const backpressure: Case = {
         )
       )
     /** As many in flight as the other end holds while its buffer is full. */
-    const sendAll = (stream: Pick<Stream_, "send">) =>
+    const sendAll = (stream: Pick<Talk, "send">) =>
       Effect.forEach(texts, (text) => Effect.tap(stream.send(text, { timeout: "1 hour" }), () => acknowledged(text)), {
         concurrency: size,
         discard: true
@@ -115,7 +108,7 @@ const backpressureBack: Case = {
     const [a, b] = yield* three(run)
     const texts = numbered(200)
     let acknowledged = 0
-    const talk = (stream: Stream_) =>
+    const talk = (stream: Talk) =>
       Effect.forEach(
         texts,
         (text) => Effect.tap(stream.send(text, { timeout: "1 hour" }), () => Effect.sync(() => acknowledged++)),
@@ -148,7 +141,7 @@ const through: Case = {
     const Chat = chat(run.service)
     const [a, b] = yield* three(run)
     let ended = 0
-    const talk = (stream: Stream_) =>
+    const talk = (stream: Talk) =>
       Effect.gen(function* () {
         yield* Stream.runForEach(stream.messages, (text) => stream.send(`${text}!`))
         // this end has heard that no more follows, and may still speak
@@ -185,7 +178,7 @@ const many: Case = {
     const buses = yield* three(run)
     const read = new Ledger()
     const handlers = {
-      talk: (stream: Stream_, call: Server.Call<object>) =>
+      talk: (stream: Talk, call: Server.Call<object>) =>
         Effect.all(
           [
             Stream.runForEach(stream.messages, (text) =>

@@ -6,9 +6,7 @@ import * as Server from "../../../Server.ts"
 import * as Service from "../../../Service.ts"
 import { equal } from "../suite/failure.ts"
 import type { Case } from "../suite/run.ts"
-import { enough, Ledger, numbered, on, patient, three } from "./stage.ts"
-
-const text = { request: Schema.String, response: Schema.String } as const
+import { enough, Ledger, numbered, on, patient, text, three } from "./stage.ts"
 
 const calls = 2000
 

@@ -1,9 +1,12 @@
 /** What the tests of a service share: who is connected to what, what was handled, and how long they wait. */
-import { Effect, type Scope } from "effect"
+import { Effect, Schema, type Scope } from "effect"
+import type { ServerStream } from "../../../BidiStream.ts"
 import type * as Client from "../../../Client.ts"
 import { MessageBus } from "../../../MessageBus.ts"
 import type { PsrpcError } from "../../../PsrpcError.ts"
+import * as Rpc from "../../../Rpc.ts"
 import * as Selection from "../../../Selection.ts"
+import * as Service from "../../../Service.ts"
 import { equal, fail, type SuiteFailure } from "../suite/failure.ts"
 import type { Bus, Run } from "../suite/run.ts"
 
@@ -28,6 +31,16 @@ export const compared = Selection.best({ within: "1 second" })
 /** Takes who fits as well as that at once. */
 export const enough = (affinity: number): Selection.Selection =>
   Selection.best({ within: "20 seconds", enough: affinity })
+
+/** A method with texts both ways. */
+export const text = { request: Schema.String, response: Schema.String } as const
+
+/** A service with a stream of texts both ways. */
+export const chat = (name: string) =>
+  Service.make(name, { talk: Rpc.stream({ send: Schema.String, receive: Schema.String }) })
+
+/** The server's end of such a stream. */
+export type Talk = ServerStream<string, string>
 
 export const numbered = (count: number, prefix = ""): Array<string> =>
   Array.from({ length: count }, (_, i) => `${prefix}${i}`)
@@ -77,6 +90,18 @@ export class Ledger {
       () => `${this.count} were`
     )
   }
+}
+
+/** A handler that does not end by itself, and what is known of it. */
+export const endless = () => {
+  const started = new Ledger()
+  const interrupted = new Ledger()
+  const handle = (text: string) =>
+    Effect.andThen(
+      Effect.sync(() => started.handled(text)),
+      Effect.never
+    ).pipe(Effect.onInterrupt(() => Effect.sync(() => interrupted.handled(text))))
+  return { handle, interrupted, started }
 }
 
 /** What is looked at in an error. */

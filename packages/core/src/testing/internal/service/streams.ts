@@ -8,7 +8,7 @@ import * as Service from "../../../Service.ts"
 import { equal } from "../suite/failure.ts"
 import type { Case, Run } from "../suite/run.ts"
 import { compared, enough, failsWith, Ledger, numbered, on, patient, three } from "./stage.ts"
-import { labelOf, ownedBy, serving, sharedBy, type Topics, ways } from "./topics.ts"
+import { affinityOf, bestOf, labelOf, ownedBy, serving, sharedBy, type Topics, ways } from "./topics.ts"
 
 const texts = numbered(5)
 
@@ -85,8 +85,6 @@ const queue = (topics: Topics): Case => ({
   })
 })
 
-const affinities = [0.4, 0.9, 0.6]
-
 const affinity = (topics: Topics): Case => ({
   name: `stream, affinity, ${topics.name}: the best server of the topic takes each stream`,
   body: Effect.fnUntraced(function* (run) {
@@ -102,27 +100,21 @@ const affinity = (topics: Topics): Case => ({
     const ledger = new Ledger()
     const servers = yield* run.closable
     for (const [i, bus] of buses.entries()) {
-      const well = affinities[i]!
-      const affinity = [well, Effect.andThen(Effect.yieldNow, Effect.succeed(well)), () => well][i]!
       yield* Server.make(
         Cell,
-        { call: { affinity, handle: echo(ledger, i) } },
+        { call: { affinity: affinityOf(i), handle: echo(ledger, i) } },
         serving(topics, sharedBy(topics, i))
       ).pipe(on(bus), Scope.provide(servers.scope))
     }
     const clients = yield* Effect.all(buses.map((bus) => on(bus)(Client.make(Cell, patient))))
-    const bestOf = (topic: Topics["all"][number]): number =>
-      [0, 1, 2]
-        .filter((i) => sharedBy(topics, i).includes(topic))
-        .reduce((a, b) => (affinities[b]! > affinities[a]! ? b : a))
     const names = yield* talkToAll(
       run,
       topics,
       (caller, topic, metadata) => {
-        const selection = caller === 0 ? compared : enough(affinities[bestOf(topic)]!)
+        const selection = caller === 0 ? compared : enough(bestOf(topics, topic).affinity)
         return clients[caller]!.call({ topic, metadata, selection })
       },
-      (topic) => [bestOf(topic)]
+      (topic) => [bestOf(topics, topic).server]
     )
     yield* servers.close
     yield* ledger.once(names, "streams that were handled")

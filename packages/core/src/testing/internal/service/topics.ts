@@ -1,5 +1,5 @@
 /** The ways in which methods are split by topics, and who serves which. */
-import { Schema } from "effect"
+import { Effect, Schema } from "effect"
 
 type Definition = readonly ["region"]
 type Topic = { readonly region: string }
@@ -56,6 +56,22 @@ export const sharedBy = (topics: Topics, server: number): ReadonlyArray<Topic> =
 /** The topics of one of three servers, each of which is served by one. */
 export const ownedBy = (topics: Topics, server: number): ReadonlyArray<Topic> =>
   topics.all.filter((_, i) => i % 3 === server)
+
+const affinities = [0.4, 0.9, 0.6]
+
+/** How well each of three servers fits, said in each of the ways there are. */
+export const affinityOf = (server: number) => {
+  const well = affinities[server]!
+  return [well, Effect.andThen(Effect.yieldNow, Effect.succeed(well)), () => Effect.succeed(well)][server]!
+}
+
+/** The best of the servers that share a topic. */
+export const bestOf = (topics: Topics, topic: Topic): { readonly server: number; readonly affinity: number } => {
+  const server = [0, 1, 2]
+    .filter((i) => sharedBy(topics, i).includes(topic))
+    .reduce((a, b) => (affinities[b]! > affinities[a]! ? b : a))
+  return { server, affinity: affinities[server]! }
+}
 
 /** How a server is told to serve its only method, `call`, for topics. */
 export const serving = (

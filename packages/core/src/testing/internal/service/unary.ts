@@ -6,7 +6,7 @@ import * as Service from "../../../Service.ts"
 import { check, equal } from "../suite/failure.ts"
 import type { Case } from "../suite/run.ts"
 import { compared, enough, Ledger, on, patient, three } from "./stage.ts"
-import { labelOf, ownedBy, serving, sharedBy, type Topics, ways } from "./topics.ts"
+import { affinityOf, bestOf, labelOf, ownedBy, serving, sharedBy, type Topics, ways } from "./topics.ts"
 
 /** Calls of three clients in each topic: who calls, where, and what with, unlike all others. */
 const callsOf = (topics: Topics, each: number) =>
@@ -64,9 +64,6 @@ const queue = (topics: Topics): Case => ({
   })
 })
 
-/** How well each of three servers fits: said in each of the ways there are. */
-const affinities = [0.4, 0.9, 0.6]
-
 const affinity = (topics: Topics): Case => ({
   name: `unary, affinity, ${topics.name}: the best server of the topic answers each call`,
   body: Effect.fnUntraced(function* (run) {
@@ -82,12 +79,11 @@ const affinity = (topics: Topics): Case => ({
     const ledger = new Ledger()
     const servers = yield* run.closable
     for (const [i, bus] of buses.entries()) {
-      const well = affinities[i]!
       yield* Server.make(
         Cell,
         {
           call: {
-            affinity: [well, Effect.andThen(Effect.yieldNow, Effect.succeed(well)), () => Effect.succeed(well)][i]!,
+            affinity: affinityOf(i),
             handle: (text, { topic }) =>
               Effect.sync(() => {
                 ledger.handled(text, String(i))
@@ -102,12 +98,11 @@ const affinity = (topics: Topics): Case => ({
     const calls = callsOf(topics, 3)
     yield* Effect.forEach(
       calls,
-      ({ caller, label, place, text, topic }, n) => {
-        const there = [0, 1, 2].filter((i) => sharedBy(topics, i).includes(topics.all[place]!))
-        const best = there.reduce((a, b) => (affinities[b]! > affinities[a]! ? b : a))
-        const selection = n % 3 === 0 ? compared : enough(affinities[best]!)
+      ({ caller, label, text, topic }, n) => {
+        const best = bestOf(topics, topic)
+        const selection = n % 3 === 0 ? compared : enough(best.affinity)
         return Effect.flatMap(clients[caller]!.call(text, { topic, selection }), (answer) =>
-          equal("who answers", answer, `${best} ${label}`)
+          equal("who answers", answer, `${best.server} ${label}`)
         )
       },
       { concurrency: "unbounded", discard: true }
