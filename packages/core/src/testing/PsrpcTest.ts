@@ -121,8 +121,8 @@ export interface TestServer<in out Methods> extends Server.Server<Methods> {
    */
   readonly crash: Effect.Effect<void>
   /**
-   * Starts it again after `crash`, `kill` or `drain`, with the topics that it was made with. It does nothing for a server
-   * that runs.
+   * Starts it again after `crash`, `kill` or `drain`, with the topics that it was made with; an Effect that makes its
+   * handlers makes them anew. It does nothing for a server that runs.
    */
   readonly start: Effect.Effect<void, PsrpcError>
 }
