@@ -133,8 +133,8 @@ export class MessageBus extends Context.Service<
      * Publishes an encoded `Msg`. Never throws and never waits.
      *
      * While the connection is down the message is held, until `expiry` (unix milliseconds) passes or it is not wanted
-     * any more. What may have reached somebody is never sent again. The bytes must not change any
-     * more: a listener may keep them.
+     * any more. What may have reached somebody is never sent again. The bytes must not change any more: a listener may
+     * keep them.
      */
     readonly publishUnsafe: (target: Target, message: Uint8Array, expiry: number, delivery: Delivery) => void
 
