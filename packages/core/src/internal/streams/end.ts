@@ -134,8 +134,7 @@ export class End implements Acknowledger {
       case "close":
         return this.#shut(closeCause(message))
       case "end":
-        this.#inbox.end()
-        return this.ack(message)
+        return this.#inbox.end(message)
     }
   }
 

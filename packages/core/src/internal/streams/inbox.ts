@@ -73,12 +73,14 @@ export class Inbox {
     } else this.#end.discard("overflow")
   }
 
-  /** The other end sends no more: all that has come is in the buffer now, and acknowledged. */
-  end(): void {
-    if (this.#ended) return
+  /** The other end sends no more: all that has come is in the buffer now, and acknowledged, as is what says so. */
+  end(head: StreamHead): void {
+    const isFirst = !this.#ended
     this.#ended = true
-    this.#takeIn((head) => this.#end.ack(head))
-    this.#mailbox.end(done)
+    if (isFirst) this.#takeIn((held) => this.#end.ack(held))
+    // the ack first: a reader that is woken may close the stream
+    this.#end.ack(head)
+    if (isFirst) this.#mailbox.end(done)
   }
 
   /** The stream is closed: what has come is read first, and nobody waits for its acks any more. */

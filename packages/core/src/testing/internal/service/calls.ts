@@ -2,12 +2,11 @@ import { Effect, Fiber, Schema, Scope } from "effect"
 import * as Client from "../../../Client.ts"
 import * as PsrpcError from "../../../PsrpcError.ts"
 import * as Rpc from "../../../Rpc.ts"
-import * as Selection from "../../../Selection.ts"
 import * as Server from "../../../Server.ts"
 import * as Service from "../../../Service.ts"
 import { equal } from "../suite/failure.ts"
 import type { Case } from "../suite/run.ts"
-import { endless, failsWith, Ledger, on, patient, text, three } from "./stage.ts"
+import { compared, endless, failsWith, Ledger, on, patient, text, three } from "./stage.ts"
 
 class Taken extends Schema.TaggedError<Taken>()("Taken", { name: Schema.String, by: Schema.Finite }) {}
 
@@ -93,10 +92,9 @@ const malformed: Case = {
       })
     yield* on(a)(Server.make(Served, { queue: handle, single: handle, affinity: { affinity: 1, handle } }))
     const client = yield* on(b)(Client.make(Called, patient))
-    const selection = Selection.best({ within: "1 second" })
     for (const method of ["queue", "single", "affinity"] as const) {
       const call = (request: string | number) =>
-        method === "affinity" ? client.affinity(request, { selection }) : client[method](request)
+        method === "affinity" ? client.affinity(request, { selection: compared }) : client[method](request)
       yield* failsWith(`${method}: a request that does not encode`, call(Number.NaN), {
         code: "malformed_request",
         reason: "not_sent",
@@ -122,16 +120,18 @@ const given: Case = {
     yield* on(a)(Server.make(Work, { queue: handle, single: handle, affinity: { affinity: 1, handle } }))
     const client = yield* on(b)(Client.make(Work, patient))
     const methods = ["queue", "single", "affinity"] as const
-    for (const method of methods) {
+    const giveUp = Effect.fnUntraced(function* (method: (typeof methods)[number]) {
       const fiber = yield* Effect.forkScoped(client[method](method))
       yield* run.until("the handler to run", () => started.has(method))
       yield* run.step("the call to be given up", Fiber.interrupt(fiber))
       yield* run.until("the handler to be interrupted", () => interrupted.has(method))
-      yield* failsWith(`${method} whose time is over`, client[method](`late ${method}`, { timeout: "300 millis" }), {
+      // long enough for a claim
+      yield* failsWith(`${method} whose time is over`, client[method](`late ${method}`, { timeout: "2 seconds" }), {
         code: "deadline_exceeded"
       })
       yield* run.until("the handler to be interrupted", () => interrupted.has(`late ${method}`))
-    }
+    })
+    yield* Effect.forEach(methods, giveUp, { concurrency: "unbounded", discard: true })
     yield* interrupted.once(methods.flatMap((method) => [method, `late ${method}`]))
   })
 }

@@ -42,7 +42,7 @@ const everyone = (topics: Topics): Case => ({
       calls,
       Effect.fnUntraced(function* ({ caller, expects, text, topic }) {
         const there = [0, 1, 2].filter((i) => sharedBy(topics, i).includes(topic))
-        const options = expects ? { expect: there.length } : { timeout: "1500 millis" as const }
+        const options = expects ? { expect: there.length } : { timeout: "2500 millis" as const }
         const answers = yield* Stream.runCollect(clients[caller]!.call(text, { topic, ...options }))
         const got = answers.map(
           ({ result, serverId }) =>
@@ -163,7 +163,7 @@ const overflow: Case = {
     const read: Array<string> = []
     let lost = 0
     // the reader stands still at the first answer until the time is over
-    yield* client.call("all", { bufferSize: 2, timeout: "1 second" }).pipe(
+    yield* client.call("all", { bufferSize: 2, timeout: "2 seconds" }).pipe(
       Stream.runForEach(
         Effect.fnUntraced(function* ({ result, serverId }) {
           if (result._tag === "Success") read.push(serverId)
@@ -173,7 +173,7 @@ const overflow: Case = {
             yield* equal("whether it is an overflow", PsrpcError.isOverflow(failure), true)
             lost += Number.parseInt(failure.message, 10)
           }
-          if (read.length === 1) yield* Effect.sleep("1200 millis")
+          if (read.length === 1) yield* Effect.sleep("2200 millis")
         })
       )
     )

@@ -25,8 +25,8 @@ export const patient: Client.Options = {
   selection: Selection.make({ acceptFirstAvailable: true, affinityTimeout: "20 seconds" })
 }
 
-/** Compares the claims of all, however slow they are; a second is long for a claim. */
-export const compared = Selection.best({ within: "1 second" })
+/** Compares the claims of all, however slow they are: two seconds are long for a claim. */
+export const compared = Selection.best({ within: "2 seconds" })
 
 /** Takes who fits as well as that at once. */
 export const enough = (affinity: number): Selection.Selection =>
