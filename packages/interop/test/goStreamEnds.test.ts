@@ -204,6 +204,36 @@ interop("a Go client's stream of our server ends", (it) => {
     })
   )
 
+  it.effect("before it is open where our server drains meanwhile, and is chosen nevertheless", () =>
+    Effect.gen(function* () {
+      const service = newStreamService()
+      const held = yield* holding
+      let weighed = false
+      const affinity = Effect.sync(() => {
+        weighed = true
+        return 0.5
+      })
+      const server = yield* onBus(
+        Server.make(
+          service,
+          { ...conversing, match: { affinity, handle: held.handle } },
+          { drainTimeout: "20 seconds" }
+        )
+      )
+      const go = yield* goPeer(service)
+      const selection = { affinityTimeoutMs: 600 }
+      const opening = yield* Effect.forkChild(Effect.flip(openGo(go, "Match", { selection, timeoutMs: 1500 })))
+      yield* eventually(
+        Effect.sync(() => weighed),
+        (is) => is
+      )
+      yield* server.drain
+      // a Go client waits for the ack, whatever else comes
+      assert.strictEqual(goError(yield* Fiber.join(opening)).code, "deadline_exceeded")
+      assert.deepStrictEqual((yield* go.command("info", {})).service, service.serviceName)
+    })
+  )
+
   it.effect("after a send where the Go client has crashed", () =>
     Effect.gen(function* () {
       const { go, stream } = yield* opened

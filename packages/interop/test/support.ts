@@ -55,13 +55,13 @@ export class Broker extends Context.Service<Broker, { readonly bus: Bus; readonl
  */
 export const interop = (
   name: string,
-  tests: (it: Vitest.MethodsNonLive<Broker>, bus: Bus) => void,
+  tests: (it: Vitest.MethodsNonLive<Broker>) => void,
   on: ReadonlyArray<Bus> = busses
 ): void => {
   for (const bus of on) {
     // what they do is wait, for timeouts above all: several at a time do so together
     describe.skipIf(!hasGo && !process.env["CI"]).concurrent(`${name}, on ${bus}`, () => {
-      layer(Broker.layer(bus), { excludeTestServices: true, timeout: "10 minutes" })((it) => tests(it, bus))
+      layer(Broker.layer(bus), { excludeTestServices: true, timeout: "10 minutes" })(tests)
     })
   }
 }
