@@ -94,13 +94,9 @@ export class Inbox {
 
   /** Takes in what is held, room or not. */
   #takeIn(taken: (head: StreamHead) => void): void {
-    const all = Array.from(this.#held)
-    this.#held.clear()
+    const all = Array.from(this.#held).filter((held) => this.#release(held))
     for (const { head } of all) taken(head)
-    for (const held of all) {
-      this.#deadlines.delete(held)
-      this.#mailbox.push(held.value)
-    }
+    for (const { value } of all) this.#mailbox.push(value)
   }
 
   /** Its sender does not wait any more. */
@@ -108,17 +104,21 @@ export class Inbox {
     if (this.#held.delete(held)) this.#end.discard("expired")
   }
 
+  /** Takes a message out of those held; says whether its sender still waits, since a timer may be late. */
+  #release(held: Held): boolean {
+    this.#held.delete(held)
+    this.#deadlines.delete(held)
+    if (held.head.expiry > this.#deadlines.now()) return true
+    this.#end.discard("expired")
+    return false
+  }
+
   #refill(): void {
     for (const held of this.#held) {
       if (this.#mailbox.size >= this.#capacity) return
-      this.#held.delete(held)
-      this.#deadlines.delete(held)
-      // a timer may be late, and its sender has given it up
-      if (!(held.head.expiry > this.#deadlines.now())) this.#end.discard("expired")
-      else {
-        this.#end.ack(held.head)
-        this.#mailbox.push(held.value)
-      }
+      if (!this.#release(held)) continue
+      this.#end.ack(held.head)
+      this.#mailbox.push(held.value)
     }
   }
 }
