@@ -1,7 +1,7 @@
 import { MessageBus, PsrpcError } from "@effect-psrpc/core"
 import { freePort, NatsServer, TcpProxy } from "@effect-psrpc/test-servers"
 import { assert, describe } from "@effect/vitest"
-import { Cause, Config, ConfigProvider, Effect, Exit, Layer, Logger, Redacted } from "effect"
+import { Cause, Config, ConfigProvider, Effect, Exit, Fiber, Layer, Logger, Redacted } from "effect"
 import { inspect } from "node:util"
 import { NatsMessageBus } from "../src/index.ts"
 import { makeAccount, makeNkey } from "./identities.ts"
@@ -73,6 +73,20 @@ describe("starting", () => {
       assert.isBelow(performance.now() - begin, 1500)
       assert.strictEqual(error._tag, "Unavailable")
       assert.include(error.message, `127.0.0.1:${proxy.port}`)
+    })
+  )
+
+  live("and leaves no socket open then, that would keep the process alive", () =>
+    Effect.gen(function* () {
+      const server = yield* NatsServer.make()
+      const proxy = yield* TcpProxy.make(server)
+      proxy.hold("both")
+      const servers = [`127.0.0.1:${proxy.port}`, `localhost:${proxy.port}`]
+      for (let i = 0; i < 3; i++) yield* failure({ servers, connectTimeout: "100 millis" })
+      const starting = yield* Effect.forkChild(NatsMessageBus.make({ servers }), { startImmediately: true })
+      yield* until(() => proxy.connections() > 0, "it connects")
+      yield* Fiber.interrupt(starting)
+      yield* until(() => proxy.connections() === 0, "all are closed")
     })
   )
 

@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto"
+import { randomBytes } from "node:crypto"
 import { type Connection, noResponders, type Subscription } from "./connection.ts"
 import type { Link, LinkListener } from "./link.ts"
 import type { Peer } from "./peer.ts"
@@ -24,7 +24,7 @@ export class Inbox implements LinkListener {
     this.#link = link
     this.#peer = peer
     this.#runtime = runtime
-    this.#prefix = `${prefix}.${randomUUID().replaceAll("-", "")}.`
+    this.#prefix = `${prefix}.${randomBytes(9).toString("base64url")}.`
     link.listen(this)
   }
 

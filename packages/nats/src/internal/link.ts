@@ -35,8 +35,8 @@ export class Link {
   /** Why there will be no connection any more. */
   #ended: string | undefined
   #lostAt: number | undefined
-  /** What the server said last, where that may be why the connection is down. */
-  #reason: string | undefined
+  /** What the server said last. */
+  #said: { readonly reason: string; readonly at: number } | undefined
   /** Who waits for the answer of a PING; a set, because the answer may never come. */
   readonly #asked = new Set<Asked>()
   /** Who asks in this turn: all of them are answered by one PING. */
@@ -70,7 +70,9 @@ export class Link {
   /** Why the connection does not work. */
   get trouble(): string {
     if (this.#ended !== undefined) return this.#ended
-    return `the connection is down (reconnecting)${this.#reason === undefined ? "" : `: ${this.#reason}`}`
+    // what it said long before is not why
+    const isWhy = this.#said !== undefined && this.#said.at >= (this.#lostAt ?? 0) - 1000
+    return `the connection is down (reconnecting)${isWhy ? `: ${this.#said!.reason}` : ""}`
   }
 
   /** The server may only have told something new about itself. */
@@ -150,7 +152,7 @@ export class Link {
     this.#broken()
     this.#info = info
     this.#isUp = true
-    this.#reason = undefined
+    this.#said = undefined
     if (this.#lostAt !== undefined) {
       this.#runtime.log(
         "info",
@@ -203,8 +205,9 @@ export class Link {
     const { data, error } = status as { data?: unknown; error?: unknown }
     const reason = this.#peer.reasonOf(error ?? data)
     // each attempt says the same: once is enough
-    this.#runtime.log(reason === this.#reason ? "debug" : "warning", this.#peer.message(`the server says: ${reason}`))
-    this.#reason = reason
+    const level = reason === this.#said?.reason ? "debug" : "warning"
+    this.#runtime.log(level, this.#peer.message(`the server says: ${reason}`))
+    this.#said = { reason, at: this.#runtime.now() }
   }
 
   /** Follows the connection for as long as the scope is open. */

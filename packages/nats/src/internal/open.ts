@@ -5,6 +5,7 @@ import type { Closing } from "./closing.ts"
 import { breakSocket } from "./connection.ts"
 import type { Peer } from "./peer.ts"
 import { longest } from "./settings.ts"
+import { Sockets } from "./sockets.ts"
 
 /** How long to wait before connecting again: twice as long each time, up to a cap, less up to a half at random. */
 export class Backoff {
@@ -68,8 +69,10 @@ export const open = (
     const { connectTimeout, heartbeat, nats } = options
     let connection: NatsConnection | undefined
     let isGivenUp = false
+    const sockets = new Sockets()
     const giveUp = Effect.suspend(() => {
       isGivenUp = true
+      sockets.giveUp()
       const opened = connection
       if (opened === undefined || opened.isClosed()) return Effect.void
       const drained = Effect.callback<void>((resume) => {
@@ -85,7 +88,7 @@ export const open = (
     })
     yield* Effect.addFinalizer(() => giveUp)
     const opening = Effect.callback<NatsConnection, PsrpcError.PsrpcError>((resume) => {
-      connect({
+      const how = {
         maxReconnectAttempts: -1,
         ...nats,
         timeout: bounded(connectTimeout),
@@ -102,14 +105,17 @@ export const open = (
         pedantic: false,
         // it would print what the client sends, passwords too
         debug: false
-      }).then(
-        (opened) => {
-          if (isGivenUp) return discard(opened)
-          connection = opened
-          resume(Effect.succeed(opened))
-        },
-        (error: unknown) => resume(Effect.fail(peer.failed("cannot connect", error)))
-      )
+      }
+      sockets
+        .watch(() => connect(how))
+        .then(
+          (opened) => {
+            if (isGivenUp) return discard(opened)
+            connection = opened
+            resume(Effect.succeed(opened))
+          },
+          (error: unknown) => resume(Effect.fail(peer.failed("cannot connect", error)))
+        )
     })
     return yield* opening.pipe(
       Effect.timeoutOrElse({

@@ -144,19 +144,22 @@ export class Publisher implements LinkListener {
       this.#isAsking = false
       if (!isAnswered) return
       this.#window.confirm(limit)
-      if (this.#window.next > limit) {
-        this.#isAsking = true
-        this.#ask()
-      }
       if (this.#isSettling) return
       this.#isSettling = true
       // what the server has refused comes before its PONG, but is heard of some turns of the microtask queue later
-      setImmediate(() => {
-        this.#isSettling = false
-        this.#settle()
-        this.#resume()
-      })
+      setImmediate(this.#afterPong)
     })
+  }
+
+  readonly #afterPong = (): void => {
+    this.#isSettling = false
+    this.#settle()
+    this.#resume()
+    // under load the next message has asked by now, in one write with itself
+    if (!this.#isAsking) {
+      this.#isAsking = true
+      this.#ask()
+    }
   }
 
   /** Tells what is confirmed. */

@@ -1,5 +1,8 @@
 import type { Publication } from "./publication.ts"
 
+/** What a message costs besides its content, in bytes: many small ones are as much as a few large ones. */
+const overhead = 100
+
 /** Taken-out entries are cut off once there are this many of them. */
 const cutAt = 1024
 
@@ -13,6 +16,7 @@ export class Window {
   /** The number of the entry at `#head`. */
   #first = 0
   #confirmed = 0
+  /** How much is in it. */
   bytes = 0
 
   get size(): number {
@@ -28,14 +32,14 @@ export class Window {
   add(item: Publication): number {
     const number = this.next
     this.#items.push(item)
-    this.bytes += item.message.length
+    this.bytes += item.message.length + overhead
     return number
   }
 
   /** Takes out the message that was added last. */
   pop(): void {
     const item = this.#items.pop()
-    if (item !== undefined) this.bytes -= item.message.length
+    if (item !== undefined) this.bytes -= item.message.length + overhead
   }
 
   get(number: number): Publication | undefined {
@@ -65,7 +69,7 @@ export class Window {
   #take(count: number): Array<Publication> {
     if (count <= 0) return []
     const taken = this.#items.slice(this.#head, this.#head + count)
-    for (const item of taken) this.bytes -= item.message.length
+    for (const item of taken) this.bytes -= item.message.length + overhead
     this.#head += count
     this.#first += count
     if (this.#head === this.#items.length) {
