@@ -5,7 +5,7 @@ import * as Client from "../../src/Client.ts"
 import * as Metadata from "../../src/Metadata.ts"
 import * as Selection from "../../src/Selection.ts"
 import * as Server from "../../src/Server.ts"
-import { errorOf, isRunning, onBus, settle, start } from "../support.ts"
+import { dropped, errorOf, isRunning, onBus, settle, start } from "../support.ts"
 import { Chat, fakeStreamServer, keeping, reading, serve } from "./support.ts"
 
 describe("opening a stream", () => {
@@ -212,6 +212,46 @@ describe("opening a stream", () => {
       yield* settle
       assert.strictEqual(server.heard.length, 0)
       assert.strictEqual((yield* Effect.flip(Effect.scoped(client.talk({ timeout: 0 }))))._tag, "DeadlineExceeded")
+    }).pipe(onBus)
+  )
+
+  it.effect("with an endless timeout: waits, sends and closes as any other", () =>
+    Effect.gen(function* () {
+      const { ends, handle } = keeping()
+      const client = yield* Client.make(Chat, { timeout: "Infinity" })
+      const server = yield* fakeStreamServer("Alone")
+      const opening = yield* start(client.alone())
+      yield* TestClock.adjust("30 days")
+      assert.isTrue(isRunning(opening))
+      server.accept()
+      const slow = yield* Fiber.join(opening)
+      const send = yield* start(slow.send("a"))
+      yield* TestClock.adjust("30 days")
+      assert.isTrue(isRunning(send))
+      yield* slow.close()
+      assert.strictEqual(errorOf(send).reason, "stream_closed")
+      yield* serve({ talk: handle })
+      const here = yield* client.talk()
+      yield* here.send("b")
+      yield* here.close()
+      yield* settle
+      yield* ends[0]!.closed
+    }).pipe(onBus)
+  )
+
+  it.effect("a server that has as many as it may makes no more offers, until one is closed", () =>
+    Effect.gen(function* () {
+      yield* serve({ talk: keeping().handle }, { maxPending: 2 })
+      const client = yield* Client.make(Chat)
+      const first = yield* client.talk()
+      yield* client.talk()
+      const refused = yield* start(client.talk())
+      yield* TestClock.adjust(1000)
+      assert.strictEqual(errorOf(refused).reason, "no_response")
+      assert.strictEqual(yield* dropped("overflow", "server"), 1)
+      yield* first.close()
+      yield* settle
+      yield* client.talk()
     }).pipe(onBus)
   )
 

@@ -155,7 +155,7 @@ export class End implements Acknowledger {
 
   /** Gives a sign of life to an end that understands it. */
   beat(): void {
-    if (this.#features === 0) return
+    if (this.#features === 0 || this.#isClosed) return
     const { bus, keepalive, target, timeout } = this.#options
     // the next one says the same: without a connection they need not pile up
     const head = this.#head(Math.min(timeout, keepalive))
