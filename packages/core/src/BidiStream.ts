@@ -77,6 +77,7 @@ export interface BidiStream<in Send, out Receive> {
   readonly send: (message: Send, options?: SendOptions) => Effect.Effect<void, PsrpcError>
   /**
    * What the other end sends. It ends when the other end has closed the stream, or this one: normally, or with the cause.
+   * It ends normally, too, where the other end says that no more follows; a close after that changes nothing of it.
    * What has arrived by then comes first. Each message is read once: a second run goes on where the first stopped, and of
    * two at a time each message reaches one.
    */

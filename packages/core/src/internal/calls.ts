@@ -175,8 +175,8 @@ export interface StreamOpener<Send, Receive, T, O> {
   (...args: OptionArguments<T, O>): Effect.Effect<BidiStream<Send, Receive>, PsrpcError, Scope.Scope>
   /**
    * Opens a stream, sends what `outgoing` gives, and gives what is received. When `outgoing` has ended, the other end is
-   * told that no more follows, and the Stream ends when that has closed the stream. A failure of `outgoing`, or of a
-   * send, ends it. Each run opens a stream of its own.
+   * told that no more follows, and the Stream ends when that has closed the stream, or has no more to send either. A
+   * failure of `outgoing`, or of a send, ends it. Each run opens a stream of its own.
    */
   readonly through: <E = never, R = never>(
     outgoing: Stream.Stream<Send, E, R>,
