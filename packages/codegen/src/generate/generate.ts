@@ -59,13 +59,14 @@ export const generate = async (generation: Generation): Promise<Result> => {
     const { files, withOwnNames } = makeWorkspace(workspace, generation)
     const { common, out, own } = generation
     const commands = plugins()
+    // where psrpc's options are in generated form, once for all
     const imports = ["options.proto", "psrpc/options.proto"].map((file) => `map_imports=${file}:@effect-psrpc/core`)
     const template = {
       version: "v2",
       inputs: [{ directory: ".", paths: files }],
       plugins: [
-        { local: commands.es, out: ".", strategy: "all", opt: [...common, "erasable_syntax=true", ...imports] },
-        { local: commands.own, out: ".", strategy: "all", opt: [...common, ...own] }
+        { local: commands.es, out: ".", strategy: "all", opt: [...common, ...imports, "erasable_syntax=true"] },
+        { local: commands.own, out: ".", strategy: "all", opt: [...common, ...imports, ...own] }
       ]
     }
     // in a file, since a command line has an end

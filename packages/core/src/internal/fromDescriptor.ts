@@ -106,10 +106,22 @@ export type FromKinds<D extends DescService, K> = {
  * @since 0.1.0
  */
 export type ValidKinds<D extends DescService, K> = ValidGroups<K> & {
-  readonly [P in keyof K]: P extends keyof Kinds<D>
-    ? (K[P] extends { readonly error: infer E } ? { readonly error: ValidDomainError<E> } : unknown) &
-        (K[P] extends { readonly topic: infer T } ? { readonly topic: Topic.Valid<T> } : unknown)
-    : `${P & string} is no method of the descriptor`
+  readonly [P in keyof K]: P extends keyof Kinds<D> ? ValidKind<K[P]> : `${P & string} is no method of the descriptor`
+}
+
+/** The options that a kind has. */
+type OptionsOf<K> = K extends { readonly kind: infer Name extends "multi" | "stream" | "subscription" }
+  ? keyof Extract<Kind, { readonly kind: Name }>
+  : keyof Exclude<Kind, { readonly kind: "multi" | "stream" | "subscription" }>
+
+type ValidKind<K> = {
+  readonly [O in keyof K]: O extends OptionsOf<K>
+    ? O extends "error"
+      ? ValidDomainError<K[O]>
+      : O extends "topic"
+        ? Topic.Valid<K[O]>
+        : unknown
+    : `a method of this kind has no ${O & string}`
 }
 
 type Stated = Kind & { readonly [option: string]: unknown }

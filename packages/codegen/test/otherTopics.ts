@@ -1,0 +1,4 @@
+/** The types of topics of one service alone. */
+import { Schema } from "effect"
+
+export const Region = Schema.Literals(["north", "south"])
