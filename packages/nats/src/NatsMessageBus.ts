@@ -180,8 +180,8 @@ export interface LimitOptions {
 export interface Options extends LimitOptions {
   /**
    * One server or several of a cluster: `nats://[user:password@]host[:port]`, `nats://token@host[:port]`, with `tls://`
-   * for TLS, or `host[:port]`. What a URL says of user, password and token must be the same in all, and wins. Default:
-   * `nats://127.0.0.1:4222`.
+   * for TLS, or `host[:port]`; a text may have several, with commas between them. What URLs say of user, password and
+   * token must be the same in all, and wins. Default: `nats://127.0.0.1:4222`.
    */
   readonly servers?: string | Redacted.Redacted<string> | ReadonlyArray<string | Redacted.Redacted<string>> | undefined
   /** What the server's monitoring calls the connection. Default: none. */

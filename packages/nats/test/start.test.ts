@@ -54,10 +54,7 @@ describe("starting", () => {
     Effect.gen(function* () {
       const server = yield* NatsServer.make()
       const nobody = `127.0.0.1:${yield* freePort}`
-      for (const servers of [
-        [nobody, server.url],
-        [server.url, nobody]
-      ]) {
+      for (const servers of [[nobody, server.url], [server.url, nobody], `${nobody}, ${server.url}`]) {
         yield* Effect.scoped(works({ servers }))
       }
     })
@@ -230,6 +227,8 @@ describe("starting", () => {
         { servers: "nats://:s3cret@host" },
         { servers: ["nats://app:s3cret@host", "nats://app:other-s3cret@host2"] },
         { servers: [] },
+        { servers: "nats://app:s3c,ret@host" },
+        { servers: "host," },
         { servers: "" },
         { servers: "host:99999" },
         { password: "s3cret" },

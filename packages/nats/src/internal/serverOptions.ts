@@ -36,11 +36,12 @@ const identityOf = (servers: ReadonlyArray<Server>): Identity | PsrpcError.Inval
 /** Options of the connection: those of the URLs, which win, and those given. */
 export const serverOptions = (given: Given): Effect.Effect<ServerOptions, PsrpcError.PsrpcError> =>
   Effect.suspend(() => {
-    const list = isList(given.servers) ? given.servers : [given.servers ?? defaultServer]
-    if (list.length === 0) return Effect.fail(invalid("servers: at least one is needed"))
+    const lists = isList(given.servers) ? given.servers : [given.servers ?? defaultServer]
+    const urls = lists.flatMap((servers) => plain(servers).split(",")).map((url) => url.trim())
+    if (urls.length === 0) return Effect.fail(invalid("servers: at least one is needed"))
     const servers: Array<Server> = []
-    for (const url of list) {
-      const server = parseServer(plain(url))
+    for (const url of urls) {
+      const server = parseServer(url)
       if (PsrpcError.is(server)) return Effect.fail(server)
       servers.push(server)
     }

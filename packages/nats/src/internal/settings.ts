@@ -51,7 +51,7 @@ export const parseServer = (text: string): Server | PsrpcError.InvalidArgument =
   // a password with one of these in it ends the host: what is read as host, port or path is a part of it
   if (!/^\/?$/.test(parsed.pathname) || parsed.search !== "" || /[?#]/.test(url)) {
     return invalid(
-      'servers: a URL has something behind host and port: percent-encode user, password and token ("/" is %2F, "?" %3F, "#" %23, "@" %40)'
+      'servers: a URL has something behind host and port: percent-encode user, password and token ("/" is %2F, "?" %3F, "#" %23, "@" %40, "," %2C)'
     )
   }
   try {
