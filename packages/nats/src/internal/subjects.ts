@@ -52,8 +52,11 @@ export class NatsTarget implements MessageBus.Target {
   }
 }
 
-const encodeUnit = (match: string): string =>
-  match === "." ? "-" : `u+${match.codePointAt(0)!.toString(16).padStart(4, "0")}`
+const encodeUnit = (match: string): string => {
+  if (match === ".") return "-"
+  const code = match.codePointAt(0)!
+  return code < 0x10000 ? `u+${code.toString(16).padStart(4, "0")}` : `U+${code.toString(16).padStart(8, "0")}`
+}
 
 /**
  * Where the members of a queue that have a route are found by those that lack it: below the queue's own subject, in a

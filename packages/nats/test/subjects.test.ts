@@ -1,0 +1,45 @@
+import { assert, describe, it } from "@effect/vitest"
+import { NatsTarget, refusalOf, routeSubject } from "../src/internal/subjects.ts"
+
+describe("the subject of a route", () => {
+  it("is one of its own for every route, which NATS takes", () => {
+    const routes = [
+      "Hello.REQ",
+      "Hello-REQ",
+      "Hello_REQ",
+      "a b.REQ",
+      "*",
+      ">",
+      "..",
+      "\u1f680",
+      "\u{1f680}",
+      "u+0020",
+      " "
+    ]
+    const subjects = routes.map((route) => routeSubject("SRV.S.Q", route))
+    assert.strictEqual(new Set(subjects).size, routes.length)
+    for (const subject of subjects) assert.isUndefined(refusalOf(subject))
+    assert.strictEqual(subjects[0], "SRV.S.Q.@Hello-REQ")
+  })
+
+  it("is none that a topic can have", () => {
+    // topics keep letters, digits and _, and encode the rest with u+
+    assert.match(routeSubject("SRV.S.eu.Q", "M.REQ"), /^SRV\.S\.eu\.Q\.@/)
+  })
+})
+
+describe("a target", () => {
+  it("has the route as the bytes of a Msg's field 3, and none where the subject says it all", () => {
+    const { tail } = new NatsTarget("SRV.S", "Größe.REQ")
+    const route = new TextEncoder().encode("Größe.REQ")
+    assert.deepStrictEqual([...tail], [0x1a, route.length, ...route])
+    assert.strictEqual(new NatsTarget("CLI.S.C.RES", "").tail.length, 0)
+  })
+
+  it("made by another bus is one without a route", () => {
+    const ours = new NatsTarget("SRV.S", "M.REQ")
+    assert.strictEqual(NatsTarget.from(ours), ours)
+    const other = NatsTarget.from({ name: "a b", tail: new Uint8Array(0), unique: false })
+    assert.strictEqual(other.refusal?.code, "invalid_argument")
+  })
+})
