@@ -16,6 +16,8 @@ as "psrpc/options.proto".
       --topic-schemas <[service:]module>
                                   the module of typed topics' Schemas, from the folder that is generated into, or a
                                   package; may be repeated
+      --opt <option=value>        a further option of both plugins, as js_import_style=legacy_commonjs; may be repeated
+      --es-opt <option=value>     a further option of protoc-gen-es, as json_types=true; may be repeated
       --version, --help`
 
 /** Something to be made. */
@@ -25,7 +27,9 @@ export interface Generation {
   readonly out: string
   /** The options of every plugin. */
   readonly common: ReadonlyArray<string>
-  /** The options of this library's plugin. */
+  /** Those of protoc-gen-es. */
+  readonly es: ReadonlyArray<string>
+  /** Those of this library's plugin. */
   readonly own: ReadonlyArray<string>
 }
 
@@ -43,6 +47,8 @@ export const parse = (args: ReadonlyArray<string>): CommandLine => {
       "import-extension": { type: "string" },
       service: { type: "string", multiple: true, default: [] },
       "topic-schemas": { type: "string", multiple: true, default: [] },
+      opt: { type: "string", multiple: true, default: [] },
+      "es-opt": { type: "string", multiple: true, default: [] },
       version: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false }
     }
@@ -56,7 +62,8 @@ export const parse = (args: ReadonlyArray<string>): CommandLine => {
     folders: positionals,
     includes: values.include,
     out: values.out,
-    common: [`target=${values.target}`, `import_extension=${extension}`],
+    common: [`target=${values.target}`, `import_extension=${extension}`, ...values.opt],
+    es: values["es-opt"],
     own: [
       ...values.service.map((name) => `services=${name}`),
       ...values["topic-schemas"].map((module) => `topic_schemas=${module}`)

@@ -57,7 +57,7 @@ export const generate = async (generation: Generation): Promise<Result> => {
     mkdirSync(workspace)
     mkdirSync(made)
     const { files, withOwnNames } = makeWorkspace(workspace, generation)
-    const { common, out, own } = generation
+    const { common, es, out, own } = generation
     const commands = plugins()
     // where psrpc's options are in generated form, once for all
     const imports = ["options.proto", "psrpc/options.proto"].map((file) => `map_imports=${file}:@effect-psrpc/core`)
@@ -65,7 +65,7 @@ export const generate = async (generation: Generation): Promise<Result> => {
       version: "v2",
       inputs: [{ directory: ".", paths: files }],
       plugins: [
-        { local: commands.es, out: ".", strategy: "all", opt: [...common, ...imports, "erasable_syntax=true"] },
+        { local: commands.es, out: ".", strategy: "all", opt: [...common, "erasable_syntax=true", ...imports, ...es] },
         { local: commands.own, out: ".", strategy: "all", opt: [...common, ...imports, ...own] }
       ]
     }
