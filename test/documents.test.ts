@@ -1,10 +1,26 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { run } from "./process.ts"
-import { documents, root, snippets, sources } from "./snippets.ts"
+import { blocksOf, documents, fileName, root, snippets, sources } from "./snippets.ts"
 
 const all = snippets([...documents, ...sources])
+
+const generator = join(root, "packages/codegen/src/bin/effect-psrpc-generate.ts")
+
+/** Makes what the .proto files of a document's blocks give, in a folder of the document's own. */
+const generate = async (document: string, folder: string): Promise<void> => {
+  const protos = blocksOf(document).filter(({ language }) => language === "proto")
+  if (protos.length === 0) return
+  for (const block of protos) {
+    const path = join(folder, fileName(block)!)
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, block.code)
+  }
+  const args = ["--conditions=@effect-psrpc/source", generator, "proto", "--out", "gen"]
+  const { code, stderr } = await run("node", args, { cwd: folder })
+  assert.strictEqual(code, 0, stderr)
+}
 
 describe("documents", () => {
   let folder: string
@@ -16,9 +32,15 @@ describe("documents", () => {
     const compilerOptions = { noEmit: true, composite: false, incremental: false, noUnusedLocals: false }
     writeFileSync(
       join(folder, "tsconfig.json"),
-      JSON.stringify({ extends: "../tsconfig.base.json", compilerOptions, include: ["*.ts"] })
+      JSON.stringify({ extends: "../tsconfig.base.json", compilerOptions, include: ["*/*.ts"] })
     )
-    for (const [i, { code }] of all.entries()) writeFileSync(join(folder, `${i}.ts`), code)
+    const files = [...documents, ...sources]
+    const folderOf = (file: string): string => join(folder, String(files.indexOf(file)))
+    for (const [i, { code, file }] of all.entries()) {
+      mkdirSync(folderOf(file), { recursive: true })
+      writeFileSync(join(folderOf(file), `${i}.ts`), code)
+    }
+    for (const document of documents) await generate(document, folderOf(document))
     const { stdout } = await run("tsc", ["-p", folder, "--pretty", "false"], { cwd: root })
     errors = stdout.split("\n").filter((line) => line.includes("error TS"))
   }, 120_000)

@@ -5,8 +5,9 @@ import { spawn } from "node:child_process"
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { follow, generationSection } from "./generation.ts"
 import { run } from "./process.ts"
-import { root, snippets } from "./snippets.ts"
+import { documents, root, snippets } from "./snippets.ts"
 
 const versions = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")).packages as Record<
   string,
@@ -25,7 +26,7 @@ const overRedis = example.code
   .replace('from "effect"\n', 'from "effect"\nimport { RedisMessageBus } from "@effect-psrpc/redis"\n')
   .replace("LocalMessageBus.layer", 'RedisMessageBus.layer({ url: process.env["REDIS_URL"]! })')
 
-const published = ["core", "redis", "nats"]
+const published = ["core", "redis", "nats", "codegen"]
 
 const overNats = example.code
   .replace("LocalMessageBus, ", "")
@@ -86,7 +87,15 @@ describe("the packed packages, in an empty project", () => {
     const options = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--target", "es2024"]
     const modules = ["--module", "nodenext", "--types", "node", "--skipLibCheck", "false"]
     const others = ["worker.ts", "client.ts"]
-    const checked = await inProject("./node_modules/.bin/tsc", ...options, ...modules, "main.ts", "redis.ts", "nats.ts", ...others)
+    const checked = await inProject(
+      "./node_modules/.bin/tsc",
+      ...options,
+      ...modules,
+      "main.ts",
+      "redis.ts",
+      "nats.ts",
+      ...others
+    )
     assert.strictEqual(checked.stdout, "")
     assert.strictEqual(checked.code, 0, checked.stderr)
   })
@@ -132,5 +141,34 @@ describe("the packed packages, in an empty project", () => {
       worker.kill("SIGTERM")
       assert.strictEqual(yield* Effect.promise(() => ended), 130)
     }).pipe(Effect.scoped)
+  )
+
+  it.each(documents.filter((document) => generationSection(document).length > 0).map((document) => ({ document })))(
+    "make a client and a server of a .proto, as $document says",
+    { timeout: 180_000 },
+    async ({ document }) => {
+      const tarballs = join(folder, "tarballs")
+      const installed = (name: string): string => {
+        const own = /^@effect-psrpc\/(\w+)$/.exec(name)?.[1]
+        if (own === undefined) return version(name)
+        return join(
+          tarballs,
+          readdirSync(tarballs).find((file) => file.startsWith(`effect-psrpc-${own}-`))!
+        )
+      }
+      const project = mkdtempSync(join(folder, "generation-"))
+      const { printed, promised } = await follow(generationSection(document), project, installed)
+      assert.notStrictEqual(promised, "")
+      assert.strictEqual(printed, promised)
+      // and it type-checks, declarations included
+      const modules = ["--module", "nodenext", "--target", "es2024", "--types", "", "--allowImportingTsExtensions"]
+      const options = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--verbatimModuleSyntax", ...modules]
+      const tsc = join(folder, "project/node_modules/.bin/tsc")
+      const checked = await run(tsc, [...options, "--erasableSyntaxOnly", "--isolatedModules", "main.ts"], {
+        cwd: project
+      })
+      assert.strictEqual(checked.stdout, "")
+      assert.strictEqual(checked.code, 0, checked.stderr)
+    }
   )
 })

@@ -12,22 +12,38 @@ export interface Snippet {
   readonly output: string | undefined
 }
 
+/** A fenced block of a document or a doc comment. */
+export interface Block {
+  readonly language: string
+  readonly code: string
+  readonly line: number
+}
+
 const fence = /^[ ]*```(\w*)\n([\s\S]*?)^[ ]*```$/gm
 
-const snippetsOf = (file: string): ReadonlyArray<Snippet> => {
+/** The fenced blocks of a file, in their order. */
+export const blocksOf = (file: string): ReadonlyArray<Block> => {
   const source = readFileSync(join(root, file), "utf8")
   // a doc comment's text, line by line, so that line numbers stay
   const text = file.endsWith(".ts") ? source.replaceAll(/^[ ]*(?:\/\*\*|\*\/|\*[ ]?|(?![ ]*\*).*$)/gm, "") : source
-  const blocks = [...text.matchAll(fence)].map((match) => ({
+  return [...text.matchAll(fence)].map((match) => ({
     language: match[1]!,
     code: match[2]!,
     line: text.slice(0, match.index).split("\n").length + 1
   }))
+}
+
+const snippetsOf = (file: string): ReadonlyArray<Snippet> => {
+  const blocks = blocksOf(file)
   return blocks.flatMap(({ code, language, line }, i) => {
     const next = blocks[i + 1]
     return language === "ts" ? [{ file, line, code, output: next?.language === "" ? next.code : undefined }] : []
   })
 }
+
+/** The name of the file that a block is, where its first line says it. */
+export const fileName = ({ code }: { readonly code: string }): string | undefined =>
+  /^\/\/ (\S+\.\w+)\n/.exec(code)?.[1]
 
 export const documents: ReadonlyArray<string> = [
   "README.md",
