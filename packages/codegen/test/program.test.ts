@@ -73,7 +73,7 @@ describe("effect-psrpc-generate", () => {
   })
 
   it("takes a folder as it is: packages, hidden folders, a copy of psrpc's options", async () => {
-    const copy = readFileSync(join(packageFolder, "proto/psrpc/options.proto"), "utf8")
+    const copy = readFileSync(join(packageFolder, "proto/options.proto"), "utf8")
     const { code, made, stderr } = await generate(
       {
         "greeter.proto": greeter,
@@ -93,13 +93,21 @@ describe("effect-psrpc-generate", () => {
 
   it("leaves an options.proto alone that is somebody else's", async () => {
     const other = 'syntax = "proto3";\npackage other;\nmessage Options {}\n'
+    const both = greeter
+      .replace("options.proto", "psrpc/options.proto")
+      .replace("message Hello", 'import "options.proto";\nmessage Hello')
     const { code, made, stderr } = await generate(
-      { "proto/options.proto": other, "proto/greeter.proto": greeter.replace("options.proto", "psrpc/options.proto") },
+      { "proto/options.proto": other, "proto/greeter.proto": both },
       "proto"
     )
     assert.strictEqual(code, 0, stderr)
     assert.include(made["gen/options_pb.ts"], "other.Options")
-    assert.include(made["gen/greeter_pb.ts"], '"@effect-psrpc/core/psrpc/options_pb.js"')
+    assert.include(
+      made["gen/greeter_pb.ts"],
+      'import { file_psrpc_options } from "@effect-psrpc/core/psrpc/options_pb.js";'
+    )
+    assert.include(made["gen/greeter_pb.ts"], 'import { file_options } from "./options_pb.ts";')
+    assert.include(made["gen/greeter_psrpc.ts"], "Rpc.multi")
   })
 
   it("takes several folders, and others to import from", async () => {

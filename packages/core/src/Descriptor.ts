@@ -8,7 +8,7 @@
  */
 import { type DescMethod, type DescService, getOption, hasOption } from "@bufbuild/protobuf"
 import { goName } from "./internal/goName.ts"
-import { type Options, options, Routing } from "./internal/gen/psrpc/options_pb.ts"
+import { type Options, options, Routing } from "./internal/gen/options_pb.ts"
 import type * as Rpc from "./Rpc.ts"
 
 /**

@@ -8,7 +8,8 @@ import { delimiter, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { GoPeerError } from "./GoPeerError.ts"
 
-const peerDirectory = fileURLToPath(new URL("../peer", import.meta.url))
+/** A folder of this package, with a Go module in it. */
+const sourcesOf = (folder: string): string => fileURLToPath(new URL(`../${folder}`, import.meta.url))
 
 /** Whether `go` is on the PATH. */
 export const hasGo: boolean = (process.env["PATH"] ?? "").split(delimiter).some((directory) => {
@@ -27,23 +28,24 @@ export const goIsNeeded =
 const failure = (message: string) => (cause: unknown) => new GoPeerError({ message: `${message}: ${cause}`, cause })
 
 /** A folder of the sources' own: another version of them is another folder. */
-const cacheDirectory = Effect.tryPromise({
-  try: async () => {
-    const hash = createHash("sha256")
-    const names = (await readdir(peerDirectory)).filter(
-      (name) => /\.(go|mod|sum)$/.test(name) && !name.endsWith("_test.go")
-    )
-    for (const name of names.toSorted()) hash.update(`${name}\0`).update(await readFile(join(peerDirectory, name)))
-    const directory = join(
-      tmpdir(),
-      `effect-psrpc-peer-${userInfo().username}`,
-      `${process.arch}-${hash.digest("hex").slice(0, 24)}`
-    )
-    await mkdir(directory, { recursive: true, mode: 0o700 })
-    return directory
-  },
-  catch: failure("no folder for the Go peer")
-})
+const cacheDirectory = (sources: string) =>
+  Effect.tryPromise({
+    try: async () => {
+      const hash = createHash("sha256")
+      const names = (await readdir(sources, { recursive: true })).filter(
+        (name) => /\.(go|mod|sum)$/.test(name) && !name.endsWith("_test.go")
+      )
+      for (const name of names.toSorted()) hash.update(`${name}\0`).update(await readFile(join(sources, name)))
+      const directory = join(
+        tmpdir(),
+        `effect-psrpc-peer-${userInfo().username}`,
+        `${process.arch}-${hash.digest("hex").slice(0, 24)}`
+      )
+      await mkdir(directory, { recursive: true, mode: 0o700 })
+      return directory
+    },
+    catch: failure("no folder for the Go peer")
+  })
 
 const exists = (path: string): Promise<boolean> =>
   access(path, constants.X_OK).then(
@@ -77,17 +79,17 @@ const tryLock = async (path: string): Promise<boolean> => {
   }
 }
 
-const build = (directory: string, binary: string): Effect.Effect<void, GoPeerError> =>
+const build = (folder: string, directory: string, binary: string): Effect.Effect<void, GoPeerError> =>
   Effect.callback((resume) => {
     // built beside its place, so that the binary is there whole or not at all
     const made = join(directory, `peer.${randomUUID()}`)
-    const child = execFile("go", ["build", "-o", made, "."], { cwd: peerDirectory }, (cause, _stdout, stderr) =>
+    const child = execFile("go", ["build", "-o", made, "."], { cwd: sourcesOf(folder) }, (cause, _stdout, stderr) =>
       resume(
         cause === null
           ? Effect.tryPromise({ try: () => rename(made, binary), catch: failure("the Go peer cannot be kept") })
           : Effect.fail(
               new GoPeerError({
-                message: `go build in packages/interop/peer: ${stderr.trim() || cause.message}`,
+                message: `go build in packages/interop/${folder}: ${stderr.trim() || cause.message}`,
                 cause
               })
             )
@@ -97,27 +99,30 @@ const build = (directory: string, binary: string): Effect.Effect<void, GoPeerErr
   })
 
 /** Builds, or finds that somebody else does: then it is not done. */
-const buildLocked = (directory: string, binary: string): Effect.Effect<boolean, GoPeerError> => {
+const buildLocked = (folder: string, directory: string, binary: string): Effect.Effect<boolean, GoPeerError> => {
   const lock = join(directory, "lock")
   return Effect.acquireUseRelease(
     Effect.tryPromise({ try: () => tryLock(lock), catch: failure("no lock for building the Go peer") }),
     (locked) =>
       Effect.flatMap(
         Effect.promise(() => exists(binary)),
-        (built) => (built || !locked ? Effect.succeed(built) : Effect.as(build(directory, binary), true))
+        (built) => (built || !locked ? Effect.succeed(built) : Effect.as(build(folder, directory, binary), true))
       ),
     (locked) => (locked ? Effect.promise(() => rm(lock, { force: true })) : Effect.void)
   )
 }
 
-/** The path of the Go peer's binary, built if these sources have not been yet. */
-export const binary: Effect.Effect<string, GoPeerError> = Effect.gen(function* () {
+/** The path of the binary of a Go module in a folder of this package, built if these sources have not been yet. */
+export const binaryOf = Effect.fnUntraced(function* (folder: string): Effect.fn.Return<string, GoPeerError> {
   if (!hasGo) return yield* new GoPeerError({ message: goIsNeeded })
-  const directory = yield* cacheDirectory
+  const directory = yield* cacheDirectory(sourcesOf(folder))
   const path = join(directory, "peer")
   yield* Effect.promise(() => exists(path)).pipe(
-    Effect.flatMap((built) => (built ? Effect.succeed(true) : buildLocked(directory, path))),
+    Effect.flatMap((built) => (built ? Effect.succeed(true) : buildLocked(folder, directory, path))),
     Effect.repeat({ schedule: Schedule.spaced("100 millis"), until: (done) => done })
   )
   return path
 })
+
+/** The path of the Go peer's binary. */
+export const binary: Effect.Effect<string, GoPeerError> = binaryOf("peer")

@@ -2,7 +2,7 @@
 
 export type * from "./commands.ts"
 
-export { binary as goPeerBinary, goIsNeeded, hasGo } from "./goBuild.ts"
+export { binary as goPeerBinary, binaryOf as goBinaryOf, goIsNeeded, hasGo } from "./goBuild.ts"
 
 export * as GoPeer from "./GoPeer.ts"
 

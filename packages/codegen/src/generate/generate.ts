@@ -56,11 +56,10 @@ export const generate = async (generation: Generation): Promise<Result> => {
     const made = join(temporary, "made")
     mkdirSync(workspace)
     mkdirSync(made)
-    const { files, withOwnNames } = makeWorkspace(workspace, generation)
+    const { files, options, withOwnNames } = makeWorkspace(workspace, generation)
     const { common, es, out, own } = generation
     const commands = plugins()
-    // where psrpc's options are in generated form, once for all
-    const imports = ["options.proto", "psrpc/options.proto"].map((file) => `map_imports=${file}:@effect-psrpc/core`)
+    const imports = options.map((file) => `map_imports=${file}:@effect-psrpc/core`)
     const template = {
       version: "v2",
       inputs: [{ directory: ".", paths: files }],

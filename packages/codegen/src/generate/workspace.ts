@@ -44,6 +44,8 @@ export interface Workspace {
   readonly path: string
   /** The files that are to be generated. */
   readonly files: ReadonlyArray<string>
+  /** The files that are psrpc's options, which generated code imports from core, where they are once for all. */
+  readonly options: ReadonlyArray<string>
   /** Words of buf and of plugins, with the user's names of files. */
   readonly withOwnNames: (text: string) => string
 }
@@ -55,11 +57,11 @@ export const makeWorkspace = (
 ): Workspace => {
   const modules: Array<Module> = []
   const ownNames = new Map<string, string>()
-  const add = (folder: string, name: string, files: ReadonlyArray<string>): void => {
+  const add = (folder: string, name: string, files: ReadonlyArray<string>, source = (file: string) => file): void => {
     for (const file of files) {
       const target = join(path, name, file)
       mkdirSync(dirname(target), { recursive: true })
-      copyFileSync(join(folder, file), target)
+      copyFileSync(join(folder, source(file)), target)
       ownNames.set(file, posix.join(folder, file))
     }
     if (files.length > 0) modules.push({ folder, name })
@@ -73,11 +75,10 @@ export const makeWorkspace = (
     if (i < folders.length) for (const file of files) generated.push(posix.join(name, file))
   }
   if (generated.length === 0) throw new Error(`there are no .proto files in ${folders.join(", ")}`)
-  // an options.proto may be something of the user's own
-  add(
-    optionsFolder,
-    "effect-psrpc-options",
-    optionsFiles.filter((file) => !ownNames.has(file))
+  // an options.proto may be something of the user's own: then the other path has what it would import
+  const options = optionsFiles.filter((file) => !ownNames.has(file))
+  add(optionsFolder, "effect-psrpc-options", options, (file) =>
+    options.includes("options.proto") ? file : "options.proto"
   )
   writeFileSync(
     join(path, "buf.yaml"),
@@ -88,5 +89,5 @@ export const makeWorkspace = (
       .reduce((words, { folder, name }) => words.replaceAll(`${name}/`, posix.join(folder, "/")), text)
       // plugins know files by their names in imports
       .replaceAll(/(?<=^|\s)[^\s:]+\.proto(?=:)/gm, (file) => ownNames.get(file) ?? file)
-  return { path, files: generated, withOwnNames }
+  return { path, files: generated, options, withOwnNames }
 }

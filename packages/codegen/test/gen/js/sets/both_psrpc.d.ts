@@ -7,7 +7,7 @@ import type { Config_PartSchema, ConfigSchema } from "./left_pb.js";
 import type { ConfigSchema as ConfigSchema$1 } from "./right_pb.js";
 import type { Outer_Inner_InnermostSchema, OuterSchema } from "./both_pb.js";
 import type { AnySchema, DurationSchema, Int64ValueSchema, StringValueSchema, StructSchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
-import type { OptionsSchema } from "@effect-psrpc/core/psrpc/options_pb.js";
+import type { OptionsSchema } from "@effect-psrpc/core/options_pb.js";
 
 declare const Config_base: Service.Service<"Config", {
   /**

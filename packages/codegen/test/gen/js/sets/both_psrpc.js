@@ -7,7 +7,7 @@ import { Config_PartSchema, ConfigSchema } from "./left_pb.js";
 import { ConfigSchema as ConfigSchema$1 } from "./right_pb.js";
 import { Outer_Inner_InnermostSchema, OuterSchema } from "./both_pb.js";
 import { AnySchema, DurationSchema, Int64ValueSchema, StringValueSchema, StructSchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
-import { OptionsSchema } from "@effect-psrpc/core/psrpc/options_pb.js";
+import { OptionsSchema } from "@effect-psrpc/core/options_pb.js";
 
 /**
  * A service with the name of messages of other packages, which takes both.

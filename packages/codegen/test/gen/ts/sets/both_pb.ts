@@ -6,13 +6,13 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { AnySchema, DurationSchema, EmptySchema, Int64ValueSchema, StringValueSchema, StructSchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_any, file_google_protobuf_duration, file_google_protobuf_empty, file_google_protobuf_struct, file_google_protobuf_timestamp, file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
+import type { OptionsSchema } from "@effect-psrpc/core/options_pb.js";
 import { file_options } from "@effect-psrpc/core/options_pb.js";
 import type { Config_PartSchema, ConfigSchema } from "./left_pb.ts";
 import { file_sets_left } from "./left_pb.ts";
 import type { ConfigSchema as ConfigSchema$1 } from "./right_pb.ts";
 import { file_sets_right } from "./right_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
-import type { OptionsSchema } from "@effect-psrpc/core/psrpc/options_pb.js";
 
 /**
  * Describes the file sets/both.proto.
