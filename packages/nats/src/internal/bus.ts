@@ -60,9 +60,7 @@ export const makeBus = Effect.fnUntraced(function* (
           )
       })
     )
-  yield* inTime(
-    link.works.pipe(Effect.andThen(link.answered), Effect.repeat({ until: (isAnswered) => isAnswered }), Effect.asVoid)
-  )
+  yield* inTime(link.confirmed)
 
   return MessageBus.MessageBus.of({
     target: (channel) => new NatsTarget(channel.subject, channel.route),

@@ -65,15 +65,11 @@ export class Interests implements LinkListener {
 
   /** Waits until the server has what was asked for, on a connection that works. Fails where it has refused `interest`. */
   acknowledged(interest: Interest): Effect.Effect<void, PsrpcError.PsrpcError> {
-    return this.#link.works.pipe(
-      Effect.andThen(this.#link.answered),
-      Effect.repeat({ until: (isAnswered) => isAnswered }),
-      Effect.flatMap(() => {
-        if (interest.refusal !== undefined) return Effect.fail(interest.refusal)
-        interest.wasAcknowledged = true
-        return Effect.void
-      })
-    )
+    return Effect.flatMap(this.#link.confirmed, () => {
+      if (interest.refusal !== undefined) return Effect.fail(interest.refusal)
+      interest.wasAcknowledged = true
+      return Effect.void
+    })
   }
 
   /** Ends all of them. */

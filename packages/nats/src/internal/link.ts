@@ -130,6 +130,13 @@ export class Link {
     return Effect.sync(() => this.#listeners.delete(listener))
   })
 
+  /** Waits until all that was sent by now has been answered, on a connection that works. Fails where there will be none. */
+  readonly confirmed: Effect.Effect<void, PsrpcError.PsrpcError> = this.works.pipe(
+    Effect.andThen(this.answered),
+    Effect.repeat({ until: (isAnswered) => isAnswered }),
+    Effect.asVoid
+  )
+
   #tell(event: "up" | "down" | "ended" | "trying"): void {
     for (const listener of [...this.#listeners]) listener[event]?.()
   }

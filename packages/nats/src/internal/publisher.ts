@@ -227,7 +227,8 @@ export class Publisher implements LinkListener {
     this.#settle()
     const lost = this.#window.clear()
     if (lost.length > 0) {
-      const error = this.#peer.unreachable("the connection broke before the server had confirmed the message", true)
+      const what = this.#link.ended ?? "the connection broke"
+      const error = this.#peer.unreachable(`${what} before the server had confirmed the message`, true)
       for (const item of lost) {
         if (item.refusal !== undefined) this.#refused(item, item.refusal)
         else {

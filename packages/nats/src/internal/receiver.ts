@@ -48,8 +48,9 @@ class Subject {
 
   /** To one member of the channel's queue, or to nobody: then it returns the channel's route. */
   giveOne(bytes: Uint8Array): string | undefined {
-    const route = MessageBus.readChannel(bytes)
-    const group = (route === "" ? undefined : this.listeners.get(route)) ?? this.listeners.get("")
+    const plain = this.listeners.get("")
+    const route = this.routed === 0 && plain !== undefined ? "" : MessageBus.readChannel(bytes)
+    const group = (route === "" ? undefined : this.listeners.get(route)) ?? plain
     if (group === undefined) return route
     group.one(bytes)
     return undefined

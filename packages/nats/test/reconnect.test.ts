@@ -1,0 +1,139 @@
+import { NatsServer, TcpProxy } from "@effect-psrpc/test-servers"
+import { assert, describe } from "@effect/vitest"
+import { Effect } from "effect"
+import { NatsMessageBus } from "../src/index.ts"
+import { bytes, channel, collect, connect2, connect3, type Fate, live, post, publish, text, until } from "./support.ts"
+
+const fast = { reconnect: { minDelay: 10, maxDelay: 50 } } as const
+
+describe("a connection whose status is told late", () => {
+  /** Tells of each status so many milliseconds late. */
+  const late = (connection: NatsMessageBus.Connection, millis: number): NatsMessageBus.Connection =>
+    new Proxy(connection, {
+      get: (target, name) => {
+        if (name !== "status") {
+          const value: unknown = Reflect.get(target, name, target)
+          return typeof value === "function" ? value.bind(target) : value
+        }
+        return async function* () {
+          for await (const status of target.status()) {
+            await new Promise((resolve) => setTimeout(resolve, millis))
+            yield status
+          }
+        }
+      }
+    })
+
+  const connects = { "nats 2": connect2, "nats 3": connect3 }
+  for (const [client, connect] of Object.entries(connects)) {
+    live(`leaves nothing to ${client} that it would send when nobody wants it any more`, () =>
+      Effect.gen(function* () {
+        const server = yield* NatsServer.make()
+        const proxy = yield* TcpProxy.make(server)
+        const raw = yield* connect2(server.url)
+        const options = { reconnectTimeWait: 1, reconnectJitter: 0 }
+        const connection = yield* connect(`127.0.0.1:${proxy.port}`, options)
+        const bus = yield* NatsMessageBus.makeConnection({ connection: late(connection, 50) })
+        const news = channel()
+        const got: Array<string> = []
+        raw.subscribe(news.subject, { callback: (_, { data }) => void got.push(text(data)) })
+        yield* Effect.promise(() => raw.flush())
+        proxy.hold("replies")
+        proxy.cut()
+        const fates: Array<Fate> = []
+        const end = performance.now() + 150
+        while (performance.now() < end) {
+          fates.push(post(bus, news, bytes(`unwanted ${fates.length}`), 30_000))
+          yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+        }
+        const sent = got.length
+        for (const fate of fates) fate.isWanted = false
+        proxy.hold("none")
+        yield* until(() => bus.failure() === undefined, "it is back")
+        yield* publish(bus, news, bytes("after"))
+        yield* until(() => got.at(-1) === "after", "it works")
+        assert.deepStrictEqual(got.slice(sent), ["after"])
+        assert.isAbove(fates.filter((fate) => fate.told === 0).length, 0)
+      })
+    )
+  }
+})
+
+describe("a connection of its own", () => {
+  live("that answers nothing any more is made anew", () =>
+    Effect.gen(function* () {
+      const server = yield* NatsServer.make()
+      const proxy = yield* TcpProxy.make(server)
+      const other = yield* NatsMessageBus.make({ servers: server.url })
+      const bus = yield* NatsMessageBus.make({ servers: `127.0.0.1:${proxy.port}`, heartbeat: "200 millis", ...fast })
+      const news = channel()
+      const got = yield* collect(bus, news)
+      // nothing breaks: it is only silent
+      proxy.hold("both")
+      const fate = post(bus, channel(), bytes("x"), 30_000)
+      yield* until(() => bus.failure()?.message.includes("is down") === true, "it is noticed")
+      assert.isTrue(fate.error?.mayHaveRun)
+      proxy.hold("none")
+      yield* until(() => bus.failure() === undefined, "it is back")
+      yield* Effect.eventually(Effect.filterOrFail(publish(other, news, bytes("x")), (count) => count === -1))
+      yield* until(() => got.length > 0, "the subscription works")
+    })
+  )
+
+  live("is given up also while the socket has more to send than NATS reads", () =>
+    Effect.gen(function* () {
+      const size = 32 * 1024 * 1024
+      const server = yield* NatsServer.make({ maxPayload: size })
+      const bus = yield* NatsMessageBus.make({
+        servers: server.url,
+        heartbeat: "200 millis",
+        connectTimeout: "1 second",
+        maxPayload: size,
+        ...fast
+      })
+      const news = channel()
+      const got = yield* collect(bus, news)
+      yield* server.pause
+      const fate = post(bus, news, new Uint8Array(size), 30_000)
+      yield* until(() => bus.failure()?.message.includes("is down") === true, "it is noticed", 3000)
+      assert.isTrue(fate.error?.mayHaveRun)
+      yield* server.resume
+      yield* until(() => bus.failure() === undefined, "it is back")
+      yield* publish(bus, news, bytes("x"))
+      yield* until(() => got.some((message) => text(message) === "x"), "the subscription works")
+    })
+  )
+
+  live("moves to another server of its list, and back", () =>
+    Effect.gen(function* () {
+      const [one, two] = yield* Effect.all([NatsServer.make(), NatsServer.make()])
+      const bus = yield* NatsMessageBus.make({ servers: [one.url, two.url], ...fast })
+      const news = channel()
+      const got = yield* collect(bus, news)
+      for (const [from, to] of [
+        [one, two],
+        [two, one]
+      ] as const) {
+        yield* to.restart
+        yield* from.stop({ kill: true })
+        const other = yield* NatsMessageBus.make({ servers: to.url })
+        const before = got.length
+        yield* Effect.eventually(Effect.filterOrFail(publish(other, news, bytes("x")), (count) => count === -1))
+        yield* until(() => got.length > before, "it is there")
+      }
+    })
+  )
+
+  live("that a server asks to leave goes on", () =>
+    Effect.gen(function* () {
+      const port = (yield* NatsServer.make()).port
+      const server = yield* NatsServer.make({ config: "lame_duck_duration: 31s\nlame_duck_grace_period: 1s" })
+      const bus = yield* NatsMessageBus.make({ servers: [server.url, `127.0.0.1:${port}`], ...fast })
+      const news = channel()
+      const got = yield* collect(bus, news)
+      yield* server.lameDuck
+      assert.strictEqual(yield* publish(bus, news, bytes("x")), -1)
+      yield* until(() => got.length === 1, "it arrives")
+    })
+  )
+})
