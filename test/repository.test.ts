@@ -67,7 +67,8 @@ describe("the repository", () => {
           "core/src/internal/gen/psrpc",
           "core/test/gen",
           "codegen/test/gen/ts",
-          "codegen/test/gen/js"
+          "codegen/test/gen/js",
+          "interop/test/gen"
         ]) {
           assert.isTrue(
             Object.keys(made).some((file) => file.startsWith(`packages/${folder}/`)),
