@@ -27,6 +27,8 @@ export interface StreamAbilities {
   readonly features: number
   /** How often a sign of life will come at least, in milliseconds below 2^32; 0 for never. */
   readonly keepalive: number
+  /** How many messages this end takes in unread, before it makes the sender wait; 0 where it does not say. */
+  readonly buffer: number
 }
 
 export interface StreamOpening extends StreamAbilities {
@@ -64,6 +66,8 @@ export interface StreamEnd extends StreamHead {
 /** A sign of life. */
 export interface StreamKeepalive extends StreamHead {
   readonly kind: "keepalive"
+  /** Asks the other end to answer at once with a sign of life. */
+  readonly probe: boolean
 }
 
 export type Stream = StreamOpen | StreamMessage | StreamAck | StreamClose | StreamEnd | StreamKeepalive
@@ -74,11 +78,13 @@ const openTag = 0x32
 const messageTag = 0x3a
 const ackTag = 0x42
 const closeTag = 0x4a
-/** In the `Stream`: field 100, a bool. */
+/** In the `Stream`: fields 100 and 101, bool. */
 const endTag = 800
-/** In an opening and in an ack: fields 100 and 101, uint32. */
+const probeTag = 808
+/** In an opening and in an ack: fields 100 to 102, uint32. */
 const featuresTag = 800
 const keepaliveTag = 808
+const bufferTag = 816
 
 // ── encoding ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -105,23 +111,33 @@ const writeUint32Field = (tag: number, value: number): void => {
 }
 
 /** The nearest whole number that the field can tell. */
-const toUint32 = (millis: number): number => (millis >= 1 ? Math.min(millis, 0xffffffff) >>> 0 : 0)
+const toUint32 = (amount: number): number => (amount >= 1 ? Math.min(amount, 0xffffffff) >>> 0 : 0)
+
+/** The bytes that `writeAbilities` writes, 21 at most. */
+const abilitiesSize = (abilities: StreamAbilities): number =>
+  uint32Size(abilities.features >>> 0) +
+  uint32Size(toUint32(abilities.keepalive)) +
+  uint32Size(toUint32(abilities.buffer))
+
+const writeAbilities = (abilities: StreamAbilities): void => {
+  writeUint32Field(featuresTag, abilities.features >>> 0)
+  writeUint32Field(keepaliveTag, toUint32(abilities.keepalive))
+  writeUint32Field(bufferTag, toUint32(abilities.buffer))
+}
 
 export const encodeStreamOpen = (frame: Frame, head: StreamHead, opening: StreamOpening): Uint8Array => {
   const { clientId } = opening
   const metadata = Entries.list(opening.metadata)
-  const features = opening.features >>> 0
-  const keepalive = toUint32(opening.keepalive)
-  let size = metadata.likely + uint32Size(features) + uint32Size(keepalive)
+  const abilities = abilitiesSize(opening)
+  let size = metadata.likely + abilities
   if (clientId !== "") size += clientId.length + 2
   const likely = likelyHead(head) + 1 + Writer.varintSize(size) + size
-  const body = beginStream(frame, head, Writer.stringBound(clientId) + metadata.bound + 20, likely)
+  const body = beginStream(frame, head, Writer.stringBound(clientId) + metadata.bound + abilities + 6, likely)
   Writer.writeVarint(openTag)
   const open = Writer.openLength(size)
   if (clientId !== "") Writer.writeStringField(0x0a, clientId)
   Entries.write(metadata)
-  writeUint32Field(featuresTag, features)
-  writeUint32Field(keepaliveTag, keepalive)
+  writeAbilities(opening)
   Writer.closeLength(open, size)
   return endMsg(frame, body, likely)
 }
@@ -139,19 +155,12 @@ export const encodeStreamMessage = (frame: Frame, head: StreamHead, raw: Uint8Ar
 
 /** The ack of a message tells no abilities. `head` may be the message itself: an ack echoes it. */
 export const encodeStreamAck = (frame: Frame, head: StreamHead, abilities?: StreamAbilities): Uint8Array => {
-  let features = 0
-  let keepalive = 0
-  if (abilities !== undefined) {
-    features = abilities.features >>> 0
-    keepalive = toUint32(abilities.keepalive)
-  }
-  const size = uint32Size(features) + uint32Size(keepalive)
+  const size = abilities === undefined ? 0 : abilitiesSize(abilities)
   const likely = likelyHead(head) + 2 + size
   const body = beginStream(frame, head, size + 2, likely)
   Writer.writeVarint(ackTag)
   Writer.writeVarint(size)
-  writeUint32Field(featuresTag, features)
-  writeUint32Field(keepaliveTag, keepalive)
+  if (abilities !== undefined) writeAbilities(abilities)
   return endMsg(frame, body, likely)
 }
 
@@ -174,14 +183,17 @@ export const encodeStreamEnd = (frame: Frame, head: StreamHead): Uint8Array => {
   return endMsg(frame, body, likely)
 }
 
-export const encodeStreamKeepalive = (frame: Frame, head: StreamHead): Uint8Array => {
-  const likely = likelyHead(head)
-  return endMsg(frame, beginStream(frame, head, 0, likely), likely)
+export const encodeStreamKeepalive = (frame: Frame, head: StreamHead, probe = false): Uint8Array => {
+  const size = probe ? 3 : 0
+  const likely = likelyHead(head) + size
+  const body = beginStream(frame, head, size, likely)
+  if (probe) writeUint32Field(probeTag, 1)
+  return endMsg(frame, body, likely)
 }
 
 // ── decoding ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** A `Stream` that says `end` and has a body, which nobody sends, is what its body says. */
+/** Of a body, `end` and `probe` the first that is there tells the kind, and the others say nothing. Nobody sends two. */
 export const decodeStream = (bytes: Uint8Array): Stream | Rejected => {
   const rejected = openMsg(streamType, bytes)
   if (rejected !== undefined) return rejected
@@ -192,9 +204,11 @@ export const decodeStream = (bytes: Uint8Array): Stream | Rejected => {
   let sentAt = 0
   let expiry = 0
   let end = false
+  let probe = false
   let raw = emptyBytes
   let features = 0
   let keepalive = 0
+  let buffer = 0
   let opened = noOpening
   let closed = noClosing
   let entries = 0
@@ -216,6 +230,9 @@ export const decodeStream = (bytes: Uint8Array): Stream | Rejected => {
       case endTag:
         end = Reader.readBool()
         break
+      case probeTag:
+        probe = Reader.readBool()
+        break
       case messageTag: {
         if (kind !== "message") raw = emptyBytes
         kind = "message"
@@ -229,13 +246,14 @@ export const decodeStream = (bytes: Uint8Array): Stream | Rejected => {
         break
       }
       case ackTag: {
-        if (kind !== "ack") features = keepalive = 0
+        if (kind !== "ack") features = keepalive = buffer = 0
         kind = "ack"
         const outer = Reader.enter()
         while (Reader.more()) {
           const tag = Reader.readTag()
           if (tag === featuresTag) features = Reader.readUint32()
           else if (tag === keepaliveTag) keepalive = Reader.readUint32()
+          else if (tag === bufferTag) buffer = Reader.readUint32()
           else Reader.skip(tag)
         }
         Reader.leave(outer)
@@ -260,19 +278,21 @@ export const decodeStream = (bytes: Uint8Array): Stream | Rejected => {
     case "message":
       return { kind, streamId, requestId, sentAt, expiry, raw }
     case "ack":
-      return { kind, streamId, requestId, sentAt, expiry, features, keepalive }
+      return { kind, streamId, requestId, sentAt, expiry, features, keepalive, buffer }
     case "open":
       return { kind, streamId, requestId, sentAt, expiry, ...opened }
     case "close":
       return { kind, streamId, requestId, sentAt, expiry, ...closed }
     default:
-      return { kind: end ? "end" : kind, streamId, requestId, sentAt, expiry }
+      return end
+        ? { kind: "end", streamId, requestId, sentAt, expiry }
+        : { kind, streamId, requestId, sentAt, expiry, probe }
   }
 }
 
 type Opening = { -readonly [K in keyof StreamOpening]: StreamOpening[K] }
 
-const noOpening: Opening = { clientId: "", metadata: Entries.emptyMetadata, features: 0, keepalive: 0 }
+const noOpening: Opening = { clientId: "", metadata: Entries.emptyMetadata, features: 0, keepalive: 0, buffer: 0 }
 
 /** Returns how many entries of metadata the `Stream` has had by then, `entries` of them before. */
 const readOpening = (opening: Opening, entries: number): number => {
@@ -283,6 +303,7 @@ const readOpening = (opening: Opening, entries: number): number => {
     else if (tag === Entries.metadataTag) opening.metadata = Entries.read(opening.metadata, entries++)
     else if (tag === featuresTag) opening.features = Reader.readUint32()
     else if (tag === keepaliveTag) opening.keepalive = Reader.readUint32()
+    else if (tag === bufferTag) opening.buffer = Reader.readUint32()
     else Reader.skip(tag)
   }
   Reader.leave(outer)

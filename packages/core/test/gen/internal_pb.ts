@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file internal.proto.
  */
 export const file_internal: GenFile = /*@__PURE__*/
-  fileDesc("Cg5pbnRlcm5hbC5wcm90bxIIaW50ZXJuYWwiNwoDTXNnEhAKCHR5cGVfdXJsGAEgASgJEg0KBXZhbHVlGAIgASgMEg8KB2NoYW5uZWwYAyABKAkigAIKB1JlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIRCgljbGllbnRfaWQYAiABKAkSDwoHc2VudF9hdBgDIAEoAxIOCgZleHBpcnkYBCABKAMSDQoFbXVsdGkYBSABKAgSJQoHcmVxdWVzdBgGIAEoCzIULmdvb2dsZS5wcm90b2J1Zi5BbnkSMQoIbWV0YWRhdGEYByADKAsyHy5pbnRlcm5hbC5SZXF1ZXN0Lk1ldGFkYXRhRW50cnkSEwoLcmF3X3JlcXVlc3QYCCABKAwaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIsoBCghSZXNwb25zZRISCgpyZXF1ZXN0X2lkGAEgASgJEhEKCXNlcnZlcl9pZBgCIAEoCRIPCgdzZW50X2F0GAMgASgDEiYKCHJlc3BvbnNlGAQgASgLMhQuZ29vZ2xlLnByb3RvYnVmLkFueRINCgVlcnJvchgFIAEoCRIMCgRjb2RlGAYgASgJEhQKDHJhd19yZXNwb25zZRgHIAEoDBIrCg1lcnJvcl9kZXRhaWxzGAggAygLMhQuZ29vZ2xlLnByb3RvYnVmLkFueSJHCgxDbGFpbVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIRCglzZXJ2ZXJfaWQYAiABKAkSEAoIYWZmaW5pdHkYAyABKAIiNgoNQ2xhaW1SZXNwb25zZRISCgpyZXF1ZXN0X2lkGAEgASgJEhEKCXNlcnZlcl9pZBgCIAEoCSKDAgoGU3RyZWFtEhEKCXN0cmVhbV9pZBgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJEg8KB3NlbnRfYXQYAyABKAMSDgoGZXhwaXJ5GAQgASgDEiQKBG9wZW4YBiABKAsyFC5pbnRlcm5hbC5TdHJlYW1PcGVuSAASKgoHbWVzc2FnZRgHIAEoCzIXLmludGVybmFsLlN0cmVhbU1lc3NhZ2VIABIiCgNhY2sYCCABKAsyEy5pbnRlcm5hbC5TdHJlYW1BY2tIABImCgVjbG9zZRgJIAEoCzIVLmludGVybmFsLlN0cmVhbUNsb3NlSAASCwoDZW5kGGQgASgIQgYKBGJvZHkiqQEKClN0cmVhbU9wZW4SDwoHbm9kZV9pZBgBIAEoCRI0CghtZXRhZGF0YRgHIAMoCzIiLmludGVybmFsLlN0cmVhbU9wZW4uTWV0YWRhdGFFbnRyeRIQCghmZWF0dXJlcxhkIAEoDRIRCglrZWVwYWxpdmUYZSABKA0aLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIksKDVN0cmVhbU1lc3NhZ2USJQoHbWVzc2FnZRgBIAEoCzIULmdvb2dsZS5wcm90b2J1Zi5BbnkSEwoLcmF3X21lc3NhZ2UYAiABKAwiMAoJU3RyZWFtQWNrEhAKCGZlYXR1cmVzGGQgASgNEhEKCWtlZXBhbGl2ZRhlIAEoDSIqCgtTdHJlYW1DbG9zZRINCgVlcnJvchgBIAEoCRIMCgRjb2RlGAIgASgJYgZwcm90bzM", [file_google_protobuf_any]);
+  fileDesc("Cg5pbnRlcm5hbC5wcm90bxIIaW50ZXJuYWwiNwoDTXNnEhAKCHR5cGVfdXJsGAEgASgJEg0KBXZhbHVlGAIgASgMEg8KB2NoYW5uZWwYAyABKAkigAIKB1JlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIRCgljbGllbnRfaWQYAiABKAkSDwoHc2VudF9hdBgDIAEoAxIOCgZleHBpcnkYBCABKAMSDQoFbXVsdGkYBSABKAgSJQoHcmVxdWVzdBgGIAEoCzIULmdvb2dsZS5wcm90b2J1Zi5BbnkSMQoIbWV0YWRhdGEYByADKAsyHy5pbnRlcm5hbC5SZXF1ZXN0Lk1ldGFkYXRhRW50cnkSEwoLcmF3X3JlcXVlc3QYCCABKAwaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIsoBCghSZXNwb25zZRISCgpyZXF1ZXN0X2lkGAEgASgJEhEKCXNlcnZlcl9pZBgCIAEoCRIPCgdzZW50X2F0GAMgASgDEiYKCHJlc3BvbnNlGAQgASgLMhQuZ29vZ2xlLnByb3RvYnVmLkFueRINCgVlcnJvchgFIAEoCRIMCgRjb2RlGAYgASgJEhQKDHJhd19yZXNwb25zZRgHIAEoDBIrCg1lcnJvcl9kZXRhaWxzGAggAygLMhQuZ29vZ2xlLnByb3RvYnVmLkFueSJHCgxDbGFpbVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIRCglzZXJ2ZXJfaWQYAiABKAkSEAoIYWZmaW5pdHkYAyABKAIiNgoNQ2xhaW1SZXNwb25zZRISCgpyZXF1ZXN0X2lkGAEgASgJEhEKCXNlcnZlcl9pZBgCIAEoCSKSAgoGU3RyZWFtEhEKCXN0cmVhbV9pZBgBIAEoCRISCgpyZXF1ZXN0X2lkGAIgASgJEg8KB3NlbnRfYXQYAyABKAMSDgoGZXhwaXJ5GAQgASgDEiQKBG9wZW4YBiABKAsyFC5pbnRlcm5hbC5TdHJlYW1PcGVuSAASKgoHbWVzc2FnZRgHIAEoCzIXLmludGVybmFsLlN0cmVhbU1lc3NhZ2VIABIiCgNhY2sYCCABKAsyEy5pbnRlcm5hbC5TdHJlYW1BY2tIABImCgVjbG9zZRgJIAEoCzIVLmludGVybmFsLlN0cmVhbUNsb3NlSAASCwoDZW5kGGQgASgIEg0KBXByb2JlGGUgASgIQgYKBGJvZHkiuQEKClN0cmVhbU9wZW4SDwoHbm9kZV9pZBgBIAEoCRI0CghtZXRhZGF0YRgHIAMoCzIiLmludGVybmFsLlN0cmVhbU9wZW4uTWV0YWRhdGFFbnRyeRIQCghmZWF0dXJlcxhkIAEoDRIRCglrZWVwYWxpdmUYZSABKA0SDgoGYnVmZmVyGGYgASgNGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJLCg1TdHJlYW1NZXNzYWdlEiUKB21lc3NhZ2UYASABKAsyFC5nb29nbGUucHJvdG9idWYuQW55EhMKC3Jhd19tZXNzYWdlGAIgASgMIkAKCVN0cmVhbUFjaxIQCghmZWF0dXJlcxhkIAEoDRIRCglrZWVwYWxpdmUYZSABKA0SDgoGYnVmZmVyGGYgASgNIioKC1N0cmVhbUNsb3NlEg0KBWVycm9yGAEgASgJEgwKBGNvZGUYAiABKAliBnByb3RvMw", [file_google_protobuf_any]);
 
 /**
  * @generated from message internal.Msg
@@ -260,6 +260,13 @@ export type Stream = Message<"internal.Stream"> & {
    * @generated from field: bool end = 100;
    */
   end: boolean;
+
+  /**
+   * Answer at once with a sign of life. Comes without a body and without `end`.
+   *
+   * @generated from field: bool probe = 101;
+   */
+  probe: boolean;
 };
 
 /**
@@ -294,6 +301,13 @@ export type StreamOpen = Message<"internal.StreamOpen"> & {
    * @generated from field: uint32 keepalive = 101;
    */
   keepalive: number;
+
+  /**
+   * Messages.
+   *
+   * @generated from field: uint32 buffer = 102;
+   */
+  buffer: number;
 };
 
 /**
@@ -342,6 +356,13 @@ export type StreamAck = Message<"internal.StreamAck"> & {
    * @generated from field: uint32 keepalive = 101;
    */
   keepalive: number;
+
+  /**
+   * Messages.
+   *
+   * @generated from field: uint32 buffer = 102;
+   */
+  buffer: number;
 };
 
 /**
