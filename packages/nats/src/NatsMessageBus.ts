@@ -26,7 +26,6 @@
  */
 import { MessageBus, type PsrpcError } from "@effect-psrpc/core"
 import { Config, type Duration, Effect, Layer, type Metric, type Redacted, type Scope } from "effect"
-import type { ConnectionOptions as NatsConnectionOptions, TlsOptions as NatsTlsOptions } from "nats"
 import { makeBus } from "./internal/bus.ts"
 import { makeClosing } from "./internal/closing.ts"
 import * as internal from "./internal/connection.ts"
@@ -110,7 +109,19 @@ export const unroutedMessages: Metric.Metric<number, Metric.CounterState<number>
  * @category models
  * @since 0.1.0
  */
-export interface TlsOptions extends NatsTlsOptions {}
+export interface TlsOptions {
+  /** Whom to trust, as PEM. */
+  readonly ca?: string | undefined
+  readonly caFile?: string | undefined
+  /** Who the client is, as PEM, for servers that verify their clients. */
+  readonly cert?: string | undefined
+  readonly certFile?: string | undefined
+  /** The certificate's key, as PEM. */
+  readonly key?: string | undefined
+  readonly keyFile?: string | undefined
+  /** Whether TLS comes before everything else; servers need `handshake_first`. Default: `false`. */
+  readonly handshakeFirst?: boolean | undefined
+}
 
 /**
  * Options of nats.js, without those that the bus sets itself.
@@ -118,30 +129,28 @@ export interface TlsOptions extends NatsTlsOptions {}
  * @category models
  * @since 0.1.0
  */
-export interface NatsOptions extends Omit<
-  NatsConnectionOptions,
-  | "debug"
-  | "ignoreAuthErrorAbort"
-  | "maxPingOut"
-  | "name"
-  | "noAsyncTraces"
-  | "noEcho"
-  | "pass"
-  | "pedantic"
-  | "pingInterval"
-  | "port"
-  | "reconnectDelayHandler"
-  | "reconnectJitter"
-  | "reconnectJitterTLS"
-  | "reconnectTimeWait"
-  | "servers"
-  | "timeout"
-  | "tls"
-  | "token"
-  | "user"
-  | "verbose"
-  | "waitOnFirstConnect"
-> {}
+export interface NatsOptions {
+  /** Says who the client is each time it connects: one of nats.js, `jwtAuthenticator` for instance, or of your own. */
+  readonly authenticator?: Authenticator | ReadonlyArray<Authenticator> | undefined
+  /** What the subjects begin with where NATS tells that nobody listens. Default: `_INBOX`. */
+  readonly inboxPrefix?: string | undefined
+  /** How often each server is tried before the connection is given up for good; `-1` is for ever. Default: `-1`. */
+  readonly maxReconnectAttempts?: number | undefined
+  /** Whether the servers are tried in the order given. Default: `false`. */
+  readonly noRandomize?: boolean | undefined
+  /** Whether servers of the cluster that are not in `servers` stay unknown. Default: `false`. */
+  readonly ignoreClusterUpdates?: boolean | undefined
+  /** Whether a host with several addresses is tried at each of them. Default: `true`. */
+  readonly resolve?: boolean | undefined
+}
+
+/**
+ * Tells the server who the client is, given the server's challenge where it has one.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Authenticator = (nonce?: string) => object | void
 
 /**
  * What every bus has a bound for.

@@ -1,6 +1,7 @@
 import { NatsServer, TcpProxy } from "@effect-psrpc/test-servers"
 import { assert, describe } from "@effect/vitest"
 import { Duration, Effect, Fiber, Redacted } from "effect"
+import { tokenAuthenticator } from "nats"
 import { NatsMessageBus } from "../src/index.ts"
 import { Backoff } from "../src/internal/open.ts"
 import { bytes, channel, collect, connect2, live, publish, until } from "./support.ts"
@@ -132,8 +133,9 @@ describe("options of nats.js", () => {
       const bus = yield* NatsMessageBus.make({
         servers: server.url,
         nats: {
-          authenticator: () => ({ auth_token: "t0ken" }),
+          authenticator: [tokenAuthenticator("t0ken"), () => undefined],
           inboxPrefix: "my.inbox",
+          maxReconnectAttempts: undefined,
           // what the type leaves out
           ...({ noEcho: true, verbose: true, maxPingOut: 0, waitOnFirstConnect: true } as {})
         }
@@ -146,6 +148,10 @@ describe("options of nats.js", () => {
       const got = yield* collect(bus, news)
       assert.strictEqual(yield* publish(bus, news, bytes("x")), -1)
       yield* until(() => got.length === 1 && replies.length === 1, "it arrives, here too")
+      // options that are given as undefined are not given
+      yield* server.restart
+      yield* publish(bus, news, bytes("y"))
+      yield* until(() => got.length === 2, "it goes on")
       assert.match(replies[0]!, /^my\.inbox\.[\w-]{12}\.[0-9a-z]+$/)
     })
   )

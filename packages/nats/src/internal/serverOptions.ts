@@ -1,15 +1,11 @@
 import { PsrpcError } from "@effect-psrpc/core"
 import { Effect } from "effect"
-import type { ConnectionOptions, TlsOptions } from "nats"
+import type { Authenticator, ConnectionOptions, TlsOptions } from "nats"
+import type * as Public from "../NatsMessageBus.ts"
 import { authenticationOf, type Identity } from "./authentication.ts"
 import { defaultServer, invalid, parseServer, plain, type Secret, type Server } from "./settings.ts"
 
-export interface Given extends Identity {
-  readonly servers?: Secret | ReadonlyArray<Secret> | undefined
-  readonly name?: string | undefined
-  readonly tls?: TlsOptions | undefined
-  readonly nats?: ConnectionOptions | undefined
-}
+export type Given = Identity & Pick<Public.Options, "servers" | "name" | "tls" | "nats">
 
 export interface ServerOptions {
   readonly nats: ConnectionOptions
@@ -33,6 +29,10 @@ const identityOf = (servers: ReadonlyArray<Server>): Identity | PsrpcError.Inval
     : { user, password, token: undefined }
 }
 
+/** The client takes what is undefined for what is wanted. */
+const onlyGiven = (options: object): object =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+
 /** Options of the connection: those of the URLs, which win, and those given. */
 export const serverOptions = (given: Given): Effect.Effect<ServerOptions, PsrpcError.PsrpcError> =>
   Effect.suspend(() => {
@@ -50,18 +50,18 @@ export const serverOptions = (given: Given): Effect.Effect<ServerOptions, PsrpcE
     const authentication = authenticationOf({ ...given, ...identity })
     if (PsrpcError.is(authentication)) return Effect.fail(authentication)
     const { authenticator: own, ...who } = authentication.options
-    const others = given.nats?.authenticator
-    const authenticators = [...(own ?? []), ...(others === undefined ? [] : [others].flat())]
+    const { authenticator: others = [], ...more } = given.nats ?? {}
+    const authenticators = [...(own ?? []), ...[others].flat()] as Array<Authenticator>
     const addresses = servers.map(({ address }) => address)
     const tls = given.tls ?? (servers.some(({ tls }) => tls) ? {} : undefined)
     return Effect.succeed({
       nats: {
-        ...given.nats,
+        ...(onlyGiven(more) as ConnectionOptions),
         ...who,
         ...(authenticators.length > 0 && { authenticator: authenticators }),
         servers: addresses,
         ...(given.name !== undefined && { name: given.name }),
-        ...(tls !== undefined && { tls })
+        ...(tls !== undefined && { tls: onlyGiven(tls) as TlsOptions })
       },
       address: `${addresses.slice(0, 3).join(", ")}${addresses.length > 3 ? ", …" : ""}`,
       secrets: authentication.secrets
