@@ -14,6 +14,7 @@ import {
   decode,
   encode,
   es,
+  keepalive,
   message,
   noHead,
   open,
@@ -22,12 +23,16 @@ import {
 
 describe("what a decoder of streams accepts", () => {
   const part = (body: Body): Uint8Array => toBinary(StreamSchema, create(StreamSchema, { body }))
-  const opening = (clientId: string, metadata: Record<string, string> = {}, features = 0, keepalive = 0) =>
-    part({ case: "open", value: { nodeId: clientId, metadata, features, keepalive } })
+  const opening = (clientId: string, metadata: Record<string, string> = {}, features = 0, keepalive = 0, buffer = 0) =>
+    part({ case: "open", value: { nodeId: clientId, metadata, features, keepalive, buffer } })
   const raw = (...bytes: Array<number>) => part({ case: "message", value: { rawMessage: Uint8Array.from(bytes) } })
-  const acked = (features = 0, keepalive = 0) => part({ case: "ack", value: { features, keepalive } })
+  const acked = (features = 0, keepalive = 0, buffer = 0) =>
+    part({ case: "ack", value: { features, keepalive, buffer } })
   const closed = (error: string, code: string) => part({ case: "close", value: { error, code } })
   const ended = [0xa0, 0x06, 0x01]
+  const notEnded = [0xa0, 0x06, 0x00]
+  const probing = [0xa8, 0x06, 0x01]
+  const notProbing = [0xa8, 0x06, 0x00]
 
   it("the last of several bodies", () => {
     const bodies = { open: opening("c"), message: raw(1), ack: acked(1), close: closed("e", "c") }
@@ -41,25 +46,28 @@ describe("what a decoder of streams accepts", () => {
 
   it("the same body again, its fields over those before", () => {
     assert.deepStrictEqual(
-      comparable(decode(opening("c", { a: "1", b: "2" }, 1, 5), opening("", { b: "3", d: "4" }, 2))),
+      comparable(decode(opening("c", { a: "1", b: "2" }, 1, 5, 7), opening("", { b: "3", d: "4" }, 2))),
       {
         kind: "open",
         ...noHead,
         clientId: "c",
         metadata: Object.entries({ a: "1", b: "3", d: "4" }),
         features: 2,
-        keepalive: 5
+        keepalive: 5,
+        buffer: 7
       }
     )
     assert.deepStrictEqual(decode(closed("e", ""), closed("", "c")), { ...close("e", "c"), ...noHead })
     assert.deepStrictEqual(decode(acked(1, 0), acked(0, 2)), { ...ack(1, 2), ...noHead })
+    assert.deepStrictEqual(decode(acked(1, 2, 3), acked(0, 0, 4)), { ...ack(1, 2, 4), ...noHead })
+    assert.deepStrictEqual(decode(acked(0, 0, 3), acked(1, 2)), { ...ack(1, 2, 3), ...noHead })
     assert.deepStrictEqual(decode(raw(1), raw()), { ...message(Uint8Array.of(1)), ...noHead })
     assert.deepStrictEqual(decode(raw(1), raw(2)), { ...message(Uint8Array.of(2)), ...noHead })
     // nothing is left of a body that another has replaced
     assert.deepStrictEqual(decode(raw(1), acked(), raw()), { ...message(empty), ...noHead })
-    assert.deepStrictEqual(decode(acked(1, 2), raw(1), acked()), { ...ack(), ...noHead })
+    assert.deepStrictEqual(decode(acked(1, 2, 3), raw(1), acked()), { ...ack(), ...noHead })
     assert.deepStrictEqual(decode(closed("e", "c"), acked(), closed("", "")), { ...close("", ""), ...noHead })
-    assert.deepStrictEqual(comparable(decode(opening("c", { a: "1" }, 3, 4), acked(), opening(""))), {
+    assert.deepStrictEqual(comparable(decode(opening("c", { a: "1" }, 3, 4, 5), acked(), opening(""))), {
       ...open({ ...noHead, clientId: "" }),
       metadata: []
     })
@@ -67,12 +75,37 @@ describe("what a decoder of streams accepts", () => {
 
   it("`end` means something only without a body, and only when it is true", () => {
     assert.strictEqual(decode(ended).kind, "end")
-    assert.strictEqual(decode([0xa0, 0x06, 0x00]).kind, "keepalive")
-    assert.strictEqual(decode(ended, [0xa0, 0x06, 0x00]).kind, "keepalive")
+    assert.strictEqual(decode(notEnded).kind, "keepalive")
+    assert.strictEqual(decode(ended, notEnded).kind, "keepalive")
     assert.strictEqual(decode([0xa0, 0x06, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01]).kind, "end")
     for (const body of [opening("c"), raw(1), acked(), closed("", "")]) {
       assert.deepEqual(decode(ended, body), decode(body))
       assert.deepEqual(decode(body, ended), decode(body))
+    }
+  })
+
+  it("`probe` means something only without a body and without `end`, and its last value counts", () => {
+    const alive = (probe: boolean): Streams.StreamKeepalive => ({ ...keepalive(probe), ...noHead })
+    assert.deepStrictEqual(decode([]), alive(false))
+    assert.deepStrictEqual(decode(probing), alive(true))
+    assert.deepStrictEqual(decode(notProbing), alive(false))
+    assert.deepStrictEqual(decode(probing, notProbing), alive(false))
+    assert.deepStrictEqual(decode(notProbing, probing), alive(true))
+    assert.deepStrictEqual(decode([0xa8, 0x06, 0x02]), alive(true))
+    assert.deepStrictEqual(decode([0xa8, 0x06, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01]), alive(true))
+    assert.deepStrictEqual(decode([0xa8, 0x06, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00]), alive(false))
+    for (const both of [
+      [ended, probing],
+      [probing, ended]
+    ]) {
+      assert.deepStrictEqual(decode(...both), { kind: "end", ...noHead })
+      // an end that is taken back leaves the probe
+      assert.deepStrictEqual(decode(...both, notEnded), alive(true))
+    }
+    for (const body of [opening("c", {}, 1, 2, 3), raw(1), acked(1, 2, 3), closed("e", "c")]) {
+      assert.deepEqual(decode(probing, body), decode(body))
+      assert.deepEqual(decode(body, probing), decode(body))
+      assert.deepEqual(decode(ended, body, probing), decode(body))
     }
   })
 
@@ -104,7 +137,7 @@ describe("what a decoder of streams accepts", () => {
     w.tag(23, WireType.StartGroup).tag(6, WireType.LengthDelimited).bytes(empty).tag(23, WireType.EndGroup)
     const unknown = w.finish()
     // every field that is known somewhere, with each wire type that is not its own
-    const strange = [1, 2, 3, 4, 6, 7, 8, 9, 100, 101].map((no) => {
+    const strange = [1, 2, 3, 4, 6, 7, 8, 9, 100, 101, 102].map((no) => {
       const w = new BinaryWriter()
       const isVarint = no === 3 || no === 4 || no >= 100
       if (isVarint) w.tag(no, WireType.LengthDelimited).string("x")
@@ -117,9 +150,9 @@ describe("what a decoder of streams accepts", () => {
       return new BinaryWriter().uint32(tag).bytes(inner).finish()
     }
     const bodies: ReadonlyArray<readonly [tag: number, body: Uint8Array]> = [
-      [0x32, Uint8Array.of(0x0a, 0x01, 0x63, 0xa0, 0x06, 0x01)],
+      [0x32, Uint8Array.of(0x0a, 0x01, 0x63, 0xa0, 0x06, 0x01, 0xb0, 0x06, 0x09)],
       [0x3a, Uint8Array.of(0x12, 0x01, 0x07)],
-      [0x42, Uint8Array.of(0xa8, 0x06, 0x05)],
+      [0x42, Uint8Array.of(0xa8, 0x06, 0x05, 0xb0, 0x06, 0x09)],
       [0x4a, Uint8Array.of(0x0a, 0x01, 0x65, 0x12, 0x01, 0x63)]
     ]
     for (const [tag, body] of bodies) {
@@ -129,7 +162,7 @@ describe("what a decoder of streams accepts", () => {
         assert.deepEqual(decode(extra, [tag, body.length], body, extra), expected)
       }
     }
-    const inOpen = [2, 7, 100, 101].map((no) => new BinaryWriter().tag(no, WireType.Bit32).fixed32(7).finish())
+    const inOpen = [2, 7, 100, 101, 102].map((no) => new BinaryWriter().tag(no, WireType.Bit32).fixed32(7).finish())
     const inMessage = new BinaryWriter().tag(2, WireType.Varint).uint32(7).finish()
     for (const extra of inOpen) {
       assert.deepEqual(decode(around(0x32, bodies[0]![1], extra)), decode(around(0x32, bodies[0]![1], empty)))
@@ -137,7 +170,8 @@ describe("what a decoder of streams accepts", () => {
     }
     assert.deepEqual(decode(around(0x3a, bodies[1]![1], inMessage)), decode(around(0x3a, bodies[1]![1], empty)))
     assert.strictEqual(decode(unknown).kind, "keepalive")
-    assert.strictEqual(decode(...strange).kind, "keepalive")
+    assert.deepStrictEqual(decode(...strange), { ...keepalive(), ...noHead })
+    assert.deepStrictEqual(decode(probing, unknown, ...strange), { ...keepalive(true), ...noHead })
   })
 
   it("nothing that is malformed, in the stream or in any body", () => {
@@ -156,7 +190,11 @@ describe("what a decoder of streams accepts", () => {
       "a length of 4 GiB and 1": [0x12, 0x81, 0x80, 0x80, 0x80, 0x10, 0x00],
       "a length of 2^31": [0x12, 0x80, 0x80, 0x80, 0x80, 0x08],
       "a negative length": [0x12, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01],
+      "a buffer of more than 64 bits": [0xb0, 0x06, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02],
+      "half a probe, or half a keepalive": [0xa8, 0x06, 0x80],
+      "half a buffer": [0xb0, 0x06, 0x80],
       "a tag alone": [0xa0, 0x06],
+      "the tag of a buffer alone": [0xb0, 0x06],
       "half a tag": [0xa0]
     }
     for (const [name, bytes] of Object.entries(wrong)) {
@@ -257,10 +295,11 @@ describe("a decoder of streams, whatever the bytes", () => {
           .int64(BigInt.asIntN(64, BigInt(number()) * BigInt(number()) * (random(2) === 0 ? 1n : -1n))),
       (w) => w.tag(4, WireType.Varint).int64(BigInt.asIntN(64, BigInt(number()) * BigInt(number()))),
       (w) => w.tag(100, WireType.Varint).bool(random(2) === 0),
+      (w) => w.tag(101, WireType.Varint).bool(random(2) === 0),
       (w) => w.tag(50 + random(50), WireType.LengthDelimited).string(text()),
-      (w) => body(w, 6, [1, 7, 7, 100, 101]),
+      (w) => body(w, 6, [1, 7, 7, 100, 101, 102]),
       (w) => body(w, 7, [2, 2, 1]),
-      (w) => body(w, 8, [100, 101]),
+      (w) => body(w, 8, [100, 101, 102]),
       (w) => body(w, 9, [1, 2])
     ]
     const body = (w: BinaryWriter, no: number, fields: ReadonlyArray<number>): void => {
@@ -285,13 +324,14 @@ describe("a decoder of streams, whatever the bytes", () => {
       const bytes = msg("Stream", w.finish())
       assert.strictEqual(check(bytes), "message")
       const decoded = Streams.decodeStream(bytes) as Streams.Stream
-      kinds.set(decoded.kind, (kinds.get(decoded.kind) ?? 0) + 1)
+      const kind = decoded.kind === "keepalive" && decoded.probe ? "probe" : decoded.kind
+      kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
       // and what was read, written again, is the same
       if (decoded.sentAt >= 0 && decoded.expiry >= 0) {
         assert.deepStrictEqual(comparable(Streams.decodeStream(encode(decoded))), comparable(decoded))
       }
     }
-    for (const kind of ["open", "message", "ack", "close", "end", "keepalive"]) {
+    for (const kind of ["open", "message", "ack", "close", "end", "keepalive", "probe"]) {
       assert.isAbove(kinds.get(kind) ?? 0, 500, kind)
     }
   }, 60_000)

@@ -7,7 +7,21 @@ import * as Streams from "../src/internal/streamEnvelope.ts"
 import { slabSize } from "../src/internal/writer.ts"
 import { bytesOf, empty, fromNanos, msg, openMsg, plain } from "./codecs.ts"
 import { StreamSchema } from "./gen/internal_pb.ts"
-import { ack, check, close, comparable, decode, encode, es, head, message, open, samples } from "./streamSamples.ts"
+import {
+  ack,
+  check,
+  close,
+  comparable,
+  decode,
+  encode,
+  es,
+  head,
+  keepalive,
+  message,
+  noAbilities,
+  open,
+  samples
+} from "./streamSamples.ts"
 
 describe("messages of a stream", () => {
   it.each(Object.keys(samples))("%s is on the wire what generated code writes", (name) => {
@@ -42,13 +56,17 @@ describe("messages of a stream", () => {
     const opening = { ...open(), ...small, clientId: "C", metadata: { a: "b" } }
     has(opening, "32 0b 0a0143 3a060a0161120162")
     has({ ...opening, features: 1, keepalive: 300 }, "32 12 0a0143 3a060a0161120162 a00601 a806ac02")
+    has({ ...opening, features: 1, buffer: 100 }, "32 11 0a0143 3a060a0161120162 a00601 b00664")
     has({ ...message(Uint8Array.of(1, 2, 3)), ...small }, "3a 05 1203010203")
     has({ ...message(empty), ...small }, "3a 00")
     has({ ...ack(), ...small }, "42 00")
     has({ ...ack(1, 300), ...small }, "42 07 a00601 a806ac02")
+    has({ ...ack(1, 300, 100), ...small }, "42 0a a00601 a806ac02 b00664")
+    has({ ...ack(0, 0, 200), ...small }, "42 04 b006c801")
     has({ ...close("EOF", "x"), ...small }, "4a 08 0a03454f46 120178")
     has({ kind: "end", ...small }, "a00601")
-    has({ kind: "keepalive", ...small }, "")
+    has({ ...keepalive(), ...small }, "")
+    has({ ...keepalive(true), ...small }, "a80601")
   })
 
   it("are flat objects with the fields of their kind and no others", () => {
@@ -56,6 +74,12 @@ describe("messages of a stream", () => {
       const decoded = Streams.decodeStream(encode(stream)) as Streams.Stream
       assert.sameMembers(Object.keys(decoded), Object.keys(stream), name)
     }
+  })
+
+  it("a sign of life asks for none back, unless it is told to", () => {
+    const bytes = Streams.encodeStreamKeepalive(Envelope.noFrame, head)
+    assert.deepStrictEqual(plain(bytes), es.stream(keepalive()))
+    assert.deepStrictEqual(Streams.decodeStream(bytes), keepalive())
   })
 
   it("an ack echoes what it is given, a message that was decoded among them", () => {
@@ -90,9 +114,9 @@ describe("messages of a stream", () => {
       const left = withoutOurs(openMsg("Stream", encode(stream)) as Uint8Array)
       const plain: Streams.Stream =
         stream.kind === "open" || stream.kind === "ack"
-          ? { ...stream, features: 0, keepalive: 0 }
-          : stream.kind === "end"
-            ? { ...stream, kind: "keepalive" }
+          ? { ...stream, ...noAbilities }
+          : stream.kind === "end" || stream.kind === "keepalive"
+            ? { ...stream, kind: "keepalive", probe: false }
             : stream
       assert.deepStrictEqual(msg("Stream", left), es.stream(plain), name)
     }
@@ -114,46 +138,66 @@ describe("messages of a stream", () => {
 })
 
 describe("abilities", () => {
-  const roundTrip = (features: number, keepalive: number): Streams.StreamAbilities => {
-    const opening = Streams.encodeStreamOpen(Envelope.noFrame, head, open({ features, keepalive }))
-    const answer = Streams.encodeStreamAck(Envelope.noFrame, head, { features, keepalive })
+  const roundTrip = (told: Partial<Streams.StreamAbilities>): Streams.StreamAbilities => {
+    const opening = Streams.encodeStreamOpen(Envelope.noFrame, head, open(told))
+    const answer = Streams.encodeStreamAck(Envelope.noFrame, head, { ...noAbilities, ...told })
     const opened = Streams.decodeStream(opening) as Streams.StreamOpen
     const acked = Streams.decodeStream(answer) as Streams.StreamAck
-    const abilities = { features: opened.features, keepalive: opened.keepalive }
+    const abilities = { features: opened.features, keepalive: opened.keepalive, buffer: opened.buffer }
     assert.deepStrictEqual({ ...acked }, { kind: "ack", ...head, ...abilities })
     assert.deepStrictEqual(plain(opening), es.stream(open(abilities)))
-    assert.deepStrictEqual(plain(answer), es.stream(ack(abilities.features, abilities.keepalive)))
+    assert.deepStrictEqual(plain(answer), es.stream({ ...ack(), ...abilities }))
     return abilities
   }
 
   it("of every size go both ways", () => {
     for (let bits = 0; bits <= 32; bits++) {
       for (const value of [2 ** bits - 1, Math.min(2 ** bits, 0xffffffff)]) {
-        assert.deepStrictEqual(roundTrip(value, value), { features: value, keepalive: value })
-        assert.deepStrictEqual(roundTrip(0, value), { features: 0, keepalive: value })
-        assert.deepStrictEqual(roundTrip(value, 0), { features: value, keepalive: 0 })
+        for (let which = 0; which < 8; which++) {
+          const told = {
+            features: which & 1 ? value : 0,
+            keepalive: which & 2 ? value : 0,
+            buffer: which & 4 ? value : 0
+          }
+          assert.deepStrictEqual(roundTrip(told), told)
+        }
       }
     }
   })
 
   it("as operators on bits make them are the same bits", () => {
-    assert.strictEqual(roundTrip(1 << 31, 0).features, 2 ** 31)
-    assert.strictEqual(roundTrip(~0, 0).features, 0xffffffff)
+    assert.strictEqual(roundTrip({ features: 1 << 31 }).features, 2 ** 31)
+    assert.strictEqual(roundTrip({ features: ~0 }).features, 0xffffffff)
   })
 
   it("that no field can tell become the nearest that it can", () => {
-    for (const none of [-1, -Infinity, NaN, 0.9, -0]) assert.strictEqual(roundTrip(0, none).keepalive, 0)
-    for (const much of [2 ** 32, 1e300, Infinity]) assert.strictEqual(roundTrip(0, much).keepalive, 0xffffffff)
-    assert.strictEqual(roundTrip(0, 1500.7).keepalive, 1500)
+    const told = (amount: number, becomes: number): void => {
+      for (const ability of ["keepalive", "buffer"] as const) {
+        assert.deepStrictEqual(roundTrip({ [ability]: amount }), { ...noAbilities, [ability]: becomes })
+      }
+    }
+    for (const none of [-1, -Infinity, NaN, 0.9, -0]) told(none, 0)
+    for (const much of [2 ** 32, 2 ** 32 - 0.5, 1e300, Infinity]) told(much, 0xffffffff)
+    told(1500.7, 1500)
   })
 
   it("of more than 32 bits are read as protobuf reads a uint32", () => {
-    const inAck = (...varint: Array<number>) =>
-      decode([0x42, varint.length + 2, 0xa0, 0x06, ...varint]) as Streams.StreamAck
-    assert.strictEqual(inAck(0x81, 0x80, 0x80, 0x80, 0x10).features, 1)
-    assert.strictEqual(inAck(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01).features, 0xffffffff)
-    assert.strictEqual(inAck(0xff, 0xff, 0xff, 0xff, 0x0f).features, 0xffffffff)
-    assert.strictEqual(inAck(0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00).features, 1)
+    const reads = (varint: ReadonlyArray<number>, value: number): void => {
+      for (const body of [0x32, 0x42]) {
+        for (const [tag, ability] of [
+          [0xa0, "features"],
+          [0xa8, "keepalive"],
+          [0xb0, "buffer"]
+        ] as const) {
+          const { [ability]: read } = decode([body, varint.length + 2, tag, 0x06, ...varint]) as Streams.StreamAck
+          assert.strictEqual(read, value)
+        }
+      }
+    }
+    reads([0x81, 0x80, 0x80, 0x80, 0x10], 1)
+    reads([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01], 0xffffffff)
+    reads([0xff, 0xff, 0xff, 0xff, 0x0f], 0xffffffff)
+    reads([0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00], 1)
   })
 })
 
@@ -163,7 +207,7 @@ describe("times", () => {
   it("are exact in whole milliseconds until 2262, whatever the kind", () => {
     for (const sentAt of edges) {
       for (const expiry of edges) {
-        for (const name of ["an opening", "a message", "an ack", "a close", "an end", "a keepalive"]) {
+        for (const name of ["an opening", "a message", "an ack", "a close", "an end", "a keepalive", "a probe"]) {
           const stream = { ...samples[name]!, sentAt, expiry }
           const bytes = encode(stream)
           assert.deepStrictEqual(plain(bytes), es.stream(stream))
@@ -209,7 +253,7 @@ describe("sizes", () => {
       for (const stream of [
         message(bytesOf(size, size)),
         close(text, "internal"),
-        open({ metadata: { key: text }, features: size }),
+        open({ metadata: { key: text }, features: size, buffer: size }),
         open({ clientId: text })
       ]) {
         const bytes = encode(stream)
@@ -232,20 +276,19 @@ describe("sizes", () => {
     const text = "软".repeat(slabSize / 12)
     const ids = { ...head, streamId: text, requestId: text }
     const unique = { tail: Envelope.channelTail("Chat.STR"), unique: true }
+    const most = { features: 2 ** 31, keepalive: 2 ** 31, buffer: 2 ** 31 }
     for (const stream of [
-      {
-        ...open({ clientId: text, metadata: { [text]: text, é: text }, features: 2 ** 31, keepalive: 2 ** 31 }),
-        ...ids
-      },
-      { ...open({ features: 2 ** 31, keepalive: 2 ** 31 }), ...ids },
+      { ...open({ clientId: text, metadata: { [text]: text, é: text }, ...most }), ...ids },
+      { ...open(most), ...ids },
       message(empty, ids),
       message(bytesOf(slabSize), ids),
       { ...ack(), ...ids },
-      { ...ack(2 ** 31, 2 ** 31), ...ids },
+      { ...ack(), ...most, ...ids },
       { ...close(text, text), ...ids },
       { ...close("", ""), ...ids },
       { kind: "end", ...ids },
-      { kind: "keepalive", ...ids }
+      { ...keepalive(), ...ids },
+      { ...keepalive(true), ...ids }
     ] as const) {
       const bytes = encode(stream, unique)
       assert.deepStrictEqual(plain(bytes.subarray(0, -9)), es.stream(stream, "Chat.STR"), stream.kind)
@@ -268,17 +311,18 @@ describe("sizes", () => {
           requestId: i % 7 === 0 ? "é".repeat(i % 80) : head.requestId
         })
       )
-      hold(ack(i % 3, (i * 97) % 70_000))
+      hold(ack(i % 3, (i * 97) % 70_000, (i * 31) % 20_000))
       hold(close("软".repeat(i % 60), "é".repeat(i % 30)))
       hold(
         open({
           clientId: "é".repeat(i % 64),
           metadata: { k: "软".repeat(i % 50), é: "" },
           features: (i * 2 ** 20) >>> 0,
-          keepalive: i
+          keepalive: i,
+          buffer: (i * 2 ** 21) >>> 0
         })
       )
-      hold({ kind: i % 2 === 0 ? "end" : "keepalive", ...head })
+      hold(i % 3 === 0 ? { kind: "end", ...head } : keepalive(i % 3 === 1))
     }
     for (const [bytes, copy] of held) assert.isTrue(Buffer.compare(bytes, copy) === 0)
   }, 60_000)

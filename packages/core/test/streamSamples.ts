@@ -8,6 +8,8 @@ import * as Streams from "../src/internal/streamEnvelope.ts"
 import { agree, bytesOf, empty, fromNanos, msg, openMsg, plain, reference, toNanos } from "./codecs.ts"
 import { StreamSchema } from "./gen/internal_pb.ts"
 
+export const noAbilities: Streams.StreamAbilities = { features: 0, keepalive: 0, buffer: 0 }
+
 export const encode = (stream: Streams.Stream, frame = Envelope.noFrame): Uint8Array => {
   switch (stream.kind) {
     case "open":
@@ -21,7 +23,7 @@ export const encode = (stream: Streams.Stream, frame = Envelope.noFrame): Uint8A
     case "end":
       return Streams.encodeStreamEnd(frame, stream)
     case "keepalive":
-      return Streams.encodeStreamKeepalive(frame, stream)
+      return Streams.encodeStreamKeepalive(frame, stream, stream.probe)
   }
 }
 
@@ -32,13 +34,15 @@ export type Body = NonNullable<MessageInitShape<typeof StreamSchema>["body"]>
 const bodyOf = (stream: Streams.Stream): Body => {
   switch (stream.kind) {
     case "open": {
-      const { clientId, features, keepalive, metadata } = stream
-      return { case: "open", value: { nodeId: clientId, metadata: { ...metadata }, features, keepalive } }
+      const { buffer, clientId, features, keepalive, metadata } = stream
+      return { case: "open", value: { nodeId: clientId, metadata: { ...metadata }, features, keepalive, buffer } }
     }
     case "message":
       return { case: "message", value: { rawMessage: stream.raw } }
-    case "ack":
-      return { case: "ack", value: { features: stream.features, keepalive: stream.keepalive } }
+    case "ack": {
+      const { buffer, features, keepalive } = stream
+      return { case: "ack", value: { features, keepalive, buffer } }
+    }
     case "close":
       return { case: "close", value: { error: stream.error, code: stream.code } }
     default:
@@ -55,14 +59,15 @@ export const es = {
       sentAt: toNanos(stream.sentAt),
       expiry: toNanos(stream.expiry),
       body: bodyOf(stream),
-      end: stream.kind === "end"
+      end: stream.kind === "end",
+      probe: stream.kind === "keepalive" && stream.probe
     })
     return msg("Stream", toBinary(StreamSchema, message), channel)
   },
   decodeStream: (bytes: Uint8Array): unknown => {
     const value = openMsg("Stream", bytes)
     if (value === "foreign") return value
-    const { body, end, ...rest } = fromBinary(StreamSchema, value)
+    const { body, end, probe, ...rest } = fromBinary(StreamSchema, value)
     const head = {
       streamId: rest.streamId,
       requestId: rest.requestId,
@@ -71,17 +76,27 @@ export const es = {
     }
     switch (body.case) {
       case "open": {
-        const { features, keepalive, metadata, nodeId } = body.value
-        return { kind: "open", ...head, clientId: nodeId, metadata: Object.entries(metadata), features, keepalive }
+        const { buffer, features, keepalive, metadata, nodeId } = body.value
+        return {
+          kind: "open",
+          ...head,
+          clientId: nodeId,
+          metadata: Object.entries(metadata),
+          features,
+          keepalive,
+          buffer
+        }
       }
       case "message":
         return { kind: "message", ...head, raw: plain(body.value.rawMessage) }
-      case "ack":
-        return { kind: "ack", ...head, features: body.value.features, keepalive: body.value.keepalive }
+      case "ack": {
+        const { buffer, features, keepalive } = body.value
+        return { kind: "ack", ...head, features, keepalive, buffer }
+      }
       case "close":
         return { kind: "close", ...head, error: body.value.error, code: body.value.code }
       default:
-        return { kind: end ? "end" : "keepalive", ...head }
+        return end ? { kind: "end", ...head } : { kind: "keepalive", ...head, probe }
     }
   }
 }
@@ -96,11 +111,21 @@ export const comparable = (stream: Streams.Stream | Envelope.Rejected): unknown 
 
 const uint32 = (varint: bigint): number => Number(BigInt.asUintN(32, varint))
 
+/** What an opening and an ack have in common. */
+const abilities = (into: { -readonly [K in keyof Streams.StreamAbilities]: number }): Parameters<
+  typeof reference.message
+>[1] => ({
+  100: [0, (field) => (into.features = uint32(field.varint))],
+  101: [0, (field) => (into.keepalive = uint32(field.varint))],
+  102: [0, (field) => (into.buffer = uint32(field.varint))]
+})
+
 const decodeByRules = (bytes: Uint8Array): unknown => {
   const value = reference.openMsg("Stream", bytes)
   if (value === "foreign") return value
   const head = { streamId: "", requestId: "", sentAt: 0, expiry: 0 }
   let end = false
+  let probe = false
   let body: Record<string, unknown> = { kind: "none" }
   /** The body of a kind: the one at hand, to be merged with, or a new one. */
   const become = <A extends object>(kind: string, fresh: A): A => {
@@ -115,12 +140,11 @@ const decodeByRules = (bytes: Uint8Array): unknown => {
     6: [
       2,
       (field) => {
-        const open = become("open", { clientId: "", metadata: new Map<string, string>(), features: 0, keepalive: 0 })
+        const open = become("open", { clientId: "", metadata: new Map<string, string>(), ...noAbilities })
         reference.message(field.data, {
           1: [2, (field) => (open.clientId = reference.text(field.data))],
           7: [2, (field) => open.metadata.set(...reference.entry(field.data))],
-          100: [0, (field) => (open.features = uint32(field.varint))],
-          101: [0, (field) => (open.keepalive = uint32(field.varint))]
+          ...abilities(open)
         })
       }
     ],
@@ -137,11 +161,8 @@ const decodeByRules = (bytes: Uint8Array): unknown => {
     8: [
       2,
       (field) => {
-        const ack = become("ack", { features: 0, keepalive: 0 })
-        reference.message(field.data, {
-          100: [0, (field) => (ack.features = uint32(field.varint))],
-          101: [0, (field) => (ack.keepalive = uint32(field.varint))]
-        })
+        const ack = become("ack", { ...noAbilities })
+        reference.message(field.data, abilities(ack))
       }
     ],
     9: [
@@ -154,9 +175,10 @@ const decodeByRules = (bytes: Uint8Array): unknown => {
         })
       }
     ],
-    100: [0, (field) => (end = field.varint !== 0n)]
+    100: [0, (field) => (end = field.varint !== 0n)],
+    101: [0, (field) => (probe = field.varint !== 0n)]
   })
-  if (body["kind"] === "none") return { kind: end ? "end" : "keepalive", ...head }
+  if (body["kind"] === "none") return end ? { kind: "end", ...head } : { kind: "keepalive", ...head, probe }
   const { metadata } = body
   return metadata instanceof Map
     ? { ...body, ...head, metadata: Object.entries(Object.fromEntries(metadata)) }
@@ -193,8 +215,7 @@ export const open = (over: Partial<Streams.StreamOpen> = {}): Streams.StreamOpen
   ...head,
   clientId: "CLI_abcdefghijkl",
   metadata: Envelope.emptyMetadata,
-  features: 0,
-  keepalive: 0,
+  ...noAbilities,
   ...over
 })
 export const message = (raw: Uint8Array, over: Partial<Streams.StreamHead> = {}): Streams.StreamMessage => ({
@@ -203,13 +224,25 @@ export const message = (raw: Uint8Array, over: Partial<Streams.StreamHead> = {})
   ...over,
   raw
 })
-export const ack = (features = 0, keepalive = 0): Streams.StreamAck => ({ kind: "ack", ...head, features, keepalive })
+export const ack = (features = 0, keepalive = 0, buffer = 0): Streams.StreamAck => ({
+  kind: "ack",
+  ...head,
+  features,
+  keepalive,
+  buffer
+})
 export const close = (error: string, code: string): Streams.StreamClose => ({ kind: "close", ...head, error, code })
+export const keepalive = (probe = false): Streams.StreamKeepalive => ({ kind: "keepalive", ...head, probe })
 
 export const samples: Readonly<Record<string, Streams.Stream>> = {
   "an opening": open(),
-  "an opening with abilities": open({ features: 5, keepalive: 15_000 }),
-  "an opening with every bit and the longest keepalive": open({ features: 0xffffffff, keepalive: 0xffffffff }),
+  "an opening with abilities": open({ features: 5, keepalive: 15_000, buffer: 100 }),
+  "an opening with the most of every ability": open({
+    features: 0xffffffff,
+    keepalive: 0xffffffff,
+    buffer: 0xffffffff
+  }),
+  "an opening with a buffer alone": open({ buffer: 1 }),
   "an opening with metadata": open({
     metadata: { traceparent: `00-${"a".repeat(32)}-01`, tenant: "acme", empty: "", "": "x" },
     features: 1
@@ -227,9 +260,10 @@ export const samples: Readonly<Record<string, Streams.Stream>> = {
   "a message with nothing else": message(bytesOf(3), noHead),
   "a message with fractions of a millisecond": message(empty, { sentAt: 1_789_000_000_123.25, expiry: 0.000001 }),
   "an ack": ack(),
-  "an ack with abilities": ack(3, 15_000),
+  "an ack with abilities": ack(3, 15_000, 100),
   "an ack with features alone": ack(128),
   "an ack with a keepalive alone": ack(0, 1),
+  "an ack with a buffer alone": ack(0, 0, 128),
   "a close": close("stream closed", "canceled"),
   "a close of unicode": close("çà et là 🚀", "unknown"),
   "a close with a long error": close("软".repeat(10_000), "internal"),
@@ -238,6 +272,8 @@ export const samples: Readonly<Record<string, Streams.Stream>> = {
   "a close without cause": close("", ""),
   "an end": { kind: "end", ...head },
   "an end with nothing else": { kind: "end", ...noHead },
-  "a keepalive": { kind: "keepalive", ...head },
-  "a keepalive with nothing in it": { kind: "keepalive", ...noHead }
+  "a keepalive": keepalive(),
+  "a keepalive with nothing in it": { ...keepalive(), ...noHead },
+  "a probe": keepalive(true),
+  "a probe with nothing else": { ...keepalive(true), ...noHead }
 }

@@ -193,7 +193,7 @@ export const encodeStreamKeepalive = (frame: Frame, head: StreamHead, probe = fa
 
 // ── decoding ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Of a body, `end` and `probe` the first that is there tells the kind, and the others say nothing. Nobody sends two. */
+/** Where a body, `end` and `probe` come together, which nobody sends, the first of them in this order counts. */
 export const decodeStream = (bytes: Uint8Array): Stream | Rejected => {
   const rejected = openMsg(streamType, bytes)
   if (rejected !== undefined) return rejected
