@@ -197,7 +197,8 @@ export const make: <Name extends string, M extends Service_.AnyMethods>(
 })
 
 /**
- * Of what a call to every server gives, the answers of those that succeeded.
+ * Of what a call to every server gives, the answers of those that succeeded. Errors go, those of servers and the one that
+ * says how many answers the buffer had no room for.
  *
  * **Example** (Whoever answers, within half a second of the last)
  *

@@ -77,15 +77,18 @@ export const make: Effect.Effect<MessageBus["Service"]> = Effect.gen(function* (
     deliver()
     while (head < messages.length && budget > 0) {
       budget--
-      group = listeners.get(names[head]!)
-      message = messages[head++]!
-      if (group === undefined) continue
-      if (group.receivers === 1) {
-        group.all(message)
-        group.one(message)
+      // of this round alone: a listener may start a drain of its own
+      const to = listeners.get(names[head]!)
+      const body = messages[head++]!
+      if (to === undefined) continue
+      if (to.receivers === 1) {
+        if (to.hasQueue) to.one(body)
+        else to.all(body)
         continue
       }
-      recipients = group.recipients()
+      group = to
+      message = body
+      recipients = to.recipients()
       next = 0
       deliver()
     }

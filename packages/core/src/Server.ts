@@ -173,7 +173,7 @@ export interface Options<Methods> {
   readonly keepalive?: Duration.Input | undefined
   /**
    * How many requests and streams of a method, per topic, may be in hand, waiting for their claims or running, before it
-   * makes no more offers. Default: 10,000.
+   * makes no more offers, and where nothing is claimed answers `resource_exhausted`. Default: 10,000.
    */
   readonly maxPending?: number | undefined
 }

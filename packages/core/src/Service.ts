@@ -94,8 +94,12 @@ export type Methods<S> = S extends { readonly [TypeId]: TypeId; readonly methods
  */
 export const wireName = (key: string, method: Rpc.Any): string => method.name ?? goName(key)
 
-/** Whether two methods have the same topic parameters, as far as types know. */
-type SameTopic<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false
+type Mutual<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false
+
+/** Whether two methods have the same topic parameters, as far as types know: only lists have an order. */
+type SameTopic<A, B> = [A, B] extends [ReadonlyArray<string>, ReadonlyArray<string>]
+  ? Mutual<A, B>
+  : Mutual<Topic.Topic<A>, Topic.Topic<B>>
 
 /**
  * Refuses methods of one topic group that differ in their topic parameters.
@@ -172,7 +176,7 @@ export const make = <const Name extends string, const M extends AnyMethods>(
     if (names.length === 0) throw new TypeError(`${at}: is in the topic group ${group}, and has no topic`)
     const first = groups.get(group)
     if (first === undefined) groups.set(group, { key, names })
-    else if (names.join() !== first.names.join()) {
+    else if (JSON.stringify(names) !== JSON.stringify(first.names)) {
       throw new TypeError(
         `${at}: has the topic parameters ${names.join(", ")}, and ${first.key} of the same topic group, ${group}, has ${first.names.join(", ")}`
       )

@@ -78,7 +78,12 @@ export interface SelectingStreamOptions extends StreamOptions {
  * @since 0.1.0
  */
 export interface ThroughOptions {
-  /** How many sends may be under way at a time. Default: 16. */
+  /**
+   * How many sends may be under way at a time, unacknowledged: never more than the other end takes in unread. Default: 16.
+   *
+   * Go's ends tell neither how much that is (100 is assumed) nor wait for room: with one whose reader falls behind, sends
+   * fail when its buffer is full, and what follows a lost message may arrive. With 1 there is no such gap.
+   */
   readonly concurrency?: number | undefined
   /**
    * Where the other end cannot be told that no more messages follow (Go's cannot): how long, after the last send, the

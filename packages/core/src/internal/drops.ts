@@ -14,6 +14,8 @@ export type DropReason =
   | "undelivered"
   /** The same request or answer, again. */
   | "repeated"
+  /** The server takes no more streams. */
+  | "leaving"
 
 /**
  * Messages that arrived, or were to be sent, and came to nothing, by `reason`, `side` and `service`.
@@ -23,23 +25,30 @@ export const droppedMessages = Metric.counter("psrpc_messages_dropped", {
   incremental: true
 })
 
-export type Drops = (reason: DropReason, where: string, detail?: unknown) => void
+/** `warning` is for what its user should see: logged as a warning the first time, the tenth, the hundredth, … */
+export type Drops = (reason: DropReason, where: string, detail?: unknown, warning?: string) => void
 
-/** Counts and logs, at debug level, from callbacks. */
+/** Counts and logs from callbacks: at debug level, but for what is warned of. */
 export const make = (context: Context.Context<never>, side: "client" | "server", service: string): Drops => {
   const runFork = Effect.runForkWith(context)
   const counters = new Map<DropReason, Metric.Counter<number>>()
-  return (reason, where, detail) => {
+  const warnings = new Map<string, number>()
+  /** How often a warning is due by now; `undefined` where it is not: a log that fills up helps nobody. */
+  const due = (warning: string): number | undefined => {
+    const count = (warnings.get(warning) ?? 0) + 1
+    warnings.set(warning, count)
+    return Number.isInteger(Math.log10(count)) ? count : undefined
+  }
+  return (reason, where, detail, warning) => {
     let counter = counters.get(reason)
     if (counter === undefined) {
       counter = Metric.withAttributes(droppedMessages, { reason, side, service })
       counters.set(reason, counter)
     }
     counter.updateUnsafe(1, context)
-    runFork(
-      detail === undefined
-        ? Effect.logDebug(`psrpc: message dropped (${reason}) at ${where}`)
-        : Effect.logDebug(`psrpc: message dropped (${reason}) at ${where}`, detail)
-    )
+    const count = warning === undefined ? undefined : due(warning)
+    if (count !== undefined) runFork(Effect.logWarning(`psrpc: ${warning}, ${count} so far`))
+    const text = `psrpc: message dropped (${reason}) at ${where}`
+    runFork(detail === undefined ? Effect.logDebug(text) : Effect.logDebug(text, detail))
   }
 }

@@ -48,7 +48,7 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
   #isLast = true
   #ended = false
   /** Whether the request may have reached a server. */
-  #sent = false
+  protected sent = false
   #trouble: PsrpcError.PsrpcError | undefined
   #comparison: Comparison | undefined
   #resume: ((effect: Effect.Effect<unknown, unknown>) => void) | undefined
@@ -77,8 +77,8 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
    * request that still waits for a connection has all the time that the call has.
    */
   #left(): void {
-    if (this.#sent) return
-    this.#sent = true
+    if (this.sent) return
+    this.sent = true
     const { calls, deadlines } = this.client
     const { affinityTimeout } = this.#selection
     if (!this.method.requireClaim || this.chosen !== undefined || affinityTimeout <= 0 || !calls.has(this.id)) return
@@ -158,7 +158,7 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
     else {
       // the time for claims is over: what is left is for the choice
       this.#isLast = true
-      this.client.deadlines.add(this, this.expiry - this.client.deadlines.now())
+      this.client.deadlines.add(this, (this.#end - this.due) / 1e6)
     }
     // a function that chooses is asked also when no claim counts
     if (this.#comparison === undefined && this.#selection.selectionFunc !== undefined) this.#compare()
@@ -204,7 +204,7 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
     const { bus } = this.client
     const target = this.#route.claimResponse
     // while the request itself still waits for a connection, there is nothing to withdraw
-    const delivery: Delivery = { wanted: () => this.#sent, delivered() {}, undelivered() {} }
+    const delivery: Delivery = { wanted: () => this.sent, delivered() {}, undelivered() {} }
     bus.publishUnsafe(target, Envelope.encodeClaimResponse(target, this.id, ""), this.expiry, delivery)
   }
 

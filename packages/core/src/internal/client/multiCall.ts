@@ -43,7 +43,7 @@ class MultiCall implements Timed, Delivery, Waiting {
   readonly #capacity: number
   readonly #mailbox: Mailbox<AnyAnswer>
   readonly #servers = new Set<string>()
-  readonly #idleTimer = new Timer(() => this.finish())
+  readonly #idleTimer = new Timer(() => this.expired())
   /** Whether the request may have reached a server. */
   #sent = false
   #lost = 0
@@ -113,7 +113,7 @@ class MultiCall implements Timed, Delivery, Waiting {
     this.#mailbox.push({ serverId: "", result: Result.fail(error) })
   }
 
-  /** The time is over; a lost connection may have cost answers. */
+  /** The time is over, for all answers or for the next; a lost connection may have cost some. */
   expired(): void {
     const cause = this.#trouble ?? this.#client.bus.failure()
     if (cause === undefined) return this.finish()

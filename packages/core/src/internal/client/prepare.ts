@@ -34,6 +34,8 @@ export interface Prepared {
   readonly now: number
   /** Milliseconds. */
   readonly timeout: number
+  /** The same for what outlives the handler that the call is made in: its deadline does not count. */
+  readonly patience: number
   readonly metadata: Metadata.Metadata
 }
 
@@ -76,17 +78,15 @@ export const preparation = (
     // the handler of a stream has no deadline to give on
     const left = caller === undefined || caller.deadline === Infinity ? undefined : caller.deadline - now
     let route: Route
-    let timeout: number
+    let wanted: number | undefined
     try {
       route = routeOf(options?.topic)
-      timeout =
-        options?.timeout !== undefined
-          ? millisOf("timeout", options.timeout)
-          : (client.timeout ?? (left === undefined ? defaultTimeout : Infinity))
+      wanted = options?.timeout === undefined ? client.timeout : millisOf("timeout", options.timeout)
     } catch (cause) {
       return invalidArgument(`${label}: ${messageOf(cause)}`, cause)
     }
-    if (left !== undefined) timeout = Math.min(timeout, left)
+    const patience = wanted ?? defaultTimeout
+    const timeout = left === undefined ? patience : Math.min(wanted ?? left, left)
     if (!(timeout > 0)) {
       return PsrpcError.fromCode("deadline_exceeded", {
         message: `request timed out before it was sent (${label})`,
@@ -97,7 +97,7 @@ export const preparation = (
     const metadata = merge(merge(client.metadata, fiber.getRef(Metadata.Outgoing)), options?.metadata)
     const problem = metadata === Metadata.empty ? undefined : problemOf(metadata)
     if (problem !== undefined) return invalidArgument(`${label}: ${problem}`)
-    return { route, now, timeout, metadata }
+    return { route, now, timeout, patience, metadata }
   }
 }
 

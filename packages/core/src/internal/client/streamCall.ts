@@ -1,6 +1,7 @@
 /** The opening of streams, and what is made of an open one. */
 import { Effect, Exit, Scope, Stream } from "effect"
 import type { BidiStream } from "../../BidiStream.ts"
+import type { Delivery } from "../../MessageBus.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
 import * as Selection from "../../Selection.ts"
 import { newStreamId } from "../id.ts"
@@ -49,7 +50,7 @@ class Opening extends ClaimedCall<StreamMethod> implements StreamReceiver {
       send: method.send,
       receive: method.receive,
       bufferSize,
-      timeout: prepared.timeout,
+      timeout: prepared.patience,
       keepalive,
       onClosed: () => streams.delete(streamId)
     })
@@ -82,16 +83,19 @@ class Opening extends ClaimedCall<StreamMethod> implements StreamReceiver {
 
   protected override released(): void {
     if (this.#opened) return
-    // a server that has opened it must not keep it
-    if (this.mayHaveRun) this.#end.closeUnsafe(PsrpcError.fromCode("canceled", { message: "request canceled" }))
+    // a server that has opened it must not keep it; while the request waits for a connection there is none
+    const delivery: Delivery = { wanted: () => this.sent, delivered() {}, undelivered() {} }
+    if (this.mayHaveRun) this.#end.closeUnsafe(givenUp(), delivery)
     this.client.streams.delete(this.#streamId)
   }
 
   /** Nobody takes what has been opened. */
   abandon(): void {
-    this.#end.closeUnsafe(PsrpcError.fromCode("canceled", { message: "request canceled" }))
+    this.#end.closeUnsafe(givenUp())
   }
 }
+
+const givenUp = (): PsrpcError.PsrpcError => PsrpcError.fromCode("canceled", { message: "request canceled" })
 
 export interface AnyStreamOpener {
   (options?: AnyStreamOptions): Effect.Effect<BidiStream<unknown, unknown>, PsrpcError.PsrpcError, Scope.Scope>

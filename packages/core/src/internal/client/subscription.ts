@@ -66,20 +66,27 @@ class Subscription implements Open {
       if (this.#overflow === "fail") drops("overflow", label, "updates")
       return
     }
+    const isFull = this.#mailbox.size >= this.#capacity
+    // what is lost anyway need not be read
+    if (isFull && this.#overflow !== "sliding") return this.#lose()
     const raw = Envelope.decodeValue(type, message)
-    if (typeof raw === "string") return drops(raw, label)
+    if (typeof raw === "string") return this.#skip(raw)
     let update: unknown
     try {
       update = codec.decode(raw)
     } catch (cause) {
-      return drops("malformed", label, cause)
+      return this.#skip("malformed", cause)
     }
-    if (this.#mailbox.size >= this.#capacity) {
+    if (isFull) {
       this.#lose()
-      if (this.#overflow !== "sliding") return
       this.#mailbox.shift()
     }
     this.#mailbox.push(update)
+  }
+
+  #skip(reason: "malformed" | "foreign", cause?: unknown): void {
+    const { label } = this.#method
+    this.#client.drops(reason, label, cause, `updates of ${label} cannot be read and are skipped`)
   }
 
   #lose(): void {

@@ -91,6 +91,7 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
   }
 
   protected run(job: CallJob): void {
+    if (this.isFull(job)) return this.#answer(job.id, job.call.header, noBytes, wireError(this.tooMany()))
     const fiber = this.fork(
       job,
       Effect.suspend(() => this.#handler.handle(job.request, job.call))

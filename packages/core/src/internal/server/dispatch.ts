@@ -8,6 +8,7 @@ import { Cause, Context, Effect, type Fiber } from "effect"
 import type { Delivery } from "../../MessageBus.ts"
 import { CurrentCall } from "../callContext.ts"
 import type { Timed } from "../deadlines.ts"
+import * as PsrpcError from "../../PsrpcError.ts"
 import * as Envelope from "../envelope.ts"
 import type { CalledMethod } from "../method.ts"
 import type { AnyCall, AnyEffect, AnyTopic, Interruption, ServerState } from "./state.ts"
@@ -105,6 +106,20 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
     else this.#weigh(job, weighed)
   }
 
+  /** Whether as many requests are in hand as there may be; one that was claimed has its place already. */
+  protected isFull(job: J): boolean {
+    return this.jobs.size >= this.server.maxPending && !this.jobs.has(job.id)
+  }
+
+  /** What a client is told whose request nobody else can take. */
+  protected tooMany(): PsrpcError.PsrpcError {
+    const { drops, maxPending } = this.server
+    const { label } = this.method
+    drops("overflow", label, "requests")
+    const message = `the server has ${maxPending} requests of ${label} in hand`
+    return PsrpcError.fromCode("resource_exhausted", { message, reason: "overflow", mayHaveRun: false })
+  }
+
   /** Interrupts a handler, or forgets a request that has none yet. */
   interrupt(job: J, interruption: Interruption): void {
     if (job.phase === "running") this.interruptHandler(job, interruption)
@@ -166,7 +181,7 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
       return this.#silence(job, Cause.die(new TypeError(`expected a number, got ${String(affinity)}`)))
     }
     if (affinity < 0) return this.remove(job)
-    if (this.jobs.size >= this.server.maxPending && !this.jobs.has(job.id)) {
+    if (this.isFull(job)) {
       return this.server.drops("overflow", this.method.label, "requests")
     }
     job.phase = "waiting"

@@ -57,7 +57,8 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
     }
     if (!(message.expiry > deadlines.now())) return drops("expired", method.label)
     if (job !== undefined || this.jobs.has(message.requestId)) return drops("repeated", method.label)
-    if (this.#isLeaving) return
+    // others may claim it
+    if (this.#isLeaving && method.requireClaim) return drops("leaving", method.label)
     const { clientId: remoteId, expiry, metadata, sentAt } = message
     const header: Header = { remoteId, sentAt, expiry, metadata }
     // an open stream lasts as long as it does
@@ -84,6 +85,7 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
     const { opening } = job
     const target = replies.get(opening.clientId).stream
     const { receive, label, send } = this.method
+    const refusal = this.#isLeaving ? eof : this.isFull(job) ? this.tooMany() : undefined
     this.admit(job)
     deadlines.delete(job)
     const end = new End({
@@ -102,9 +104,9 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
       onClosed: () => this.#release(job)
     })
     job.end = end
-    if (this.#isLeaving) {
+    if (refusal !== undefined) {
       job.hasReturned = true
-      return end.closeUnsafe(eof)
+      return end.closeUnsafe(refusal)
     }
     const delivery: Delivery = {
       wanted: () => !end.isClosed,

@@ -23,6 +23,12 @@ import { Outgoing } from "./outgoing.ts"
 /** This end's features, as `StreamOpen` and `StreamAck` tell them: bit 0, it understands that no more messages follow. */
 const endFeature = 1
 
+/** How many messages an end of Go's takes in unread, where its user has not said otherwise. */
+const goBuffer = 100
+
+/** How often the messages that are held or discarded are answered by a sign of life, in milliseconds at the least. */
+const excuseInterval = 250
+
 /** How long a close waits at most until the broker has it, in milliseconds. */
 const closePatience = 3000
 
@@ -64,6 +70,9 @@ export class End implements Acknowledger {
   /** Whether this end has said that no more messages follow, and whether the other has heard it. */
   #ending: "none" | "said" | "heard" = "none"
   #features = 0
+  #roomThere = goBuffer
+  /** When a message was last held or discarded with a sign of life. */
+  #excused = -Infinity
   #idle: { readonly timer: Timer; readonly millis: number } | undefined
 
   constructor(options: EndOptions) {
@@ -78,21 +87,31 @@ export class End implements Acknowledger {
       wanted: () => !this.#isClosed,
       undelivered,
       delivered: (receivers) => {
-        if (receivers === 0) this.vanished("nobody listens", "no_listeners")
+        if (receivers === 0) this.#liveness.unheard()
       }
     }
   }
 
   /** What this end tells of itself. */
   get abilities(): Envelope.StreamAbilities {
-    const { keepalive } = this.#options
-    return { features: endFeature, keepalive: keepalive === Infinity ? 0 : keepalive }
+    const { bufferSize, keepalive } = this.#options
+    return { features: endFeature, keepalive: keepalive === Infinity ? 0 : keepalive, buffer: bufferSize }
+  }
+
+  get hasSigns(): boolean {
+    return this.#features > 0
+  }
+
+  /** How many messages the other end takes in unread. */
+  get roomThere(): number {
+    return this.#roomThere
   }
 
   /** The stream is open: what the other end can do. */
   opened(peer: Envelope.StreamAbilities): void {
     if (this.#isClosed) return
     this.#features = peer.features
+    if (peer.buffer > 0) this.#roomThere = peer.buffer
     // a peer that knows nothing of signs of life has no use for ours
     if (peer.features > 0) this.#liveness.start(peer.keepalive)
   }
@@ -135,6 +154,8 @@ export class End implements Acknowledger {
         return this.#shut(closeCause(message))
       case "end":
         return this.#inbox.end(message)
+      case "keepalive":
+        if (message.probe) this.beat()
     }
   }
 
@@ -145,22 +166,35 @@ export class End implements Acknowledger {
   }
 
   hold(): void {
-    this.beat()
+    this.#excuse()
   }
 
   discard(reason: "overflow" | "expired"): void {
-    this.#options.drops(reason, this.#options.label, "stream message")
+    const { drops, label } = this.#options
+    const warning =
+      reason === "overflow"
+        ? `messages of the stream ${label} are discarded: they come faster than they are read, and more are under way than wait for room`
+        : undefined
+    drops(reason, label, "stream message", warning)
+    this.#excuse()
+  }
+
+  /** Who waits for an ack in vain is told that somebody is here: now and then, which is enough. */
+  #excuse(): void {
+    const now = this.monotonic()
+    if (now - this.#excused < Math.min(excuseInterval, this.#options.timeout / 4)) return
+    this.#excused = now
     this.beat()
   }
 
   /** Gives a sign of life to an end that understands it. */
-  beat(): void {
+  beat(probe = false): void {
     if (this.#features === 0 || this.#isClosed) return
     const { bus, keepalive, target, timeout } = this.#options
     // the next one says the same: without a connection they need not pile up
     const head = this.#head(Math.min(timeout, keepalive))
     this.#liveness.said()
-    bus.publishUnsafe(target, Envelope.encodeStreamKeepalive(target, head), head.expiry, this.#signOfLife)
+    bus.publishUnsafe(target, Envelope.encodeStreamKeepalive(target, head, probe), head.expiry, this.#signOfLife)
   }
 
   #head(timeout = this.#options.timeout): Envelope.StreamHead {
@@ -187,7 +221,7 @@ export class End implements Acknowledger {
     let timeout: number
     let raw: Uint8Array
     if (this.#isClosed || this.#ending !== "none") {
-      settled(Exit.fail(this.#isClosed ? this.over : afterEnd(label)))
+      settled(Exit.fail(this.#isClosed ? notSent(this.over) : afterEnd(label)))
       return undefined
     }
     try {
@@ -374,6 +408,16 @@ export const closeCause = ({ code, error }: Envelope.StreamClose): PsrpcError.Ps
 
 const streamClosed = (label: string): PsrpcError.PsrpcError =>
   PsrpcError.fromCode("canceled", { message: `${closedText} (${label})`, reason: "stream_closed" })
+
+/** The same for what is tried only now. */
+const notSent = (error: PsrpcError.PsrpcError): PsrpcError.PsrpcError =>
+  PsrpcError.fromCode(error._tag === "Unknown" ? (error.peerCode ?? error.code) : error.code, {
+    message: error.message,
+    details: error.details,
+    reason: error.reason,
+    cause: error.cause,
+    mayHaveRun: false
+  })
 
 const afterEnd = (label: string): PsrpcError.PsrpcError =>
   PsrpcError.fromCode("failed_precondition", {

@@ -2,22 +2,26 @@ import { type Deadlines, Timer } from "../deadlines.ts"
 
 /** What watches over a stream. */
 interface Watched {
-  /** Gives a sign of life. */
-  beat(): void
+  /** Whether the other end understands signs of life. */
+  readonly hasSigns: boolean
+  /** Gives a sign of life; `probe` asks for one. */
+  beat(probe?: boolean): void
   /** The other end is not there any more. */
-  vanished(why: string, reason: "vanished"): void
+  vanished(why: string, reason: "vanished" | "no_listeners"): void
 }
 
 /** How many intervals of the other end may pass without anything heard of it. */
 const patience = 3
 /** The shortest interval that is kept watch over, in milliseconds, whatever the other end says. */
 export const shortestKeepalive = 100
+/** How long the answer to a probe is waited for at most, in milliseconds. */
+const probePatience = 1000
 /** Less than any time to wait: what is left, in milliseconds, of a time that is over. */
 const instant = 0.001
 
 /**
  * Whether the other end of a stream is still there. Two things tell: signs of life, where both ends give them; and a
- * message of ours that comes to no ack while nothing at all is heard.
+ * message of ours that comes to no ack while nothing at all is heard, not even, where it can be asked, when it is asked.
  */
 export class Liveness {
   readonly #stream: Watched
@@ -29,6 +33,8 @@ export class Liveness {
   #said = false
   #seen = 0
   #missed = 0
+  /** Signs of life in a row that reached nobody. */
+  #unheard = 0
   #stopped = false
   #beat: Timer | undefined
   #watch: Timer | undefined
@@ -48,6 +54,12 @@ export class Liveness {
   /** Something has come. */
   heard(): void {
     this.#heard++
+    this.#unheard = 0
+  }
+
+  /** A sign of life reached nobody: the other end may be on its way back to the broker. */
+  unheard(): void {
+    if (++this.#unheard >= patience) this.#stream.vanished("nobody listens", "no_listeners")
   }
 
   /** Something has gone out. */
@@ -88,17 +100,32 @@ export class Liveness {
     if (this.#heard !== heardBefore) return
     const due = left + this.#timeout
     const delay = due - this.#deadlines.monotonic()
-    if (delay <= instant) return this.#silent()
+    if (delay <= instant) return this.#probe(heardBefore)
     if (this.#suspicion !== undefined) {
       if (this.#suspicion.heardBefore === heardBefore && this.#suspicion.due <= due) return
       this.#deadlines.delete(this.#suspicion.timer)
     }
+    this.#suspectUntil(heardBefore, due, delay, () => this.#probe(heardBefore))
+  }
+
+  #suspectUntil(heardBefore: number, due: number, delay: number, then: () => void): void {
     const timer = new Timer(() => {
       this.#suspicion = undefined
-      if (this.#heard === heardBefore) this.#silent()
+      if (this.#heard === heardBefore) then()
     })
     this.#suspicion = { timer, heardBefore, due }
     this.#deadlines.add(timer, delay)
+  }
+
+  /** One message, or its ack, may be lost while the other end is there: asks it, where it can be asked. */
+  #probe(heardBefore: number): void {
+    if (!this.#stream.hasSigns) return this.#silent()
+    if (this.#suspicion !== undefined) this.#deadlines.delete(this.#suspicion.timer)
+    this.#stream.beat(true)
+    if (this.#stopped || this.#heard !== heardBefore) return
+    const delay = Math.min(this.#timeout, probePatience)
+    // nothing that is sent meanwhile can be suspected any sooner
+    this.#suspectUntil(heardBefore, -Infinity, delay, () => this.#silent())
   }
 
   #silent(): void {

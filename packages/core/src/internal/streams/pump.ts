@@ -63,7 +63,9 @@ export const pump = (
   let failure: Cause.Cause<unknown> | undefined
   let isLeaving = false
   const window = new Window(end)
-  const send = Stream.runForEach(outgoing, (message) => window.send(message, concurrency)).pipe(
+  // what the other end has no room for would be a gap in the middle of what it has
+  const most = Math.min(concurrency, end.roomThere)
+  const send = Stream.runForEach(outgoing, (message) => window.send(message, most)).pipe(
     Effect.andThen(window.fewerThan(1)),
     Effect.andThen(tellEnd),
     Effect.flatMap((told) =>
