@@ -10,7 +10,7 @@ import { messageOf } from "../messageOf.ts"
 import type { StreamMethod } from "../method.ts"
 import { millisOf } from "../millis.ts"
 import * as Envelope from "../streamEnvelope.ts"
-import { End } from "../streams/end.ts"
+import { Endpoint } from "../streams/endpoint.ts"
 import { pump } from "../streams/pump.ts"
 import { ClaimedCall } from "./claimedCall.ts"
 import { countOf } from "../options.ts"
@@ -27,7 +27,7 @@ export interface AnyStreamOptions extends AnyCallOptions {
 /** A stream's opening, from its request to the server's ack. */
 class Opening extends ClaimedCall<StreamMethod> implements StreamReceiver {
   readonly #streamId: string = newStreamId()
-  readonly #end: End
+  readonly #end: Endpoint
   #opened = false
 
   constructor(
@@ -40,7 +40,7 @@ class Opening extends ClaimedCall<StreamMethod> implements StreamReceiver {
     super(client, method, prepared, selection)
     const { bus, deadlines, drops, keepalive, streams } = client
     const streamId = this.#streamId
-    this.#end = new End({
+    this.#end = new Endpoint({
       streamId,
       label: method.label,
       bus,
@@ -118,7 +118,7 @@ export const opener = (client: ClientState, method: StreamMethod): AnyStreamOpen
   const open = (
     options: AnyStreamOptions | undefined,
     waiting: <A, E>(opened: Effect.Effect<A, E>) => Effect.Effect<A, E>
-  ): Effect.Effect<End, PsrpcError.PsrpcError> =>
+  ): Effect.Effect<Endpoint, PsrpcError.PsrpcError> =>
     Effect.withFiber((fiber) => {
       const prepared = prepare(fiber, options)
       if (PsrpcError.is(prepared)) return Effect.fail(prepared)
@@ -137,13 +137,13 @@ export const opener = (client: ClientState, method: StreamMethod): AnyStreamOpen
       })
       // the server's ack and the interruption may come in one turn
       return Effect.onInterrupt(waiting(opened), () => Effect.sync(() => opening.abandon())) as Effect.Effect<
-        End,
+        Endpoint,
         PsrpcError.PsrpcError
       >
     })
 
   /** An open stream, for as long as the scope is. */
-  const scoped = (options: AnyStreamOptions | undefined): Effect.Effect<End, PsrpcError.PsrpcError, Scope.Scope> =>
+  const scoped = (options: AnyStreamOptions | undefined): Effect.Effect<Endpoint, PsrpcError.PsrpcError, Scope.Scope> =>
     Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Effect.scope, (scope) =>
         Effect.tap(open(options, restore), (end) => Scope.addFinalizerExit(scope, (exit) => end.closeBy(exit)))

@@ -6,7 +6,7 @@ import type { Header } from "../../Metadata.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
 import type { StreamMethod } from "../method.ts"
 import * as Envelope from "../streamEnvelope.ts"
-import { causeOf, End } from "../streams/end.ts"
+import { causeOf, Endpoint } from "../streams/endpoint.ts"
 import { Dispatch, Job } from "./dispatch.ts"
 import type { AnyCall, AnyEffect, AnyTopic, Interruption, ServerState } from "./state.ts"
 
@@ -20,7 +20,7 @@ export interface StreamHandler {
 /** A stream in hand, from its opening until it is closed and its handler has returned. */
 class StreamJob extends Job {
   readonly opening: Envelope.StreamOpen
-  end: End | undefined
+  end: Endpoint | undefined
   isHijacked = false
   isInterrupted = false
   hasReturned = false
@@ -88,7 +88,7 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
     const refusal = this.#isLeaving ? eof : this.isFull(job) ? this.tooMany() : undefined
     this.admit(job)
     deadlines.delete(job)
-    const end = new End({
+    const end = new Endpoint({
       streamId: opening.streamId,
       label,
       bus,
@@ -150,7 +150,7 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
   }
 
   /** Closes the stream of a handler that has returned, unless it lives on. */
-  #returned(job: StreamJob, end: End, exit: Exit.Exit<unknown, unknown>): void {
+  #returned(job: StreamJob, end: Endpoint, exit: Exit.Exit<unknown, unknown>): void {
     job.hasReturned = true
     if (exit._tag === "Failure") {
       const { cause } = exit

@@ -3,7 +3,7 @@ import type { Delivery } from "../../MessageBus.ts"
 import type * as PsrpcError from "../../PsrpcError.ts"
 import type { Timed } from "../deadlines.ts"
 import type { StreamHead } from "../streamEnvelope.ts"
-import type { End } from "./end.ts"
+import type { Endpoint } from "./endpoint.ts"
 
 /** A message on its way, until the other end has it. */
 export class Outgoing implements Timed, Delivery {
@@ -14,13 +14,13 @@ export class Outgoing implements Timed, Delivery {
   readonly head: StreamHead
   /** How much had been heard of the other end when it was sent. */
   readonly heardBefore: number
-  readonly #end: End
+  readonly #end: Endpoint
   readonly #settled: (exit: Exit.Exit<void, PsrpcError.PsrpcError>) => void
   /** When the broker had it, on the monotonic clock: from then on, a silent other end says something. */
   #left: number | undefined
 
   constructor(
-    end: End,
+    end: Endpoint,
     head: StreamHead,
     heardBefore: number,
     settled: (exit: Exit.Exit<void, PsrpcError.PsrpcError>) => void

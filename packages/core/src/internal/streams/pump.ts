@@ -1,15 +1,15 @@
 import { type Cause, Effect, Exit, Fiber, type Scope, Stream } from "effect"
 import type * as PsrpcError from "../../PsrpcError.ts"
-import { causeOf, type End } from "./end.ts"
+import { causeOf, type Endpoint } from "./endpoint.ts"
 
 /** Sends that are under way, so many at a time, in order. */
 class Window {
   #underWay = 0
   #failure: PsrpcError.PsrpcError | undefined
   #look: (() => void) | undefined
-  readonly #end: End
+  readonly #end: Endpoint
 
-  constructor(end: End) {
+  constructor(end: Endpoint) {
     this.#end = end
   }
 
@@ -54,7 +54,7 @@ class Window {
  * end cannot be told.
  */
 export const pump = (
-  end: End,
+  end: Endpoint,
   outgoing: Stream.Stream<unknown, unknown, unknown>,
   concurrency: number,
   idle: number | undefined

@@ -33,7 +33,7 @@ const excuseInterval = 250
 const closePatience = 3000
 
 /** What an end is made of. */
-export interface EndOptions {
+export interface EndpointOptions {
   readonly streamId: string
   /** `Service.Method`, for people. */
   readonly label: string
@@ -56,8 +56,8 @@ export interface EndOptions {
   readonly onClosed: () => void
 }
 
-export class End implements Acknowledger {
-  readonly #options: EndOptions
+export class Endpoint implements Acknowledger {
+  readonly #options: EndpointOptions
   readonly #inbox: Inbox
   readonly #outgoing = new Map<string, Outgoing>()
   readonly #liveness: Liveness
@@ -75,7 +75,7 @@ export class End implements Acknowledger {
   #excused = -Infinity
   #idle: { readonly timer: Timer; readonly millis: number } | undefined
 
-  constructor(options: EndOptions) {
+  constructor(options: EndpointOptions) {
     const { bufferSize, deadlines, drops, label } = options
     this.#options = options
     this.#inbox = new Inbox(deadlines, this, bufferSize)
