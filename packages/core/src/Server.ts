@@ -25,25 +25,11 @@
  *
  * @since 0.1.0
  */
-import { Context, Duration, Effect, Layer, Scope, Tracer } from "effect"
-import { defaultKeepalive } from "./BidiStream.ts"
-import { BoundedCache } from "./internal/boundedCache.ts"
-import { CurrentCall } from "./internal/callContext.ts"
-import * as Channels from "./internal/channel.ts"
-import * as Deadlines from "./internal/deadlines.ts"
-import * as Drops from "./internal/drops.ts"
+import { Context, Duration, Effect, Layer, type Scope } from "effect"
 import type { CheckedHandlers, Handlers, HandlersServices } from "./internal/handlers.ts"
-import { newServerId } from "./internal/id.ts"
-import { type CalledMethod, methodOf } from "./internal/method.ts"
-import { checkCount, checkKeepalive, checkServerId, checkTimeout } from "./internal/options.ts"
-import { CallDispatch, type CallHandler } from "./internal/server/callDispatch.ts"
-import { type AnyHandler, handlerOf } from "./internal/server/handlerOf.ts"
-import { Idle } from "./internal/server/idle.ts"
-import { type Entry, Registrations } from "./internal/server/registrations.ts"
-import type { AnyTopic, Replies, ServerState } from "./internal/server/state.ts"
-import { StreamDispatch, type StreamHandler } from "./internal/server/streamDispatch.ts"
-import { defaultBufferSize, MessageBus } from "./MessageBus.ts"
-import * as Metadata from "./Metadata.ts"
+import { methodOf } from "./internal/method.ts"
+import * as Made from "./internal/server/make.ts"
+import type { MessageBus } from "./MessageBus.ts"
 import * as PsrpcError from "./PsrpcError.ts"
 import type * as Service_ from "./Service.ts"
 import type * as Topic from "./Topic.ts"
@@ -84,22 +70,15 @@ export {
  * @category constants
  * @since 0.1.0
  */
-export const defaultTimeout: Duration.Duration = Duration.seconds(3)
-
-/** A key may have the name of what every object inherits. */
-const own = <A>(record: { readonly [key: string]: A }, key: string): A | undefined =>
-  Object.hasOwn(record, key) ? record[key] : undefined
+export const defaultTimeout: Duration.Duration = Duration.millis(Made.defaultTimeout)
 
 /**
- * How many requests of a method may be in hand before it makes no more offers, where nobody says.
+ * How many requests of a method may be in hand before it takes no more, where nobody says.
  *
  * @category constants
  * @since 0.1.0
  */
-export const defaultMaxPending = 10_000
-
-/** How many clients a server keeps the names of. */
-const clientsKept = 10_000
+export const defaultMaxPending: number = Made.defaultMaxPending
 
 /**
  * The methods that are registered by topic, each by itself.
@@ -274,126 +253,7 @@ export const make: <Name extends string, M extends Service_.AnyMethods, const H 
   service: Service_.Service<Name, M>,
   handlers: H & CheckedHandlers<H, M>,
   options?: Options<M>
-) => Effect.Effect<Server<M>, PsrpcError.PsrpcError, MessageBus | HandlersServices<H> | Scope.Scope> =
-  Effect.fnUntraced(function* <Name extends string, M extends Service_.AnyMethods>(
-    service: Service_.Service<Name, M>,
-    handlers: object,
-    options: Options<M> = {}
-  ): Effect.fn.Return<Server<M>, PsrpcError.PsrpcError, any> {
-    const name = service.serviceName
-    const at = `server of ${name}`
-    const scope = yield* Effect.scope
-    // what the Layer, or the call that this is made in, has of its own must not reach the handlers
-    const context = Context.omit(
-      Scope.Scope,
-      Tracer.ParentSpan,
-      Metadata.Outgoing,
-      CurrentCall
-    )(yield* Effect.context<any>()) as Context.Context<never>
-    const serverId = options.serverId === undefined ? newServerId() : yield* checkServerId(at, options.serverId)
-    const bufferSize = yield* checkCount(at, "bufferSize", options.bufferSize ?? defaultBufferSize)
-    const maxPending = yield* checkCount(at, "maxPending", options.maxPending ?? defaultMaxPending)
-    const drainTimeout = yield* checkTimeout(at, "drainTimeout", options.drainTimeout ?? defaultTimeout)
-    const timeout = yield* checkTimeout(at, "timeout", options.timeout ?? defaultTimeout)
-    const keepalive = yield* checkKeepalive(at, options.keepalive ?? defaultKeepalive)
-    const bus = yield* MessageBus
-    const idle = new Idle()
-    const state: ServerState = {
-      serverId,
-      bus,
-      deadlines: yield* Deadlines.make,
-      drops: Drops.make(context, "server", name),
-      context,
-      replies: new BoundedCache<string, Replies>(clientsKept, (clientId) => ({
-        claim: bus.target(Channels.claimRequest(name, clientId)),
-        response: bus.target(Channels.response(name, clientId)),
-        stream: bus.target(Channels.clientStream(name, clientId))
-      })),
-      bufferSize,
-      maxPending,
-      timeout,
-      keepalive,
-      done: idle.check,
-      killed: false
-    }
-    const registrations = new Registrations(state, name, idle, drainTimeout)
-    yield* registrations.closeWith(scope)
-
-    const methods = new Map<string, { readonly method: CalledMethod; readonly handler: AnyHandler }>()
-    for (const [key, rpc] of Object.entries(service.methods)) {
-      const method = methodOf(name, key, rpc)
-      if (method.kind === "subscription") continue
-      methods.set(key, { method, handler: yield* handlerOf(handlers, key, method) })
-    }
-    const extra = Object.keys(handlers).find((key) => !methods.has(key))
-    if (extra !== undefined) {
-      const why =
-        own(service.methods, extra) === undefined
-          ? `which is not one of its methods: ${[...methods.keys()].join(", ")}`
-          : "which is a subscription: what pushes its updates is a Publisher"
-      return yield* PsrpcError.fromCode("invalid_argument", {
-        message: `${at}: a handler for "${extra}", ${why}`,
-        mayHaveRun: false
-      })
-    }
-
-    const refuse = (message: string): Effect.Effect<never, PsrpcError.PsrpcError> =>
-      Effect.fail(PsrpcError.fromCode("invalid_argument", { message: `${at}, ${message}`, mayHaveRun: false }))
-    /** What is to be registered for methods and a topic. */
-    const entries = (
-      keys: ReadonlyArray<string>,
-      topic: AnyTopic | undefined
-    ): Effect.Effect<ReadonlyArray<Entry>, PsrpcError.PsrpcError> =>
-      Effect.forEach(keys, (key) =>
-        Effect.suspend((): Effect.Effect<Entry, PsrpcError.PsrpcError> => {
-          const known = methods.get(key)
-          if (known === undefined) return refuse(`${key}: no method of the service`)
-          const { handler, method } = known
-          try {
-            const parts = method.topic.encode(topic)
-            const dispatch =
-              method.kind === "stream"
-                ? new StreamDispatch(state, method, topic ?? {}, handler as StreamHandler)
-                : new CallDispatch(state, method, topic ?? {}, handler as CallHandler)
-            return Effect.succeed({ method, topic: parts, dispatch: dispatch as unknown as Entry["dispatch"] })
-          } catch (cause) {
-            return refuse(`${key}: ${(cause as Error).message}`)
-          }
-        })
-      )
-    /** A method that is registered by itself. */
-    const alone = (key: string, topic: AnyTopic): ReturnType<typeof entries> => {
-      const group = methods.get(key)?.method.group
-      return group === undefined
-        ? entries([key], topic)
-        : refuse(`${key}: is registered with its topic group, "${group}"`)
-    }
-    const members = (group: string, topic: AnyTopic): ReturnType<typeof entries> => {
-      const keys = [...methods].filter(([, { method }]) => method.group === group).map(([key]) => key)
-      return keys.length > 0 ? entries(keys, topic) : refuse(`topic group "${group}": no method is in it`)
-    }
-    const topics = (options.topics ?? {}) as Record<string, ReadonlyArray<AnyTopic>>
-    const groups = (options.groups ?? {}) as Record<string, ReadonlyArray<AnyTopic>>
-    const atOnce = [
-      ...[...methods].filter(([, { method }]) => method.topic.names.length === 0).map(([key]) => entries([key], {})),
-      ...Object.keys(topics).flatMap((key) => topics[key]!.map((topic) => alone(key, topic))),
-      ...Object.keys(groups).flatMap((group) => groups[group]!.map((topic) => members(group, topic)))
-    ]
-    const first = (yield* Effect.all(atOnce)).flat()
-    yield* Effect.forEach(first, (entry) => registrations.add(entry), { concurrency: "unbounded", discard: true })
-
-    return {
-      serverId,
-      register: (key, topic) => Effect.flatMap(alone(key, topic as AnyTopic), (all) => registrations.addScoped(all)),
-      deregister: (key, topic) => Effect.flatMap(alone(key, topic as AnyTopic), (all) => registrations.remove(all)),
-      registerGroup: (group, topic) =>
-        Effect.flatMap(members(group, topic as AnyTopic), (all) => registrations.addScoped(all)),
-      deregisterGroup: (group, topic) =>
-        Effect.flatMap(members(group, topic as AnyTopic), (all) => registrations.remove(all)),
-      drain: registrations.drain,
-      kill: registrations.kill
-    }
-  })
+) => Effect.Effect<Server<M>, PsrpcError.PsrpcError, MessageBus | HandlersServices<H> | Scope.Scope> = Made.make
 
 /** Makes a server of handlers, or of an Effect that makes them. */
 const makeFrom = <Name extends string, M extends Service_.AnyMethods>(

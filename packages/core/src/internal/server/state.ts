@@ -17,7 +17,7 @@ export interface ServerState {
   readonly replies: BoundedCache<string, Replies>
   /** How many requests may wait for their affinity, and how many messages of a stream to be read. */
   readonly bufferSize: number
-  /** How many requests of a method may be in hand before it makes no more offers. */
+  /** How many requests of a method may be in hand before it takes no more. */
   readonly maxPending: number
   /** How long the sends of streams take at most, in milliseconds. */
   readonly timeout: number
