@@ -4,7 +4,7 @@
  * Nothing here is a fiber: messages and acks are handled inside the bus's callback, a send is an entry in a map and one of
  * the deadlines.
  */
-import { Cause, Deferred, Effect, Exit } from "effect"
+import { Deferred, Effect, Exit } from "effect"
 import type { BidiStream, SendOptions } from "../../BidiStream.ts"
 import type { Delivery, MessageBus, Target } from "../../MessageBus.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
@@ -16,6 +16,7 @@ import { invalidArgument } from "../invalidArgument.ts"
 import { messageOf } from "../messageOf.ts"
 import { millisOf } from "../millis.ts"
 import * as Envelope from "../streamEnvelope.ts"
+import { afterEnd, causeOf, closeCause, closedText, notSent, streamClosed } from "./causes.ts"
 import { type Acknowledger, Inbox } from "./inbox.ts"
 import { Liveness } from "./liveness.ts"
 import { Outgoing } from "./outgoing.ts"
@@ -242,7 +243,7 @@ export class Endpoint implements Acknowledger {
   }
 
   readonly #end: Effect.Effect<boolean, PsrpcError.PsrpcError> = Effect.callback((resume) => {
-    if (this.#isClosed) return resume(Effect.fail(this.over))
+    if (this.#isClosed) return resume(Effect.fail(notSent(this.over)))
     if ((this.#features & endFeature) === 0) return resume(Effect.succeed(false))
     if (this.#ending === "heard") return resume(Effect.succeed(true))
     this.#ending = "said"
@@ -398,38 +399,3 @@ export class Endpoint implements Acknowledger {
 }
 
 const heedless: Delivery = { wanted: () => true, delivered() {}, undelivered() {} }
-
-/** The text of a close without a cause, as Go has it. */
-const closedText = "stream closed"
-
-/** The cause that a close tells; none where it says that there is none. */
-export const closeCause = ({ code, error }: Envelope.StreamClose): PsrpcError.PsrpcError | undefined =>
-  code === "canceled" && error === closedText ? undefined : PsrpcError.fromCode(code, { message: error })
-
-const streamClosed = (label: string): PsrpcError.PsrpcError =>
-  PsrpcError.fromCode("canceled", { message: `${closedText} (${label})`, reason: "stream_closed" })
-
-/** The same for what is tried only now. */
-const notSent = (error: PsrpcError.PsrpcError): PsrpcError.PsrpcError =>
-  PsrpcError.fromCode(error._tag === "Unknown" ? (error.peerCode ?? error.code) : error.code, {
-    message: error.message,
-    details: error.details,
-    reason: error.reason,
-    cause: error.cause,
-    mayHaveRun: false
-  })
-
-const afterEnd = (label: string): PsrpcError.PsrpcError =>
-  PsrpcError.fromCode("failed_precondition", {
-    message: `this end of the stream has said that no more messages follow (${label})`,
-    reason: "not_sent",
-    mayHaveRun: false
-  })
-
-/** What the other end is told of a failure here: nothing that is not an error of psrpc. */
-export const causeOf = (cause: Cause.Cause<unknown>): PsrpcError.PsrpcError => {
-  if (Cause.hasInterruptsOnly(cause)) return PsrpcError.fromCode("canceled", { message: "request canceled" })
-  const failure = Cause.findErrorOption(cause)
-  if (failure._tag === "Some" && PsrpcError.is(failure.value)) return failure.value
-  return PsrpcError.fromCode("internal", { message: "internal error" })
-}

@@ -99,12 +99,13 @@ export class Liveness {
   suspect(left: number, heardBefore: number): void {
     if (this.#heard !== heardBefore) return
     const due = left + this.#timeout
-    const delay = due - this.#deadlines.monotonic()
-    if (delay <= instant) return this.#probe(heardBefore)
     if (this.#suspicion !== undefined) {
+      // an earlier message counts, and a probe that is under way is the answer to all of them
       if (this.#suspicion.heardBefore === heardBefore && this.#suspicion.due <= due) return
       this.#deadlines.delete(this.#suspicion.timer)
     }
+    const delay = due - this.#deadlines.monotonic()
+    if (delay <= instant) return this.#probe(heardBefore)
     this.#suspectUntil(heardBefore, due, delay, () => this.#probe(heardBefore))
   }
 
@@ -120,7 +121,6 @@ export class Liveness {
   /** One message, or its ack, may be lost while the other end is there: asks it, where it can be asked. */
   #probe(heardBefore: number): void {
     if (!this.#stream.hasSigns) return this.#silent()
-    if (this.#suspicion !== undefined) this.#deadlines.delete(this.#suspicion.timer)
     this.#stream.beat(true)
     if (this.#stopped || this.#heard !== heardBefore) return
     const delay = Math.min(this.#timeout, probePatience)

@@ -1,6 +1,7 @@
 import { type Cause, Effect, Exit, Fiber, type Scope, Stream } from "effect"
 import type * as PsrpcError from "../../PsrpcError.ts"
-import { causeOf, type Endpoint } from "./endpoint.ts"
+import { causeOf } from "./causes.ts"
+import type { Endpoint } from "./endpoint.ts"
 
 /** Sends that are under way, so many at a time, in order. */
 class Window {

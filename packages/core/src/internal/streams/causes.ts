@@ -1,0 +1,41 @@
+/** Why a stream is closed, and what sends on it fail with. */
+import { Cause } from "effect"
+import * as PsrpcError from "../../PsrpcError.ts"
+import type { StreamClose } from "../streamEnvelope.ts"
+
+/** The text of a close without a cause, as Go has it. */
+export const closedText = "stream closed"
+
+/** The cause that a close tells; none where it says that there is none. */
+export const closeCause = ({ code, error }: StreamClose): PsrpcError.PsrpcError | undefined =>
+  code === "canceled" && error === closedText ? undefined : PsrpcError.fromCode(code, { message: error })
+
+/** What fails with the end of a stream that has no cause. */
+export const streamClosed = (label: string): PsrpcError.PsrpcError =>
+  PsrpcError.fromCode("canceled", { message: `${closedText} (${label})`, reason: "stream_closed" })
+
+/** The same for what is tried only now. */
+export const notSent = (error: PsrpcError.PsrpcError): PsrpcError.PsrpcError =>
+  PsrpcError.fromCode(error._tag === "Unknown" ? (error.peerCode ?? error.code) : error.code, {
+    message: error.message,
+    details: error.details,
+    reason: error.reason,
+    cause: error.cause,
+    mayHaveRun: false
+  })
+
+/** What a send fails with that comes after `end`. */
+export const afterEnd = (label: string): PsrpcError.PsrpcError =>
+  PsrpcError.fromCode("failed_precondition", {
+    message: `this end of the stream has said that no more messages follow (${label})`,
+    reason: "not_sent",
+    mayHaveRun: false
+  })
+
+/** What the other end is told of a failure here: nothing that is not an error of psrpc. */
+export const causeOf = (cause: Cause.Cause<unknown>): PsrpcError.PsrpcError => {
+  if (Cause.hasInterruptsOnly(cause)) return PsrpcError.fromCode("canceled", { message: "request canceled" })
+  const failure = Cause.findErrorOption(cause)
+  if (failure._tag === "Some" && PsrpcError.is(failure.value)) return failure.value
+  return PsrpcError.fromCode("internal", { message: "internal error" })
+}
