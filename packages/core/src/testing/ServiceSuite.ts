@@ -80,7 +80,7 @@ export const defaultTimeout: Duration.Input = "60 seconds"
  * @category constructors
  * @since 0.1.0
  */
-export const make = <R = never>(options: Options<R>): ReadonlyArray<Test<R>> => {
+export const make = <R = never>(options: Options<R>): ReadonlyArray<Test<Exclude<R, Scope.Scope>>> => {
   const { maxPayload } = options
   if (maxPayload !== undefined && !(Number.isInteger(maxPayload) && maxPayload >= 65_536)) {
     throw new TypeError(`maxPayload: ${String(maxPayload)}: expected a whole number of bytes, 65536 at least`)
