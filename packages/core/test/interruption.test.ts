@@ -2,19 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import * as Client from "../src/Client.ts"
-import * as Channels from "../src/internal/channel.ts"
-import * as Deadlines from "../src/internal/deadlines.ts"
-import * as Drops from "../src/internal/drops.ts"
-import * as Envelope from "../src/internal/envelope.ts"
-import type { ClientState } from "../src/internal/client/state.ts"
 import { unary } from "../src/internal/client/unaryCall.ts"
 import { type CallMethod, methodOf } from "../src/internal/method.ts"
-import { MessageBus } from "../src/MessageBus.ts"
-import * as Metadata from "../src/Metadata.ts"
 import * as Rpc from "../src/Rpc.ts"
 import * as Selection from "../src/Selection.ts"
 import * as Server from "../src/Server.ts"
 import * as Service from "../src/Service.ts"
+import { openClient } from "./openClient.ts"
 import { exitOf, fakeServers, isRunning, json, onBus, settle, start } from "./support.ts"
 
 class Jobs extends Service.make("Jobs", {
@@ -193,33 +187,9 @@ describe("what is left behind", () => {
     }).pipe(onBus)
   )
 
-  /** A client whose state the test can see. */
-  const openClient = Effect.gen(function* () {
-    const bus = yield* MessageBus
-    const state: ClientState = {
-      clientId: "CLI_open",
-      bus,
-      deadlines: yield* Deadlines.make,
-      calls: new Map(),
-      streams: new Map(),
-      subscriptions: new Set(),
-      drops: Drops.make(yield* Effect.context<never>(), "client", "Jobs"),
-      fork: Effect.runFork,
-      timeout: undefined,
-      selection: undefined,
-      metadata: Metadata.empty,
-      bufferSize: 100,
-      keepalive: Infinity,
-      closed: false
-    }
-    yield* bus.subscribe(Channels.response("Jobs", state.clientId), (message) => {
-      const response = Envelope.decodeResponse(message) as Envelope.Response
-      state.calls.get(response.id)?.response(response)
-    })
-    yield* bus.subscribe(Channels.claimRequest("Jobs", state.clientId), (message) => {
-      const claim = Envelope.decodeClaimRequest(message) as Envelope.Claim
-      state.calls.get(claim.id)?.claim(claim)
-    })
+  /** A client whose state the test can see, and its methods. */
+  const openJobs = Effect.gen(function* () {
+    const state = yield* openClient("Jobs")
     const call = (key: "queue" | "alone" | "render") =>
       unary(state, methodOf("Jobs", key, Jobs.methods[key]) as CallMethod)
     return { state, queue: call("queue"), alone: call("alone"), render: call("render") }
@@ -230,7 +200,7 @@ describe("what is left behind", () => {
       const { handlers } = recorded()
       const fails = () => Effect.die("a bug")
       const server = yield* Server.make(Jobs, { ...handlers, alone: fails })
-      const { alone, queue, render, state } = yield* openClient
+      const { alone, queue, render, state } = yield* openJobs
       const many = (count: number, call: Effect.Effect<unknown, unknown>) =>
         Effect.forEach(Array.from({ length: count }), () => Effect.exit(call), { concurrency: 500, discard: true })
 

@@ -118,7 +118,7 @@ describe("signs of life", () => {
 
   it.effect("an end that gives none is not watched, and still gets the other's", () =>
     Effect.gen(function* () {
-      const { here, server } = yield* withFakeServer({ abilities: { features: 1, keepalive: 0 } })
+      const { here, server } = yield* withFakeServer({ abilities: { features: 1, keepalive: 0, buffer: 0 } })
       const end = yield* start(here.closed)
       yield* TestClock.adjust("1 minute")
       assert.isTrue(isRunning(end))
@@ -130,7 +130,7 @@ describe("signs of life", () => {
     Effect.gen(function* () {
       const { here, server } = yield* withFakeServer({
         client: { keepalive: "Infinity" },
-        abilities: { features: 1, keepalive: 5000 }
+        abilities: { features: 1, keepalive: 5000, buffer: 0 }
       })
       assert.deepInclude(server.opening(), { features: 1, keepalive: 0 })
       const end = yield* endOf(here)
@@ -146,7 +146,7 @@ describe("signs of life", () => {
     Effect.gen(function* () {
       const { here, server } = yield* withFakeServer({
         client: { keepalive: "2 seconds" },
-        abilities: { features: 1, keepalive: 1 }
+        abilities: { features: 1, keepalive: 1, buffer: 0 }
       })
       assert.deepInclude(server.opening(), { features: 1, keepalive: 2000 })
       const end = yield* endOf(here)

@@ -257,7 +257,7 @@ describe("saying that no more follows", () => {
 
   it.effect("that was not heard is said again", () =>
     Effect.gen(function* () {
-      const { here, server } = yield* withFakeServer({ abilities: { features: 1, keepalive: 0 } })
+      const { here, server } = yield* withFakeServer({ abilities: { features: 1, keepalive: 0, buffer: 0 } })
       const first = yield* start(here.end)
       yield* settle
       server.keepalive()

@@ -104,7 +104,7 @@ export const swallowing = (bus: MessageBus["Service"], swallows: (message: Strea
 
 export const heedless: Delivery = { wanted: () => true, delivered() {}, undelivered() {} }
 
-const none: Streams.StreamAbilities = { features: 0, keepalive: 0 }
+const none: Streams.StreamAbilities = { features: 0, keepalive: 0, buffer: 0 }
 
 const textOf = (message: Streams.Stream): string =>
   message.kind === "message" ? (JSON.parse(new TextDecoder().decode(message.raw)) as string) : message.kind
@@ -146,7 +146,8 @@ const handPlayed = (say: (message: Uint8Array) => void, streamId: () => string) 
       heard.some((message) => message.kind === "ack" && message.requestId === requestId),
     close: (code = "canceled", error = "stream closed"): void =>
       say(Streams.encodeStreamClose(noFrame, head(), error, code)),
-    keepalive: (): void => say(Streams.encodeStreamKeepalive(noFrame, head())),
+    /** Gives a sign of life; `probe` asks for one. */
+    keepalive: (probe = false): void => say(Streams.encodeStreamKeepalive(noFrame, head(), probe)),
     end: (): void => say(Streams.encodeStreamEnd(noFrame, head()))
   }
 }

@@ -226,7 +226,7 @@ describe("an end that has gone without a word", () => {
     }).pipe(onBus)
   )
 
-  it.effect("a lost close is found out by the next send", () =>
+  it.effect("a lost close is found out by the next send, and the probe after it", () =>
     Effect.gen(function* () {
       const bus = yield* MessageBus
       const lossy = swallowing(bus, ({ kind }) => kind === "close")
@@ -241,13 +241,15 @@ describe("an end that has gone without a word", () => {
       const send = yield* start(here.send("anybody?"))
       yield* TestClock.adjust(3000)
       assert.strictEqual(errorOf(send)._tag, "DeadlineExceeded")
-      yield* vanishedAt(end, 3_603_000)
+      assert.isTrue(isRunning(end))
+      yield* TestClock.adjust(1000)
+      yield* vanishedAt(end, 3_604_000)
     }).pipe(onBus)
   )
 
   it.effect("messages that expire on their way are no silence between ends of ours", () =>
     Effect.gen(function* () {
-      const { client, there } = yield* withFakeClient({ abilities: { features: 1, keepalive: 0 } })
+      const { client, there } = yield* withFakeClient({ abilities: { features: 1, keepalive: 0, buffer: 0 } })
       yield* TestClock.adjust(1000)
       client.send("late", 999)
       yield* settle

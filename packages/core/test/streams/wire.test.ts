@@ -66,11 +66,14 @@ describe("a stream on the wire", () => {
   it.effect("the opening tells the client, its metadata, and what its end can do; the ack what the server's can", () =>
     Effect.gen(function* () {
       const { server } = yield* withFakeServer({ client: { clientId: "CLI_c", metadata: { a: "b" } } })
-      const { clientId, expiry, features, keepalive, metadata, sentAt } = server.opening()
+      const { buffer, clientId, expiry, features, keepalive, metadata, sentAt } = server.opening()
       assert.deepStrictEqual(
-        { clientId, expiry, features, keepalive, metadata: { ...metadata }, sentAt },
-        { clientId: "CLI_c", expiry: 3000, features: 1, keepalive: 10_000, metadata: { a: "b" }, sentAt: 0 }
+        { clientId, expiry, sentAt, metadata: { ...metadata } },
+        { clientId: "CLI_c", expiry: 3000, sentAt: 0, metadata: { a: "b" } }
       )
+      assert.deepStrictEqual({ features, keepalive, buffer }, { features: 1, keepalive: 10_000, buffer: 100 })
+      const { client } = yield* withFakeClient({ server: { bufferSize: 7, keepalive: "Infinity" } })
+      assert.deepInclude(client.heard[0], { kind: "ack", features: 1, keepalive: 0, buffer: 7 })
     }).pipe(onBus)
   )
 
@@ -88,7 +91,8 @@ describe("a stream on the wire", () => {
         sentAt: 0,
         expiry: 2500,
         features: 0,
-        keepalive: 0
+        keepalive: 0,
+        buffer: 0
       })
     }).pipe(onBus)
   )
