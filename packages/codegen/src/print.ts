@@ -148,5 +148,10 @@ export const print = (schema: Schema<PluginOptions>, files: ReadonlyArray<Select
       if (target === "dts") printTypes(place, service)
       else printValues(place, service, target)
     }
+    // without it, all that is declared is exported
+    if (target === "dts") {
+      f.print()
+      f.print("export {};")
+    }
   }
 }

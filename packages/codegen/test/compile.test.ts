@@ -96,6 +96,10 @@ same<Of<typeof JsOdd.JavaScript>, Of<typeof TsOdd.JavaScript>>(true)
 same<(typeof JsKinds.Kinds)["serviceName"], "Kinds">(true)
 same<(typeof JsKinds.KindsClient)["key"], "acme.kinds/KindsClient">(true)
 
+// what classes extend is nobody's
+// @ts-expect-error it is not exported
+export type Base = typeof JsKinds.Kinds_base
+
 export const js: Client.From<typeof TsKinds.Kinds> = null as never as (typeof JsKinds.KindsClient)["Service"]
 export const ts: (typeof JsKinds.KindsClient)["Service"] = null as never as Client.From<typeof TsKinds.Kinds>
 `

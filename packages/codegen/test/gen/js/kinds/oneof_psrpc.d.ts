@@ -49,3 +49,5 @@ declare const OneofClient_base: Client.ServiceClass<OneofClient, "acme.kinds/One
  * The client of {@link Oneof}, as a service of the program.
  */
 export declare class OneofClient extends OneofClient_base {}
+
+export {};

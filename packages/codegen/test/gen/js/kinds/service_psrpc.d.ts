@@ -105,3 +105,5 @@ declare const KindsClient_base: Client.ServiceClass<KindsClient, "acme.kinds/Kin
  * The client of {@link Kinds}, as a service of the program.
  */
 export declare class KindsClient extends KindsClient_base {}
+
+export {};

@@ -95,3 +95,5 @@ declare const RegionClient_base: Client.ServiceClass<RegionClient, "acme.kinds/R
  * The client of {@link Region}, as a service of the program.
  */
 export declare class RegionClient extends RegionClient_base {}
+
+export {};

@@ -23,3 +23,5 @@ declare const Svc2Client_base: Client.ServiceClass<Svc2Client, "Svc2Client", Ser
  * The client of {@link Svc2}, as a service of the program.
  */
 export declare class Svc2Client extends Svc2Client_base {}
+
+export {};

@@ -23,3 +23,5 @@ declare const SvcClient_base: Client.ServiceClass<SvcClient, "SvcClient", Servic
  * The client of {@link Svc}, as a service of the program.
  */
 export declare class SvcClient extends SvcClient_base {}
+
+export {};

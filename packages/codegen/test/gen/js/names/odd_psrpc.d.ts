@@ -284,3 +284,5 @@ declare const PromiseClient_base: Client$1.ServiceClass<PromiseClient, "acme.odd
  * The client of {@link Promise}, as a service of the program.
  */
 export declare class PromiseClient extends PromiseClient_base {}
+
+export {};

@@ -25,3 +25,5 @@ declare const SizesClient_base: Client.ServiceClass<SizesClient, "acme.plain/Siz
  * The client of {@link Sizes}, as a service of the program.
  */
 export declare class SizesClient extends SizesClient_base {}
+
+export {};

@@ -78,3 +78,5 @@ declare const SecondClient_base: Client.ServiceClass<SecondClient, "acme.both/Se
  * The client of {@link Second}, as a service of the program.
  */
 export declare class SecondClient extends SecondClient_base {}
+
+export {};

@@ -19,3 +19,5 @@ declare const EmptyClient_base: Client.ServiceClass<EmptyClient, "acme.empty/Emp
  * The client of {@link Empty}, as a service of the program.
  */
 export declare class EmptyClient extends EmptyClient_base {}
+
+export {};

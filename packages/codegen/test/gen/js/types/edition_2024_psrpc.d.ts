@@ -23,3 +23,5 @@ declare const Edition2024Client_base: Client.ServiceClass<Edition2024Client, "ac
  * The client of {@link Edition2024}, as a service of the program.
  */
 export declare class Edition2024Client extends Edition2024Client_base {}
+
+export {};

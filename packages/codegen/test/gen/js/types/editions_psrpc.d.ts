@@ -24,3 +24,5 @@ declare const EditionsClient_base: Client.ServiceClass<EditionsClient, "acme.typ
  * The client of {@link Editions}, as a service of the program.
  */
 export declare class EditionsClient extends EditionsClient_base {}
+
+export {};

@@ -25,3 +25,5 @@ declare const ForeignClient_base: Client.ServiceClass<ForeignClient, "acme.types
  * The client of {@link Foreign}, as a service of the program.
  */
 export declare class ForeignClient extends ForeignClient_base {}
+
+export {};

@@ -23,3 +23,5 @@ declare const Proto2Client_base: Client.ServiceClass<Proto2Client, "acme.types/P
  * The client of {@link Proto2}, as a service of the program.
  */
 export declare class Proto2Client extends Proto2Client_base {}
+
+export {};

@@ -27,3 +27,5 @@ declare const ValuesClient_base: Client.ServiceClass<ValuesClient, "acme.types/V
  * The client of {@link Values}, as a service of the program.
  */
 export declare class ValuesClient extends ValuesClient_base {}
+
+export {};
