@@ -16,7 +16,7 @@ const parseServices = (value: string): ReadonlyArray<string> => {
 
 /** As protoplugin wants modules, which writes the extension that `import_extension` asks for. */
 const importPath = (module: string): string =>
-  /^\.{1,2}\//.test(module) ? `${module.replace(/\.(?:js|ts)$/, "")}.js` : module
+  /^\.{1,2}[\\/]/.test(module) ? `${module.replaceAll("\\", "/").replace(/\.(?:js|ts)$/, "")}.js` : module
 
 /** `<module>`, or `<service>:<module>` for one service alone. */
 const parseTopicSchemas = (value: string): readonly [service: string, module: string] => {

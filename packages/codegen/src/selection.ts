@@ -58,10 +58,11 @@ const named = (services: ReadonlyArray<Descriptor.Service>): ReadonlyArray<Named
   })
 }
 
-/** The services of a file that are generated. */
+/** The services of a file that are generated; `inPackages` are those before it, by package and wire name. */
 const selectServices = (
   file: DescFile,
   { services: wanted }: PluginOptions,
+  inPackages: Map<string, Descriptor.Service>,
   note: Note,
   problem: (text: string) => void
 ): ReadonlyArray<Descriptor.Service> => {
@@ -76,10 +77,14 @@ const selectServices = (
       continue
     }
     for (const { message, method } of service.problems) problem(describe(desc, method, message))
-    const other = selected.find(({ name }) => name === service.name)
-    if (other !== undefined) {
+    // packages are no part of it, and are as a rule versions of one service, or served apart
+    const inPackage = `${file.proto.package}/${service.name}`
+    const other = inPackages.get(inPackage)
+    if (other === undefined) inPackages.set(inPackage, service)
+    else {
+      const where = other.desc.file === file ? "" : ` in ${other.desc.file.proto.name}`
       problem(
-        `${at(desc)}: service ${desc.typeName}: has the wire name ${service.name}, which ${other.desc.name} has already`
+        `${at(desc)}: service ${desc.typeName}: has the wire name ${service.name}, which ${other.desc.name}${where} has already`
       )
     }
     selected.push(service)
@@ -87,17 +92,29 @@ const selectServices = (
   return selected
 }
 
+/** Tells which services options name that are not there, or are of files of which nothing is made. */
+const noteUnknown = ({ allFiles, files, options }: Schema<PluginOptions>, note: Note): void => {
+  const fileOf = new Map(allFiles.flatMap((file) => file.services.map(({ typeName }) => [typeName, file] as const)))
+  const noteOne = (option: string, name: string): void => {
+    const file = fileOf.get(name)
+    if (file === undefined) note(`${option}: ${name} is in none of the files of this run`)
+    else if (!files.includes(file)) {
+      note(`${option}: ${name} is in ${file.proto.name}, of which nothing is made in this run`)
+    }
+  }
+  for (const name of options.services) noteOne("services", name)
+  for (const name of options.topicSchemas.keys()) if (name !== "") noteOne("topic_schemas", name)
+}
+
 /** What is to be generated. Throws {@link Contradictions}, with all there are. */
 export const select = (schema: Schema<PluginOptions>, note: Note): ReadonlyArray<SelectedFile> => {
   const problems: Array<string> = []
+  const inPackages = new Map<string, Descriptor.Service>()
   const files = schema.files.flatMap((file) => {
-    const services = selectServices(file, schema.options, note, (text) => void problems.push(text))
+    const services = selectServices(file, schema.options, inPackages, note, (text) => void problems.push(text))
     return services.length === 0 ? [] : [{ file, services: named(services) }]
   })
   if (problems.length > 0) throw new Contradictions(problems.join("\n"))
-  const known = new Set(schema.allFiles.flatMap((file) => file.services.map(({ typeName }) => typeName)))
-  for (const name of schema.options.services) {
-    if (!known.has(name)) note(`services: ${name} is in none of the files of this run`)
-  }
+  noteUnknown(schema, note)
   return files
 }

@@ -166,6 +166,27 @@ describe("contradictions are errors that say where", () => {
   })
 })
 
+describe("services of one wire name", () => {
+  const service = (packageName: string, name: string): string =>
+    proto("").replace("acme.v1", packageName).replace("service Svc", `service ${name}`).replaceAll(/\bM\b/g, `${name}M`)
+
+  it("in two files of a package are a contradiction", async () => {
+    const files = { "a.proto": service("acme.v1", "Svc"), "b/b.proto": service("acme.v1", "svc") }
+    assert.strictEqual(
+      runPlugin(await compile(files)).error,
+      "b/b.proto:7: service acme.v1.svc: has the wire name Svc, which Svc in a.proto has already"
+    )
+  })
+
+  it("in two packages are none", async () => {
+    const files = { "v1.proto": service("acme.v1", "Svc"), "v2.proto": service("acme.v2", "Svc") }
+    const answer = runPlugin(await compile(files))
+    assert.strictEqual(answer.error, "")
+    assert.include(answer.files["v1_psrpc.ts"], '("acme.v1/SvcClient", Svc)')
+    assert.include(answer.files["v2_psrpc.ts"], '("acme.v2/SvcClient", Svc)')
+  })
+})
+
 describe("what is no contradiction", () => {
   const fine: ReadonlyArray<readonly [name: string, proto: string, text: string]> = [
     ["a single server without topics", proto(options("topic_params: { single_server: true }")), "singleServer: true"],

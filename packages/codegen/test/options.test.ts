@@ -77,6 +77,19 @@ describe("services", () => {
     const { files, notes } = runPlugin(compiled, "services=mixed.Markt")
     assert.deepStrictEqual(files, {})
     assert.deepStrictEqual(notes, ["services: mixed.Markt is in none of the files of this run"])
+    const schemas = runPlugin(compiled, "topic_schemas=mixed.Markt:./topics.js,topic_schemas=mixed.Marked:./topics.js")
+    assert.include(schemas.notes, "topic_schemas: mixed.Markt is in none of the files of this run")
+    assert.lengthOf(schemas.notes, 3)
+  })
+
+  it("that are named and are only imported are noted", async () => {
+    const user = `syntax = "proto3";\nimport "mixed.proto";\nservice User { rpc Call(mixed.M) returns (mixed.M); }\n`
+    const { names, set } = await compile({ ...files, "user.proto": user })
+    const answer = runPlugin({ names: names.filter((name) => name === "user.proto"), set }, "services=mixed.Plain")
+    assert.deepStrictEqual(answer.files, {})
+    assert.deepStrictEqual(answer.notes, [
+      "services: mixed.Plain is in mixed.proto, of which nothing is made in this run"
+    ])
   })
 })
 
@@ -102,6 +115,7 @@ describe("typed topics", () => {
     ["../topics", "../../../topics.ts"],
     ["../topics.ts", "../../../topics.ts"],
     ["./lib/topics.js", "../../lib/topics.ts"],
+    ["..\\lib\\topics.ts", "../../../lib/topics.ts"],
     ["@acme/topics", "@acme/topics"],
     ["#topics", "#topics"],
     ["@acme/topics/index.js", "@acme/topics/index.js"]
