@@ -130,6 +130,15 @@ describe("effect-psrpc-generate", () => {
     assert.include(made["gen/user_psrpc.ts"], 'import { MSchema } from "@acme/protos/lib/lib_pb.js";')
   })
 
+  it("takes the first of several roots that has a file, as compilers do", async () => {
+    const { code, made, stderr } = await generate(
+      { "proto/greeter.proto": greeter, "other/greeter.proto": "not a .proto" },
+      ...["proto", "./proto", "-I", "proto", "-I", "other"]
+    )
+    assert.strictEqual(code, 0, stderr)
+    assert.deepStrictEqual(Object.keys(made), ["gen/greeter_pb.ts", "gen/greeter_psrpc.ts"])
+  })
+
   it("has options for targets, extensions, services, Schemas and the messages", async () => {
     const files = { "proto/greeter.proto": greeter }
     const js = await generate(files, "proto", "--target", "js+dts")
@@ -140,6 +149,10 @@ describe("effect-psrpc-generate", () => {
       "gen/greeter_psrpc.js"
     ])
     assert.include(js.made["gen/greeter_psrpc.js"], 'from "./greeter_pb.js";')
+    const both = await generate(files, "proto", "--target", "ts+js")
+    for (const file of ["gen/greeter_psrpc.js", "gen/greeter_psrpc.ts"]) {
+      assert.include(both.made[file], 'from "./greeter_pb.js";')
+    }
     const none = await generate(files, "proto", "--import-extension", "none", "--service", "app.v1.Nobody")
     assert.deepStrictEqual(Object.keys(none.made), ["gen/greeter_pb.ts"])
     assert.include(none.stderr, "services: app.v1.Nobody is in none of the files of this run")
@@ -170,6 +183,30 @@ describe("effect-psrpc-generate", () => {
       },
       ["a"],
       "a/b/greeter.proto:9: service app.v1.Greeter, method Reload: topic_params.names without topics = true\n"
+    ],
+    [
+      "a contradiction in a file whose name has spaces, in a folder with what patterns and replacements know",
+      { "$& (a)/sp ace/gre eter.proto": greeter.replace(".type = MULTI", ".topic_params.group = 'g'") },
+      ["$& (a)/"],
+      "$& (a)/sp ace/gre eter.proto:9: service app.v1.Greeter, method Reload: topic_params.group without topics = true\n"
+    ],
+    [
+      "two files of one name in imports",
+      { "one/greeter.proto": greeter, "two/greeter.proto": greeter.replaceAll("app.v1", "app.v2") },
+      ["one", "./two"],
+      "effect-psrpc-generate: one/greeter.proto and two/greeter.proto have one name in imports, greeter.proto"
+    ],
+    [
+      "a folder where a file has to be",
+      { "a/greeter.proto": greeter, "out/greeter_psrpc.ts/notes.txt": "" },
+      ["a", "-o", "out"],
+      "effect-psrpc-generate: out/greeter_psrpc.ts is a folder, and has to be a file"
+    ],
+    [
+      "a file where a folder has to be",
+      { "a/greeter.proto": greeter, out: "" },
+      ["a", "-o", "out/deep"],
+      "effect-psrpc-generate: out is a file, and has to be a folder"
     ],
     [
       "what is no .proto",
@@ -213,6 +250,13 @@ describe("effect-psrpc-generate", () => {
     assert.strictEqual(stdout, "")
     assert.strictEqual(code, 1)
     assert.deepStrictEqual(made, {})
+  })
+
+  it("tells files apart whose names in folders and in imports are alike", async () => {
+    const files = { "a/greeter.proto": `${greeter}}`, "a/a/greeter.proto": greeter.replaceAll("app.v1", "app.v2") }
+    const { code, stderr } = await generate(files, "a")
+    assert.match(stderr, /^a\/greeter\.proto:21:/)
+    assert.strictEqual(code, 1)
   })
 
   it("leaves what was made before as it was when something is wrong", async () => {

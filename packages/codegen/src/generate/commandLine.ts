@@ -11,7 +11,7 @@ as "psrpc/options.proto".
   -I, --include <folder>          a further root of imports, of which nothing is made; may be repeated
       --target <ts|js|dts>        what is made, joined by + (default: ts)
       --import-extension <ts|js|none>
-                                  how generated files name each other (default: ts with target ts, else js)
+                                  how generated files name each other (default: ts with target ts alone, else js)
       --service <name>            the full name of a service that is wanted (default: all of psrpc's); may be repeated
       --topic-schemas <[service:]module>
                                   the module of typed topics' Schemas, from the folder that is generated into, or a
@@ -56,8 +56,8 @@ export const parse = (args: ReadonlyArray<string>): CommandLine => {
   if (values.help) return "help"
   if (values.version) return "version"
   if (positionals.length === 0) throw new Error("which folder has the .proto files?")
-  // what is compiled here is imported as it is, what others compile has a name of its own
-  const extension = values["import-extension"] ?? (values.target.split("+").includes("ts") ? "ts" : "js")
+  // what node takes as it is has names of .ts; what is made beside it in JavaScript has only .js
+  const extension = values["import-extension"] ?? (values.target === "ts" ? "ts" : "js")
   return {
     folders: positionals,
     includes: values.include,

@@ -1,6 +1,17 @@
 /** From folders of .proto files to TypeScript: buf compiles, the plugins print. */
 import { spawn } from "node:child_process"
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
+import {
+  accessSync,
+  constants,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeFileSync
+} from "node:fs"
 import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { dirname, extname, join } from "node:path"
@@ -39,6 +50,35 @@ const filesIn = (folder: string): ReadonlyArray<string> =>
     .filter((name) => statSync(join(folder, name)).isFile())
     .toSorted()
 
+/** What is at a path; nothing too where something above it is a file. */
+const statsAt = (path: string): Stats | undefined => {
+  try {
+    return statSync(path)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined
+    throw error
+  }
+}
+
+/** Throws where one of the files cannot be written, before any is. */
+const checkWritable = (files: ReadonlyArray<string>): void => {
+  const folders = new Set<string>()
+  for (const file of files) {
+    const there = statsAt(file)
+    if (there?.isDirectory()) throw new Error(`${file} is a folder, and has to be a file`)
+    if (there !== undefined) accessSync(file, constants.W_OK)
+    else folders.add(dirname(file))
+  }
+  // the folders that are there already, and so are those above them
+  for (const folder of folders) {
+    const there = statsAt(folder)
+    if (there === undefined) folders.add(dirname(folder))
+    else if (there.isDirectory()) accessSync(folder, constants.W_OK)
+    else throw new Error(`${folder} is a file, and has to be a folder`)
+  }
+}
+
 /** What came of it. */
 export interface Result {
   /** The files that were written; none where something is wrong. */
@@ -76,8 +116,9 @@ export const generate = async (generation: Generation): Promise<Result> => {
       .replaceAll(`Failure: plugin ${commands.own.join(" ")}: `, "")
       .replaceAll(`plugin ${commands.es.join(" ")}`, "protoc-gen-es")
       .trim()
-    if (code !== 0) return { written: [], words, succeeded: false }
+    if (code !== 0) return { written: [], words: words || `buf ended with exit code ${code}`, succeeded: false }
     const written = filesIn(made).map((file) => join(out, file))
+    checkWritable(written)
     cpSync(made, out, { recursive: true })
     return { written, words, succeeded: true }
   } finally {

@@ -32,13 +32,6 @@ const optionsFiles = protoFiles(optionsFolder)
 const isOptions = (folder: string, file: string): boolean =>
   optionsFiles.includes(file) && /^\s*package\s+psrpc\s*;/m.test(readFileSync(join(folder, file), "utf8"))
 
-/** A folder of .proto files, in the workspace. */
-interface Module {
-  readonly folder: string
-  /** Its name in the workspace, which the compiler's messages have in front of files. */
-  readonly name: string
-}
-
 /** A workspace of buf. */
 export interface Workspace {
   readonly path: string
@@ -50,12 +43,35 @@ export interface Workspace {
   readonly withOwnNames: (text: string) => string
 }
 
+/** Text that a pattern takes as it is. */
+const literally = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|]/g, "\\$&")
+
+/**
+ * Words with the user's names of files: `folders` are by their names in the workspace, `files` by theirs in imports. In one
+ * go, because what is put in may look like what is replaced.
+ */
+const translate = (text: string, folders: ReadonlyMap<string, string>, files: ReadonlyMap<string, string>): string => {
+  const longestFirst = (names: ReadonlyMap<string, string>): string =>
+    [...names.keys()]
+      .toSorted((a, b) => b.length - a.length)
+      .map(literally)
+      .join("|")
+  const file = longestFirst(files)
+  // the compiler has the workspace's names; plugins know files by their names in imports
+  const pattern = new RegExp(`(${longestFirst(folders)})(?:/(${file})(?!\\w))?|(?<=^|\\s)(${file})(?=:)`, "gm")
+  return text.replaceAll(pattern, (_, folder: string, inFolder?: string, alone?: string) => {
+    const name = inFolder ?? alone
+    return name === undefined ? folders.get(folder)! : files.get(name)!
+  })
+}
+
 /** Makes a workspace in an empty folder. Copies, because links to folders are not for every system. */
 export const makeWorkspace = (
   path: string,
   { folders, includes }: { readonly folders: ReadonlyArray<string>; readonly includes: ReadonlyArray<string> }
 ): Workspace => {
-  const modules: Array<Module> = []
+  // the user's folders, by their names in the workspace, and files, by their names in imports
+  const modules = new Map<string, string>()
   const ownNames = new Map<string, string>()
   const add = (folder: string, name: string, files: ReadonlyArray<string>, source = (file: string) => file): void => {
     for (const file of files) {
@@ -64,12 +80,20 @@ export const makeWorkspace = (
       copyFileSync(join(folder, source(file)), target)
       ownNames.set(file, posix.join(folder, file))
     }
-    if (files.length > 0) modules.push({ folder, name })
+    if (files.length > 0) modules.set(name, folder)
   }
   const generated: Array<string> = []
   for (const [i, folder] of [...folders, ...includes].entries()) {
     if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw new Error(`there is no folder ${folder}`)
-    const files = protoFiles(folder).filter((file) => !isOptions(folder, file))
+    const files = protoFiles(folder).filter((file) => {
+      if (isOptions(folder, file)) return false
+      const other = ownNames.get(file)
+      if (other === undefined) return true
+      const own = posix.join(folder, file)
+      // of roots of imports the first that has a file is the one, as everywhere
+      if (i >= folders.length || realpathSync(own) === realpathSync(other)) return false
+      throw new Error(`${other} and ${own} have one name in imports, ${file}`)
+    })
     const name = `effect-psrpc-input-${i}`
     add(folder, name, files)
     if (i < folders.length) for (const file of files) generated.push(posix.join(name, file))
@@ -82,12 +106,8 @@ export const makeWorkspace = (
   )
   writeFileSync(
     join(path, "buf.yaml"),
-    JSON.stringify({ version: "v2", modules: modules.map(({ name }) => ({ path: name })) })
+    JSON.stringify({ version: "v2", modules: [...modules.keys()].map((name) => ({ path: name })) })
   )
-  const withOwnNames = (text: string): string =>
-    modules
-      .reduce((words, { folder, name }) => words.replaceAll(`${name}/`, posix.join(folder, "/")), text)
-      // plugins know files by their names in imports
-      .replaceAll(/(?<=^|\s)[^\s:]+\.proto(?=:)/gm, (file) => ownNames.get(file) ?? file)
+  const withOwnNames = (text: string): string => translate(text, modules, ownNames)
   return { path, files: generated, options, withOwnNames }
 }
