@@ -151,6 +151,18 @@ describe("contradictions are errors that say where", () => {
     assert.strictEqual(error, one("type has the value 9, which psrpc does not know"))
   })
 
+  it("an option of somebody else's with the number of psrpc's", async () => {
+    const other = `syntax = "proto3";
+      package other;
+      import "google/protobuf/descriptor.proto";
+      extend google.protobuf.MethodOptions { string other = 2198; }`
+    const file = proto('option (other.other) = "hello";').replace("options.proto", "other.proto")
+    const { error, files } = runPlugin(await compile({ "other.proto": other, "svc.proto": file }))
+    const message = "has an option with the number 2198 that is not psrpc's: "
+    assert.strictEqual(error.slice(0, one(message).length), one(message))
+    assert.deepStrictEqual(files, {})
+  })
+
   it("of all files of a run, and nothing is made of the others", async () => {
     const wrong = (name: string) =>
       proto(options("stream: true type: MULTI")).replace("service Svc", `service ${name}`).replaceAll("acme.v1", name)

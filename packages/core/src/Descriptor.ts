@@ -6,9 +6,9 @@
  *
  * @since 0.1.0
  */
-import { type DescMethod, type DescService, getOption, hasOption } from "@bufbuild/protobuf"
+import { create, type DescMethod, type DescService, getOption, hasOption } from "@bufbuild/protobuf"
 import { goName } from "./internal/goName.ts"
-import { type Options, options, Routing } from "./internal/gen/options_pb.ts"
+import { type Options, options, OptionsSchema, Routing } from "./internal/gen/options_pb.ts"
 import type * as Rpc from "./Rpc.ts"
 
 /**
@@ -150,8 +150,17 @@ const parametersOf = (names: ReadonlyArray<string>, problem: (message: string) =
   return found
 }
 
+const optionsOf = (desc: DescMethod, problem: (message: string) => void): Options => {
+  try {
+    return getOption(desc, options)
+  } catch (cause) {
+    problem(`has an option with the number ${options.number} that is not psrpc's: ${(cause as Error).message}`)
+    return create(OptionsSchema)
+  }
+}
+
 const readMethod = (desc: DescMethod, problem: (message: string) => void): Method => {
-  const given: Options = getOption(desc, options)
+  const given = optionsOf(desc, problem)
   const params = given.topicParams
   const routing = routings[routingOf(given)]
   const { stream, subscription } = given
