@@ -117,6 +117,7 @@ class MultiCall implements Timed, Delivery, Waiting {
   expired(): void {
     const cause = this.#trouble ?? this.#client.bus.failure()
     if (cause === undefined) return this.finish()
+    this.#withdraw()
     this.#fail(
       PsrpcError.fromCode("unavailable", {
         message: `${cause.message} (${this.#method.label})`,

@@ -89,9 +89,9 @@ class Opening extends ClaimedCall<StreamMethod> implements StreamReceiver {
     this.client.streams.delete(this.#streamId)
   }
 
-  /** Nobody takes what has been opened. */
+  /** Nobody takes what has been opened; what has not been is done with. */
   abandon(): void {
-    this.#end.closeUnsafe(givenUp())
+    if (this.#opened) this.#end.closeUnsafe(givenUp())
   }
 }
 
