@@ -1,18 +1,24 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect, Fiber, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { Client, PsrpcError, Rpc, Selection, Server, Service } from "../src/index.ts"
+import type { ServerStream } from "../src/BidiStream.ts"
 import * as Envelope from "../src/internal/envelope.ts"
 import { dropped, errorOf, fakeServers, isRunning, onBus, settle, start } from "./support.ts"
 
 class Jobs extends Service.make("Jobs", {
-  run: Rpc.unary({ request: Schema.Int, response: Schema.Int })
+  run: Rpc.unary({ request: Schema.Int, response: Schema.Int }),
+  alone: Rpc.unary({ request: Schema.Int, response: Schema.Int, singleServer: true }),
+  all: Rpc.multi({ request: Schema.Int, response: Schema.Int }),
+  feed: Rpc.stream({ send: Schema.Int, receive: Schema.Int, singleServer: true })
 }) {}
+
+const { unimplemented } = Server
 
 describe("what somebody else can make this process keep", () => {
   it.effect("a server with maxPending requests in hand makes no more offers, and says so in its count", () =>
     Effect.gen(function* () {
-      yield* Server.make(Jobs, { run: () => Effect.never }, { maxPending: 2 })
+      yield* Server.make(Jobs, { ...unimplemented(Jobs), run: () => Effect.never }, { maxPending: 2 })
       const client = yield* Client.make(Jobs)
       const calls = yield* Effect.forEach([1, 2, 3], (n) => start(client.run(n, { timeout: "1 hour" })))
       yield* settle
@@ -20,6 +26,69 @@ describe("what somebody else can make this process keep", () => {
       assert.deepStrictEqual(calls.map(isRunning), [true, true, false])
       assert.strictEqual(errorOf(calls[2]!)._tag, "Unavailable")
       assert.strictEqual(yield* dropped("overflow", "server"), 1)
+    }).pipe(onBus)
+  )
+
+  for (const method of ["alone", "all"] as const) {
+    it.effect(`where nothing is claimed it answers, and takes more when it has room again: ${method}`, () =>
+      Effect.gen(function* () {
+        const handle = (millis: number) => Effect.as(Effect.sleep(millis), millis)
+        yield* Server.make(Jobs, { ...unimplemented(Jobs), alone: handle, all: handle }, { maxPending: 2 })
+        const client = yield* Client.make(Jobs)
+        const call = (millis: number) =>
+          method === "alone"
+            ? client.alone(millis)
+            : Effect.flatMap(Stream.runCollect(client.all(millis, { expect: 1 })), ([answer]) =>
+                Effect.fromResult(answer!.result)
+              )
+        const calls = yield* Effect.forEach([100, 200, 300, 0], (millis) => start(call(millis)))
+        yield* settle
+        // whatever its handler would have taken
+        assert.deepStrictEqual(calls.map(isRunning), [true, true, false, false])
+        for (const refused of calls.slice(2)) {
+          const error = errorOf(refused)
+          assert.strictEqual(error._tag, "ResourceExhausted")
+          assert.match(error.message, /^the server has 2 requests of Jobs\.(Alone|All) in hand/)
+          // what the server saw does not travel
+          assert.isUndefined(error.reason)
+        }
+        assert.strictEqual(yield* dropped("overflow", "server"), 2)
+        yield* TestClock.adjust(100)
+        const next = yield* start(call(50))
+        yield* TestClock.adjust(50)
+        assert.strictEqual(yield* Fiber.join(next), 50)
+        yield* TestClock.adjust(50)
+        assert.strictEqual(yield* Fiber.join(calls[1]!), 200)
+        assert.strictEqual(yield* dropped("overflow", "server"), 2)
+      }).pipe(onBus)
+    )
+  }
+
+  it.effect("streams that are too many are closed, and a place is free when one of the others ends", () =>
+    Effect.gen(function* () {
+      let handled = 0
+      const feed = (stream: ServerStream<number, number>) => {
+        handled++
+        return Effect.exit(stream.closed)
+      }
+      const server = yield* Server.make(Jobs, { ...unimplemented(Jobs), feed }, { maxPending: 2 })
+      const client = yield* Client.make(Jobs)
+      const open = [yield* client.feed(), yield* client.feed()]
+      for (let i = 0; i < 3; i++) {
+        const error = yield* Effect.flip(Effect.scoped(client.feed()))
+        assert.strictEqual(error._tag, "ResourceExhausted")
+        assert.strictEqual(error.message, "the server has 2 requests of Jobs.Feed in hand")
+      }
+      assert.strictEqual(handled, 2)
+      assert.strictEqual(yield* dropped("overflow", "server"), 3)
+      yield* open[0]!.close()
+      yield* settle
+      yield* client.feed()
+      assert.strictEqual(handled, 3)
+      // those that were refused are nothing to wait for
+      const draining = yield* start(server.drain)
+      yield* settle
+      assert.isFalse(isRunning(draining))
     }).pipe(onBus)
   )
 
@@ -46,7 +115,7 @@ describe("what takes long", () => {
     Effect.gen(function* () {
       const server = yield* Server.make(
         Jobs,
-        { run: (n) => Effect.uninterruptible(Effect.as(Effect.sleep("10 seconds"), n)) },
+        { ...unimplemented(Jobs), run: (n) => Effect.uninterruptible(Effect.as(Effect.sleep("10 seconds"), n)) },
         { drainTimeout: "1 second" }
       )
       const client = yield* Client.make(Jobs)

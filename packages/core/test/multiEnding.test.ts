@@ -279,6 +279,55 @@ describe("a connection in trouble", () => {
     }).pipe(onBus)
   )
 
+  for (const [name, answers] of [
+    ["that is there at the end of an idle time may have cost answers too", "answered"],
+    ["before any answer: the idle time has not begun, the call has its own", "silent"]
+  ] as const) {
+    it.effect(name, () =>
+      Effect.gen(function* () {
+        const { client, servers, steering } = yield* setUp
+        const { fiber, seen } = yield* read(client.load("now", { timeout: "1 minute", idle: 500 }))
+        yield* settle
+        if (answers === "answered") servers.answer("a", { raw: json("before") })
+        yield* settle
+        steering.failure = broken(false)
+        yield* TestClock.adjust(499)
+        assert.isTrue(isRunning(fiber))
+        yield* TestClock.adjust(1)
+        yield* settle
+        if (answers === "silent") {
+          assert.isTrue(isRunning(fiber))
+          yield* TestClock.adjust("1 minute")
+        }
+        assert.strictEqual(seen.length, answers === "answered" ? 1 : 0)
+        const error = errorOf(fiber)
+        assert.strictEqual(error._tag, "Unavailable")
+        assert.isTrue(PsrpcError.isConnection(error))
+        assert.isTrue(error.mayHaveRun)
+        assert.match(error.message, /^the broker is gone .*Farm\.Load/)
+        // servers that still work on it may stop
+        assert.strictEqual(servers.chosen.length, answers === "answered" ? 1 : 0)
+      }).pipe(onBus)
+    )
+  }
+
+  it.effect("that was there while the request was sent, and is back: an idle time says that answers may be lost", () =>
+    Effect.gen(function* () {
+      const { client, servers, steering } = yield* setUp
+      steering.holds = (type) => type === "Request"
+      const { fiber } = yield* read(client.load("now", { idle: 500 }))
+      yield* settle
+      const { delivery } = steering.held[0]!
+      steering.release()
+      delivery.undelivered(broken(true))
+      yield* settle
+      servers.answer("a", { raw: json("yet") })
+      yield* TestClock.adjust(500)
+      yield* settle
+      assert.isTrue(PsrpcError.isConnection(errorOf(fiber)))
+    }).pipe(onBus)
+  )
+
   it.effect("a request that is held when its reader goes is never sent, and nothing is withdrawn", () =>
     Effect.gen(function* () {
       const { client, servers, steering } = yield* setUp

@@ -5,11 +5,12 @@ import type { ClientState } from "../src/internal/client/state.ts"
 import * as Deadlines from "../src/internal/deadlines.ts"
 import * as Drops from "../src/internal/drops.ts"
 import * as Envelope from "../src/internal/envelope.ts"
+import { decodeStream, type Stream } from "../src/internal/streamEnvelope.ts"
 import { MessageBus } from "../src/MessageBus.ts"
 import * as Metadata from "../src/Metadata.ts"
 
-/** It hears the answers and the claims of a service. */
-export const openClient = Effect.fnUntraced(function* (service: string) {
+/** It hears the answers, the claims and the streams of a service. */
+export const openClient = Effect.fnUntraced(function* (service: string, options: Partial<ClientState> = {}) {
   const bus = yield* MessageBus
   const context = yield* Effect.context<never>()
   const state: ClientState = {
@@ -26,7 +27,8 @@ export const openClient = Effect.fnUntraced(function* (service: string) {
     metadata: Metadata.empty,
     bufferSize: 100,
     keepalive: Infinity,
-    closed: false
+    closed: false,
+    ...options
   }
   yield* bus.subscribe(Channels.response(service, state.clientId), (message) => {
     const response = Envelope.decodeResponse(message) as Envelope.Response
@@ -35,6 +37,10 @@ export const openClient = Effect.fnUntraced(function* (service: string) {
   yield* bus.subscribe(Channels.claimRequest(service, state.clientId), (message) => {
     const claim = Envelope.decodeClaimRequest(message) as Envelope.Claim
     state.calls.get(claim.id)?.claim(claim)
+  })
+  yield* bus.subscribe(Channels.clientStream(service, state.clientId), (bytes) => {
+    const message = decodeStream(bytes) as Stream
+    state.streams.get(message.streamId)?.receive(message)
   })
   return state
 })

@@ -108,6 +108,47 @@ describe("a slow reader", () => {
     }).pipe(onBus)
   )
 
+  for (const { interval, timeout } of [
+    { interval: 250, timeout: 3000 },
+    { interval: 100, timeout: 400 }
+  ]) {
+    it.effect(
+      `says that it is here every ${interval} ms at most, for all that it holds or discards, at ${timeout}`,
+      () =>
+        Effect.gen(function* () {
+          const { client, there } = yield* withFakeClient({
+            abilities: { features: 1, keepalive: 0, buffer: 0 },
+            server: { bufferSize: 1, keepalive: "Infinity", timeout }
+          })
+          const signs = () => client.count("keepalive")
+          client.send("read")
+          yield* settle
+          assert.strictEqual(signs(), 0)
+          for (const message of numbered(50)) client.send(message)
+          yield* settle
+          assert.strictEqual(signs(), 1)
+          yield* TestClock.adjust(interval - 1)
+          client.send("too many")
+          yield* settle
+          assert.strictEqual(signs(), 1)
+          yield* TestClock.adjust(1)
+          // nothing has come since
+          assert.strictEqual(signs(), 1)
+          for (const message of numbered(50)) client.send(message)
+          yield* settle
+          assert.strictEqual(signs(), 2)
+          // a second's worth of a busy sender
+          for (let i = 0; i < 100; i++) {
+            client.send("too many")
+            yield* TestClock.adjust(10)
+          }
+          assert.isAtMost(signs(), 2 + 1000 / interval)
+          assert.isAtLeast(signs(), 1000 / interval)
+          yield* there.close()
+        }).pipe(onBus)
+    )
+  }
+
   it.effect("of a Go client: sees its timeout at worst, and nothing but acks is sent to it", () =>
     Effect.gen(function* () {
       const { client } = yield* withFakeClient({ server: { bufferSize: 1 } })

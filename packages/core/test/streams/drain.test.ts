@@ -3,7 +3,7 @@ import { Effect, Exit, Fiber, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Client from "../../src/Client.ts"
 import { timed } from "../closing.ts"
-import { errorOf, isRunning, onBus, settle, start } from "../support.ts"
+import { dropped, errorOf, isRunning, onBus, settle, start } from "../support.ts"
 import { Chat, fakeStreamClient, keeping, reading, serve, type ServerEnd } from "./support.ts"
 
 /** A handler that works on after its stream has ended, and notes how that ends. */
@@ -80,6 +80,42 @@ describe("a server that drains", () => {
       assert.strictEqual(yield* Fiber.join(killing), 0)
       assertEof(yield* Effect.flip(here.closed))
       assert.strictEqual(notes.at(-1), "interrupted")
+    }).pipe(onBus)
+  )
+
+  it.effect("a stream that opens as it leaves is refused with EOF, where no other server can have it", () =>
+    Effect.gen(function* () {
+      const { ends, handle } = keeping()
+      const server = yield* serve({ alone: handle })
+      const client = yield* fakeStreamClient("Alone")
+      const caller = yield* Client.make(Chat)
+      // in one turn: what was published before is still the server's
+      client.open()
+      const opening = yield* start(caller.alone({ timeout: "1 hour" }))
+      const draining = yield* start(server.drain)
+      yield* settle
+      assert.isFalse(isRunning(draining))
+      assert.deepStrictEqual(client.closes(), [["unavailable", "EOF"]])
+      assert.strictEqual(client.count("ack"), 0)
+      assertEof(errorOf(opening))
+      assert.strictEqual(ends.length, 0)
+    }).pipe(onBus)
+  )
+
+  it.effect("one that others may claim is left to them, and counted", () =>
+    Effect.gen(function* () {
+      const { ends, handle } = keeping()
+      const other = keeping()
+      const server = yield* serve({ talk: handle })
+      yield* serve({ talk: other.handle })
+      const caller = yield* Client.make(Chat)
+      const opening = yield* start(caller.talk())
+      const draining = yield* start(server.drain)
+      yield* settle
+      assert.isFalse(isRunning(draining))
+      yield* Fiber.join(opening)
+      assert.deepStrictEqual([ends.length, other.ends.length], [0, 1])
+      assert.strictEqual(yield* dropped("leaving", "server"), 1)
     }).pipe(onBus)
   )
 

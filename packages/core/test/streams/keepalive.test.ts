@@ -3,6 +3,7 @@ import { Clock, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import type { BidiStream } from "../../src/BidiStream.ts"
 import * as Client from "../../src/Client.ts"
+import { decodeStream } from "../../src/internal/streamEnvelope.ts"
 import { MessageBus } from "../../src/MessageBus.ts"
 import { isRunning, onBus, settle, start } from "../support.ts"
 import { Chat, keeping, kinds, pair, serve, swallowing, withFakeClient, withFakeServer } from "./support.ts"
@@ -123,6 +124,43 @@ describe("signs of life", () => {
       yield* TestClock.adjust("1 minute")
       assert.isTrue(isRunning(end))
       assert.strictEqual(server.count("keepalive"), 6)
+    }).pipe(onBus)
+  )
+
+  it.effect("that reach nobody end the stream at the third in a row, unless something is heard", () =>
+    Effect.gen(function* () {
+      const bus = yield* MessageBus
+      let isUnheard = false
+      const partly = MessageBus.of({
+        ...bus,
+        publishUnsafe(target, message, expiry, delivery) {
+          const stream = decodeStream(message)
+          if (isUnheard && typeof stream !== "string" && stream.kind === "keepalive") return delivery.delivered(0)
+          bus.publishUnsafe(target, message, expiry, delivery)
+        }
+      })
+      const abilities = { features: 1, keepalive: 0, buffer: 0 }
+      const { here, server } = yield* Effect.provideService(withFakeServer({ abilities }), MessageBus, partly)
+      const end = yield* endOf(here)
+      // two of each three
+      for (let i = 0; i < 3; i++) {
+        isUnheard = true
+        yield* TestClock.adjust("20 seconds")
+        assert.isTrue(isRunning(end))
+        isUnheard = false
+        server.keepalive()
+        yield* settle
+      }
+      isUnheard = true
+      yield* TestClock.adjust(29_999)
+      assert.isTrue(isRunning(end))
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(yield* Fiber.join(end), {
+        at: 90_000,
+        tag: "Unavailable",
+        reason: "no_listeners",
+        message: "the other end of the stream is gone: nobody listens (Chat.Talk)"
+      })
     }).pipe(onBus)
   )
 

@@ -2,54 +2,27 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import type { BidiStream } from "../../src/BidiStream.ts"
-import type { ClientState } from "../../src/internal/client/state.ts"
 import { type AnyStreamOpener, opener } from "../../src/internal/client/streamCall.ts"
 import * as Channels from "../../src/internal/channel.ts"
 import * as Deadlines from "../../src/internal/deadlines.ts"
 import * as Drops from "../../src/internal/drops.ts"
-import * as Envelope from "../../src/internal/envelope.ts"
 import { BoundedCache } from "../../src/internal/boundedCache.ts"
 import { methodOf, type StreamMethod } from "../../src/internal/method.ts"
 import type { Replies, ServerState } from "../../src/internal/server/state.ts"
 import { StreamDispatch, type StreamHandler } from "../../src/internal/server/streamDispatch.ts"
-import * as Streams from "../../src/internal/streamEnvelope.ts"
 import { MessageBus } from "../../src/MessageBus.ts"
-import * as Metadata from "../../src/Metadata.ts"
 import * as PsrpcError from "../../src/PsrpcError.ts"
+import { openClient } from "../openClient.ts"
 import { onBus, settle, start } from "../support.ts"
 import { Chat, numbered } from "./support.ts"
 
 const method = methodOf("Chat", "talk", Chat.methods.talk) as StreamMethod
 
-/** A client whose state the test can see. */
-const openClient = Effect.gen(function* () {
-  const bus = yield* MessageBus
-  const state: ClientState = {
-    clientId: "CLI_open",
-    bus,
-    deadlines: yield* Deadlines.make,
-    calls: new Map(),
-    streams: new Map(),
-    subscriptions: new Set(),
-    drops: Drops.make(yield* Effect.context<never>(), "client", "Chat"),
-    fork: Effect.runFork,
-    timeout: undefined,
-    selection: undefined,
-    metadata: Metadata.empty,
-    bufferSize: 2,
-    keepalive: 1000,
-    closed: false
-  }
-  yield* bus.subscribe(Channels.claimRequest("Chat", state.clientId), (message) => {
-    const claim = Envelope.decodeClaimRequest(message) as Envelope.Claim
-    state.calls.get(claim.id)?.claim(claim)
-  })
-  yield* bus.subscribe(Channels.clientStream("Chat", state.clientId), (bytes) => {
-    const message = Streams.decodeStream(bytes) as Streams.Stream
-    state.streams.get(message.streamId)?.receive(message)
-  })
-  return { state, open: opener(state, method) }
-})
+/** A client whose state the test can see, and its streams. */
+const openChat = Effect.map(openClient("Chat", { bufferSize: 2, keepalive: 1000 }), (state) => ({
+  state,
+  open: opener(state, method)
+}))
 
 /** A dispatch of streams whose state the test can see, with nothing of a server around it. */
 const openServer = Effect.fnUntraced(function* (handler: StreamHandler["handle"]) {
@@ -78,7 +51,7 @@ const openServer = Effect.fnUntraced(function* (handler: StreamHandler["handle"]
   return { state, dispatch }
 })
 
-type Client = Effect.Success<typeof openClient>
+type Client = Effect.Success<typeof openChat>
 type Server = Effect.Success<ReturnType<typeof openServer>>
 
 const assertEmpty = (client: Client, { dispatch, state }: Server) =>
@@ -101,7 +74,7 @@ const scopedly = (
 describe("what streams leave behind", () => {
   it.effect("10,000 opened and closed: no entry and no timer, at either end", () =>
     Effect.gen(function* () {
-      const client = yield* openClient
+      const client = yield* openChat
       const server = yield* openServer((stream) => Effect.exit(stream.closed))
       yield* Effect.forEach(numbered(10_000), () => scopedly(client.open, () => Effect.void), { concurrency: 500 })
       yield* settle
@@ -126,7 +99,7 @@ describe("what streams leave behind", () => {
   for (const [name, way] of Object.entries(ways)) {
     it.effect(`${name}: nothing`, () =>
       Effect.gen(function* () {
-        const client = yield* openClient
+        const client = yield* openChat
         const server = yield* openServer((stream) => Effect.exit(stream.closed))
         const all = yield* start(
           Effect.forEach(numbered(50), () => scopedly(client.open, way), { concurrency: "unbounded" })
@@ -141,7 +114,7 @@ describe("what streams leave behind", () => {
 
   it.effect("streams that their handlers end, or that are still open, have what they need and no more", () =>
     Effect.gen(function* () {
-      const client = yield* openClient
+      const client = yield* openChat
       const server = yield* openServer((stream) => Effect.andThen(stream.hijack, Effect.void))
       const scope = yield* Scope.make()
       yield* Effect.forEach(numbered(10), () => Scope.provide(client.open(), scope))
@@ -162,7 +135,7 @@ describe("what streams leave behind", () => {
 
   it.effect("openings that fail: nothing", () =>
     Effect.gen(function* () {
-      const client = yield* openClient
+      const client = yield* openChat
       const open = (timeout: number) => Effect.exit(Effect.scoped(client.open({ timeout })))
       // nobody listens
       yield* Effect.forEach(numbered(100), () => open(1000))

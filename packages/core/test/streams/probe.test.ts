@@ -31,12 +31,13 @@ const endOf = (stream: BidiStream<string, string>) =>
     })
   )
 
-const goneAt = (at: number) => ({
-  at,
-  code: "unavailable",
-  reason: "vanished",
-  message: "the other end of the stream is gone: it acknowledges nothing (Chat.Talk)"
-})
+const goneAt = (at: number) =>
+  ({
+    at,
+    code: "unavailable",
+    reason: "vanished",
+    message: "the other end of the stream is gone: it acknowledges nothing (Chat.Talk)"
+  }) as const
 
 /** How many probes have come to an end that is played by hand. */
 const probes = (heard: ReadonlyArray<Streams.Stream>): number =>
