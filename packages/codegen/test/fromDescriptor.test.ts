@@ -1,5 +1,6 @@
 // Services from descriptors, held against the generated ones.
 import { Client, LocalMessageBus, PsrpcError, Rpc, Server, Service } from "@effect-psrpc/core"
+import { createFileRegistry } from "@bufbuild/protobuf"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as KindsPb from "./gen/ts/kinds/service_pb.ts"
@@ -11,6 +12,7 @@ import { JavaScript, XMyService } from "./gen/ts/names/odd_psrpc.ts"
 import * as GrpcPb from "./gen/ts/plain/grpc_pb.ts"
 import * as TwirpPb from "./gen/ts/plain/twirp_pb.ts"
 import { type Rule, RuleSchema } from "./gen/ts/types/foreign_pb.ts"
+import { compile } from "./support.ts"
 import { NodeId, Region } from "./topics.ts"
 
 /** What `Kinds` is, stated by hand. */
@@ -172,6 +174,22 @@ describe("what is stated and is not so", () => {
       () => Service.fromDescriptor(KindsPb.Kinds, others as never),
       TypeError,
       at("NormalRPC", "its kind is not stated, as normalRPC")
+    )
+  })
+
+  it("options that contradict each other", async () => {
+    const { set } = await compile({
+      "svc.proto": `syntax = "proto3";
+        package acme;
+        import "options.proto";
+        message M {}
+        service Svc { rpc One(M) returns (M) { option (psrpc.options) = {stream: true subscription: true}; } }`
+    })
+    const service = createFileRegistry(set).getService("acme.Svc")!
+    assert.throws(
+      () => Service.fromDescriptor(service, { one: { kind: "stream" } } as never),
+      TypeError,
+      "service acme.Svc, method One: stream and subscription exclude each other"
     )
   })
 
