@@ -124,8 +124,10 @@ for (const bus of ["redis", "nats"] as const) {
 
             const processed = yield* client.processUpdate()
             assert.strictEqual((yield* first(processed)).text, "go ProcessUpdate")
-            const states = yield* client.updateRegionState({ topic: eu })
-            assert.strictEqual((yield* first(states)).text, "go UpdateRegionState")
+            const states = yield* client.updateState()
+            assert.strictEqual((yield* first(states)).text, "go UpdateState")
+            const regionStates = yield* client.updateRegionState({ topic: eu })
+            assert.strictEqual((yield* first(regionStates)).text, "go UpdateRegionState")
 
             yield* go.end
             assert.deepStrictEqual(yield* go.ended, { code: 0, stderr: "" })
@@ -174,6 +176,7 @@ for (const bus of ["redis", "nats"] as const) {
               updates
                 .processUpdate({ text: "ours ProcessUpdate" })
                 .pipe(
+                  Effect.andThen(updates.updateState({ text: "ours UpdateState" })),
                   Effect.andThen(updates.updateRegionState({ text: "ours UpdateRegionState" }, { topic: eu })),
                   Effect.repeat(Schedule.spaced("20 millis"))
                 )
@@ -192,6 +195,7 @@ for (const bus of ["redis", "nats"] as const) {
                 ["ExchangeUpdates", "ours ExchangeUpdates one", "ours ExchangeUpdates two"],
                 ["FollowTrack", "t-1 one", "t-1 two"],
                 ["ProcessUpdate", "ours ProcessUpdate"],
+                ["UpdateState", "ours UpdateState"],
                 ["UpdateRegionState", "ours UpdateRegionState"]
               ]
             )

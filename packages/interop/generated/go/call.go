@@ -157,12 +157,20 @@ func callSubscriptions(ctx context.Context, client serviceClient) error {
 	if err := sayFirst(ctx, "ProcessUpdate", processed); err != nil {
 		return err
 	}
-	states, err := client.SubscribeUpdateRegionState(ctx, region)
+	states, err := client.SubscribeUpdateState(ctx)
+	if err != nil {
+		return fmt.Errorf("SubscribeUpdateState: %w", err)
+	}
+	defer states.Close()
+	if err := sayFirst(ctx, "UpdateState", states); err != nil {
+		return err
+	}
+	regional, err := client.SubscribeUpdateRegionState(ctx, region)
 	if err != nil {
 		return fmt.Errorf("SubscribeUpdateRegionState: %w", err)
 	}
-	defer states.Close()
-	return sayFirst(ctx, "UpdateRegionState", states)
+	defer regional.Close()
+	return sayFirst(ctx, "UpdateRegionState", regional)
 }
 
 func sayFirst(ctx context.Context, name string, updates psrpc.Subscription[*api.MyUpdate]) error {

@@ -91,6 +91,9 @@ func serve(ctx context.Context, bus psrpc.MessageBus) error {
 			if err := server.PublishProcessUpdate(ctx, &api.MyUpdate{Text: "go ProcessUpdate"}); err != nil {
 				return err
 			}
+			if err := server.PublishUpdateState(ctx, &api.MyUpdate{Text: "go UpdateState"}); err != nil {
+				return err
+			}
 			if err := server.PublishUpdateRegionState(ctx, region, &api.MyUpdate{Text: "go UpdateRegionState"}); err != nil {
 				return err
 			}

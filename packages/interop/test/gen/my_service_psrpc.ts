@@ -49,6 +49,12 @@ export class MyService extends Service.make("MyService", {
    */
   processUpdate: Rpc.subscription({ name: "ProcessUpdate", message: MyUpdateSchema }),
   /**
+   * All who subscribe receive each update.
+   *
+   * @generated from rpc effect_psrpc.interop.MyService.UpdateState
+   */
+  updateState: Rpc.subscription({ name: "UpdateState", message: MyUpdateSchema, routing: "multi" }),
+  /**
    * All who subscribe to a region receive each update.
    *
    * @generated from rpc effect_psrpc.interop.MyService.UpdateRegionState

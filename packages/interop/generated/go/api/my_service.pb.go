@@ -316,14 +316,15 @@ const file_my_service_proto_rawDesc = "" +
 	"\x0fMyClientMessage\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\"%\n" +
 	"\x0fMyServerMessage\x12\x12\n" +
-	"\x04text\x18\x01 \x01(\tR\x04text2\xfd\x06\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text2\xd5\a\n" +
 	"\tMyService\x12N\n" +
 	"\tNormalRPC\x12\x1f.effect_psrpc.interop.MyRequest\x1a .effect_psrpc.interop.MyResponse\x12Y\n" +
 	"\fIntensiveRPC\x12\x1f.effect_psrpc.interop.MyRequest\x1a .effect_psrpc.interop.MyResponse\"\x06\xb2\x89\x01\x02@\x01\x12U\n" +
 	"\bGetStats\x12\x1f.effect_psrpc.interop.MyRequest\x1a .effect_psrpc.interop.MyResponse\"\x06\xb2\x89\x01\x02@\x02\x12g\n" +
 	"\x0fExchangeUpdates\x12%.effect_psrpc.interop.MyClientMessage\x1a%.effect_psrpc.interop.MyServerMessage\"\x06\xb2\x89\x01\x02 \x01\x12]\n" +
 	"\x0eGetRegionStats\x12\x1f.effect_psrpc.interop.MyRequest\x1a .effect_psrpc.interop.MyResponse\"\b\xb2\x89\x01\x04\x10\x01@\x02\x12V\n" +
-	"\rProcessUpdate\x12\x1d.effect_psrpc.interop.Ignored\x1a\x1e.effect_psrpc.interop.MyUpdate\"\x06\xb2\x89\x01\x02\b\x01\x12^\n" +
+	"\rProcessUpdate\x12\x1d.effect_psrpc.interop.Ignored\x1a\x1e.effect_psrpc.interop.MyUpdate\"\x06\xb2\x89\x01\x02\b\x01\x12V\n" +
+	"\vUpdateState\x12\x1d.effect_psrpc.interop.Ignored\x1a\x1e.effect_psrpc.interop.MyUpdate\"\b\xb2\x89\x01\x04\b\x01@\x02\x12^\n" +
 	"\x11UpdateRegionState\x12\x1d.effect_psrpc.interop.Ignored\x1a\x1e.effect_psrpc.interop.MyUpdate\"\n" +
 	"\xb2\x89\x01\x06\b\x01\x10\x01@\x02\x12e\n" +
 	"\n" +
@@ -355,29 +356,31 @@ var file_my_service_proto_goTypes = []any{
 	(*emptypb.Empty)(nil),   // 6: google.protobuf.Empty
 }
 var file_my_service_proto_depIdxs = []int32{
-	1, // 0: effect_psrpc.interop.MyService.NormalRPC:input_type -> effect_psrpc.interop.MyRequest
-	1, // 1: effect_psrpc.interop.MyService.IntensiveRPC:input_type -> effect_psrpc.interop.MyRequest
-	1, // 2: effect_psrpc.interop.MyService.GetStats:input_type -> effect_psrpc.interop.MyRequest
-	4, // 3: effect_psrpc.interop.MyService.ExchangeUpdates:input_type -> effect_psrpc.interop.MyClientMessage
-	1, // 4: effect_psrpc.interop.MyService.GetRegionStats:input_type -> effect_psrpc.interop.MyRequest
-	0, // 5: effect_psrpc.interop.MyService.ProcessUpdate:input_type -> effect_psrpc.interop.Ignored
-	0, // 6: effect_psrpc.interop.MyService.UpdateRegionState:input_type -> effect_psrpc.interop.Ignored
-	6, // 7: effect_psrpc.interop.MyService.mute_track:input_type -> google.protobuf.Empty
-	4, // 8: effect_psrpc.interop.MyService.FollowTrack:input_type -> effect_psrpc.interop.MyClientMessage
-	2, // 9: effect_psrpc.interop.MyService.NormalRPC:output_type -> effect_psrpc.interop.MyResponse
-	2, // 10: effect_psrpc.interop.MyService.IntensiveRPC:output_type -> effect_psrpc.interop.MyResponse
-	2, // 11: effect_psrpc.interop.MyService.GetStats:output_type -> effect_psrpc.interop.MyResponse
-	5, // 12: effect_psrpc.interop.MyService.ExchangeUpdates:output_type -> effect_psrpc.interop.MyServerMessage
-	2, // 13: effect_psrpc.interop.MyService.GetRegionStats:output_type -> effect_psrpc.interop.MyResponse
-	3, // 14: effect_psrpc.interop.MyService.ProcessUpdate:output_type -> effect_psrpc.interop.MyUpdate
-	3, // 15: effect_psrpc.interop.MyService.UpdateRegionState:output_type -> effect_psrpc.interop.MyUpdate
-	6, // 16: effect_psrpc.interop.MyService.mute_track:output_type -> google.protobuf.Empty
-	5, // 17: effect_psrpc.interop.MyService.FollowTrack:output_type -> effect_psrpc.interop.MyServerMessage
-	9, // [9:18] is the sub-list for method output_type
-	0, // [0:9] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	1,  // 0: effect_psrpc.interop.MyService.NormalRPC:input_type -> effect_psrpc.interop.MyRequest
+	1,  // 1: effect_psrpc.interop.MyService.IntensiveRPC:input_type -> effect_psrpc.interop.MyRequest
+	1,  // 2: effect_psrpc.interop.MyService.GetStats:input_type -> effect_psrpc.interop.MyRequest
+	4,  // 3: effect_psrpc.interop.MyService.ExchangeUpdates:input_type -> effect_psrpc.interop.MyClientMessage
+	1,  // 4: effect_psrpc.interop.MyService.GetRegionStats:input_type -> effect_psrpc.interop.MyRequest
+	0,  // 5: effect_psrpc.interop.MyService.ProcessUpdate:input_type -> effect_psrpc.interop.Ignored
+	0,  // 6: effect_psrpc.interop.MyService.UpdateState:input_type -> effect_psrpc.interop.Ignored
+	0,  // 7: effect_psrpc.interop.MyService.UpdateRegionState:input_type -> effect_psrpc.interop.Ignored
+	6,  // 8: effect_psrpc.interop.MyService.mute_track:input_type -> google.protobuf.Empty
+	4,  // 9: effect_psrpc.interop.MyService.FollowTrack:input_type -> effect_psrpc.interop.MyClientMessage
+	2,  // 10: effect_psrpc.interop.MyService.NormalRPC:output_type -> effect_psrpc.interop.MyResponse
+	2,  // 11: effect_psrpc.interop.MyService.IntensiveRPC:output_type -> effect_psrpc.interop.MyResponse
+	2,  // 12: effect_psrpc.interop.MyService.GetStats:output_type -> effect_psrpc.interop.MyResponse
+	5,  // 13: effect_psrpc.interop.MyService.ExchangeUpdates:output_type -> effect_psrpc.interop.MyServerMessage
+	2,  // 14: effect_psrpc.interop.MyService.GetRegionStats:output_type -> effect_psrpc.interop.MyResponse
+	3,  // 15: effect_psrpc.interop.MyService.ProcessUpdate:output_type -> effect_psrpc.interop.MyUpdate
+	3,  // 16: effect_psrpc.interop.MyService.UpdateState:output_type -> effect_psrpc.interop.MyUpdate
+	3,  // 17: effect_psrpc.interop.MyService.UpdateRegionState:output_type -> effect_psrpc.interop.MyUpdate
+	6,  // 18: effect_psrpc.interop.MyService.mute_track:output_type -> google.protobuf.Empty
+	5,  // 19: effect_psrpc.interop.MyService.FollowTrack:output_type -> effect_psrpc.interop.MyServerMessage
+	10, // [10:20] is the sub-list for method output_type
+	0,  // [0:10] is the sub-list for method input_type
+	0,  // [0:0] is the sub-list for extension type_name
+	0,  // [0:0] is the sub-list for extension extendee
+	0,  // [0:0] is the sub-list for field type_name
 }
 
 func init() { file_my_service_proto_init() }
