@@ -38,13 +38,13 @@ const make = Effect.gen(function* () {
     leave,
     listen: (
       name: string,
-      options: { readonly queue: boolean; readonly then?: () => unknown; readonly to?: Array<string> }
+      options: { readonly queue: boolean; readonly next?: () => unknown; readonly to?: Array<string> }
     ) =>
       bus.subscribe(
         channel(name),
         (message) => {
           ;(options.to ?? heard).push(new TextDecoder().decode(message))
-          options.then?.()
+          options.next?.()
         },
         options
       ),
@@ -65,7 +65,7 @@ for (const [scheduler, test] of [
       test(`${queue ? "in a queue" : "alone"}: what waits in a queue behind its message arrives once`, () =>
         Effect.gen(function* () {
           const { heard, leave, listen, send } = yield* make
-          yield* listen("leaving", { queue, then: () => leave() })
+          yield* listen("leaving", { queue, next: () => leave() })
           yield* listen("job", { queue: true })
           yield* listen("told", { queue: false })
           send("leaving", "leave")
@@ -81,9 +81,9 @@ for (const [scheduler, test] of [
     test("each of several: all get each message once, and in order", () =>
       Effect.gen(function* () {
         const { heard, leave, listen, send } = yield* make
-        yield* listen("leaving", { queue: false, then: () => leave() })
-        yield* listen("leaving", { queue: false, then: () => leave() })
-        yield* listen("leaving", { queue: true, then: () => leave() })
+        yield* listen("leaving", { queue: false, next: () => leave() })
+        yield* listen("leaving", { queue: false, next: () => leave() })
+        yield* listen("leaving", { queue: true, next: () => leave() })
         yield* listen("job", { queue: true })
         send("leaving", "leave")
         send("job", "job 1")
@@ -92,7 +92,7 @@ for (const [scheduler, test] of [
         assert.deepStrictEqual(heard, ["leave", "leave", "leave", "job 1", "go", "go", "go"])
       }))
 
-    test("at the last message of a turn, for a listener that has gone by then: the rest comes, and nothing is thrown", () =>
+    test("at the last message of a turn, for a listener that has gone by next: the rest comes, and nothing is thrown", () =>
       Effect.gen(function* () {
         for (const before of [1021, 1022, 1023, 1024, 1025]) {
           const { heard, leave, listen, send } = yield* make
@@ -103,9 +103,9 @@ for (const [scheduler, test] of [
             leave(gone)
             leave()
           }
-          yield* listen("leaving", { queue: false, then: go })
+          yield* listen("leaving", { queue: false, next: go })
           // what is published to who is about to go
-          yield* listen("job", { queue: true, then: () => heard.at(-1) === "the last" && send("gone", "late") })
+          yield* listen("job", { queue: true, next: () => heard.at(-1) === "the last" && send("gone", "late") })
           const jobs = Array.from({ length: before }, (_, i) => `job ${i}`)
           send("job", ...jobs)
           send("leaving", "leave")

@@ -180,6 +180,21 @@ describe("a service", () => {
     )
   })
 
+  it("whose group has one with a comma in its name, and two, is refused", () => {
+    const one = Rpc.unary({ topic: ["a,b"], group: "g" })
+    const two = Rpc.multi({ topic: ["a", "b"], group: "g" })
+    assert.throws(make({ one, two }), "method two: has the topic parameters a, b, and one of the same topic group")
+    assert.throws(make({ two, one }), "method one: has the topic parameters a,b, and two of the same topic group")
+  })
+
+  it("whose group has the same by names and by Schemas is not, unless their order differs", () => {
+    const names = Rpc.unary({ topic: ["a", "b"], group: "g" })
+    const schemas = Rpc.multi({ topic: { a: Schema.String, b: Schema.String }, group: "g" })
+    assert.strictEqual(Service.make("Rooms", { names, schemas }).serviceName, "Rooms")
+    const turned = Rpc.multi({ topic: { b: Schema.String, a: Schema.String }, group: "g" })
+    assert.throws(make({ names, turned }), "method turned: has the topic parameters b, a, and names of the same")
+  })
+
   it("whose group has none is refused", () => {
     assert.throws(
       make({ mute: Rpc.unary({ group: "g" }) }),

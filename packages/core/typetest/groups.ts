@@ -54,6 +54,27 @@ Service.make("Rooms", { a, otherName })
 Service.make("Rooms", { a, otherOrder })
 // @ts-expect-error another type
 Service.make("Rooms", { typed, otherType })
+// Names, and schemas of the same types, are the same; only lists have an order that types know of.
+const named = Rpc.unary({ topic: ["a"], group: "s" })
+const schema = Rpc.multi({ topic: { a: Schema.String }, group: "s" })
+const twoNamed = Rpc.unary({ topic: ["a", "b"], group: "s" })
+const twoSchemas = Rpc.multi({ topic: { b: Schema.String, a: Schema.String }, group: "s" })
+const oneWithComma = Rpc.unary({ topic: ["a,b"], group: "s" })
+const finite = Rpc.unary({ topic: { a: Schema.FiniteFromString }, group: "s" })
+const literal = Rpc.unary({ topic: { a: Schema.Literal("x") }, group: "s" })
+Service.make("Same", { named, schema })
+Service.make("Same", { schema, named })
+Service.make("Same", { twoNamed, twoSchemas })
+// @ts-expect-error one more
+Service.make("Differing", { schema, twoNamed })
+// @ts-expect-error one more
+Service.make("Differing", { named, twoSchemas })
+// @ts-expect-error one name with a comma in it is not two
+Service.make("Differing", { twoNamed, oneWithComma })
+// @ts-expect-error a text and a number
+Service.make("Differing", { named, finite })
+// @ts-expect-error any text and one text
+Service.make("Differing", { named, literal })
 Service.make("Rooms", { a, b: a, otherGroup, reload: Rpc.unary({ topic: ["city"] }) })
 // @ts-expect-error updates are not registered
 Rpc.subscription({ topic: ["room"], group: "g" })

@@ -236,3 +236,46 @@ describe("closing a client with open streams", () => {
     }).pipe(onBus)
   )
 })
+
+describe("what is tried on a closed stream", () => {
+  for (const [how, cause] of [
+    ["without a cause", undefined],
+    [
+      "with a cause and its details",
+      PsrpcError.fromCode("aborted", { message: "enough", details: [{ typeUrl: "x", value: new Uint8Array([1]) }] })
+    ],
+    ["with a code of its own", PsrpcError.fromCode("later", { message: "not yet" })]
+  ] as const) {
+    it.effect(`certainly did not run: it fails as the stream ended, and says so, closed ${how}`, () =>
+      Effect.gen(function* () {
+        const { here, there } = yield* pair({ server: { bufferSize: 1 } })
+        yield* here.send("in the buffer")
+        const waiting = yield* start(here.send("held"))
+        yield* settle
+        yield* here.close(cause)
+        const ended = cause ?? PsrpcError.fromCode("canceled", { message: "stream closed (Chat.Talk)" })
+        const asEnded = (error: PsrpcError.PsrpcError): void => {
+          const inShort = ({ _tag, code, details, message }: PsrpcError.PsrpcError) => ({
+            _tag,
+            code,
+            details,
+            message
+          })
+          assert.deepStrictEqual(inShort(error), inShort(ended))
+          assert.strictEqual(error.reason, cause === undefined ? "stream_closed" : undefined)
+          if (error._tag === "Unknown") assert.strictEqual(error.peerCode, "later")
+        }
+        // what was under way may have been read
+        asEnded(errorOf(waiting))
+        assert.isTrue(errorOf(waiting).mayHaveRun)
+        for (const tried of [here.send("late"), Effect.asVoid(here.end)]) {
+          const error = yield* Effect.flip(tried)
+          asEnded(error)
+          assert.isFalse(error.mayHaveRun)
+        }
+        yield* settle
+        assert.isFalse((yield* Effect.flip(there.send("late"))).mayHaveRun)
+      }).pipe(onBus)
+    )
+  }
+})

@@ -192,7 +192,11 @@ describe("the suite fails for a bus whose subscriptions", () => {
         }
       })(bus)
     }
-    return flawed("a listener that throws stops nobody, not even itself", /waited in vain for 3 messages to arrive/, flaw)()
+    return flawed(
+      "a listener that throws stops nobody, not even itself",
+      /waited in vain for 3 messages to arrive/,
+      flaw
+    )()
   })
 
   fails("lose messages while the thread is blocked", () => {
