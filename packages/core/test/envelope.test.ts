@@ -794,6 +794,8 @@ describe("envelope", () => {
         const decoded = Msg.decodeMsg(Msg.encodeMsg({ typeUrl: "t", value: empty, hops: given }))
         assert.strictEqual((decoded as Msg.Msg).hops, hops)
       }
+      const once = Msg.withHop(Msg.encodeMsg({ typeUrl: "t", value: empty }).slice())
+      assert.strictEqual((Msg.decodeMsg(Msg.withHop(once, 65)) as Msg.Msg).hops, 66)
       const broken = Uint8Array.of(0x0a, 0x05)
       assert.strictEqual(Msg.withHop(broken), broken)
     })

@@ -29,12 +29,13 @@ import { Config, type Duration, Effect, Layer, type Metric, type Redacted, type 
 import { makeBus } from "./internal/bus.ts"
 import { makeClosing } from "./internal/closing.ts"
 import * as internal from "./internal/connection.ts"
-import * as handOn from "./internal/handOn.ts"
+import { handedOnMessages as handedOn } from "./internal/handOn.ts"
 import { Backoff, open } from "./internal/open.ts"
 import { Peer } from "./internal/peer.ts"
 import { makeRuntime } from "./internal/runtime.ts"
 import * as settings from "./internal/settings.ts"
 import { serverOptions } from "./internal/serverOptions.ts"
+import { unroutedMessages as unrouted } from "./internal/unrouted.ts"
 
 /**
  * How long the Layer may take to connect, and `subscribe` to be acknowledged, where nothing else is given: 5 seconds.
@@ -92,7 +93,7 @@ export const defaultCloseTimeout: Duration.Input = "2 seconds"
  * @category metrics
  * @since 0.1.0
  */
-export const handedOnMessages: Metric.Counter<number> = handOn.handedOnMessages
+export const handedOnMessages: Metric.Counter<number> = handedOn
 
 /**
  * Messages of queues that came to nothing because no member has a route for them: counted in `psrpc_messages_dropped`
@@ -101,7 +102,7 @@ export const handedOnMessages: Metric.Counter<number> = handOn.handedOnMessages
  * @category metrics
  * @since 0.1.0
  */
-export const unroutedMessages: Metric.Metric<number, Metric.CounterState<number>> = handOn.unroutedMessages
+export const unroutedMessages: Metric.Metric<number, Metric.CounterState<number>> = unrouted
 
 /**
  * Certificates and keys, as text or as paths of files; `{}` asks for TLS and trusts what Node trusts.

@@ -71,10 +71,10 @@ export const readChannel = (bytes: Uint8Array): string => {
 }
 
 /**
- * The same `Msg` handed on once more. Look at `hops` with `decodeMsg` before: bytes that are malformed come back as
- * they are.
+ * The same `Msg` handed on once more, or `by` times. Look at `hops` with `decodeMsg` before: bytes that are malformed come
+ * back as they are.
  */
-export const withHop = (bytes: Uint8Array): Uint8Array => {
+export const withHop = (bytes: Uint8Array, by = 1): Uint8Array => {
   const pieces: Array<number> = []
   let hops = 0
   Reader.read(bytes)
@@ -90,6 +90,6 @@ export const withHop = (bytes: Uint8Array): Uint8Array => {
   if (!Reader.done()) return bytes
   Writer.begin(bytes.length + 7)
   for (let i = 0; i < pieces.length; i += 2) Writer.writeRaw(bytes.subarray(pieces[i], pieces[i + 1]))
-  writeHops(hops + 1)
+  writeHops(hops + by)
   return Writer.finish()
 }

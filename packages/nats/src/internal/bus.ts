@@ -36,7 +36,8 @@ export const makeBus = Effect.fnUntraced(function* (
   const inbox = new Inbox(link, options.inboxPrefix, peer, runtime)
   const publisher = new Publisher(link, inbox, peer, runtime, options)
   const interests = new Interests(link, peer, runtime)
-  const receiver = new Receiver(interests, new HandOn(publisher, inbox, peer, runtime), peer, runtime)
+  const handOn = new HandOn(link, publisher, inbox, interests, peer, runtime)
+  const receiver = new Receiver(interests, handOn, peer, runtime)
 
   yield* link.watch
   yield* Effect.addFinalizer(() =>

@@ -1,5 +1,6 @@
 import { MessageBus, type PsrpcError } from "@effect-psrpc/core"
 import { Cause, type Effect } from "effect"
+import { walkRoute } from "./census.ts"
 import type { Message } from "./connection.ts"
 import type { HandOn } from "./handOn.ts"
 import { Interest, type Interests } from "./interests.ts"
@@ -49,7 +50,9 @@ class Subject {
   /** To one member of the channel's queue, or to nobody: then it returns the channel's route. */
   giveOne(bytes: Uint8Array): string | undefined {
     const plain = this.listeners.get("")
-    const route = this.routed === 0 && plain !== undefined ? "" : MessageBus.readChannel(bytes)
+    const route = MessageBus.readChannel(bytes)
+    // who hears everything has all routes, and is not found by them: a walker that is lost says so
+    if (route === walkRoute && plain !== undefined) return undefined
     const group = (route === "" ? undefined : this.listeners.get(route)) ?? plain
     if (group === undefined) return route
     group.one(bytes)
@@ -95,6 +98,7 @@ export class Receiver {
     if (subject === undefined) {
       subject = new Subject(name, queue, this.#receive, (defect) => this.#threw("a listener", defect))
       this.#subjects.set(key, subject)
+      if (queue) this.#handOn.join(name)
     }
     const { interest, routes } = subject
     subject.add(route, listener)
@@ -115,7 +119,9 @@ export class Receiver {
       },
       forget: () => {
         subject.delete(route, listener)
-        if (interest.users === 0 && this.#subjects.get(key) === subject) this.#subjects.delete(key)
+        if (interest.users > 0 || this.#subjects.get(key) !== subject) return
+        this.#subjects.delete(key)
+        if (queue) this.#handOn.forget(name)
       }
     }
   }

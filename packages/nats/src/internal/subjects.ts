@@ -64,3 +64,6 @@ const encodeUnit = (match: string): string => {
  */
 export const routeSubject = (subject: string, route: string): string =>
   `${subject}.@${route.replace(/[^0-9A-Za-z_]/gu, encodeUnit)}`
+
+/** Where walkers end, see `census.ts`: below the queue's subject too, where this user may publish. */
+export const answerSubject = (subject: string, id: string): string => `${subject}.@@${id}`
