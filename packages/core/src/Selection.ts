@@ -145,7 +145,10 @@ export const best = (
     readonly minimum?: number | undefined
     /** A claim that reaches it is taken at once. Default: none is. */
     readonly enough?: number | undefined
-    /** How long better claims are waited for after the first that counts. Default: `within`. */
+    /**
+     * How long better claims are waited for after the first that counts. Default: `within` where it is given, 200
+     * milliseconds where it is not.
+     */
     readonly afterFirst?: Duration.Input | undefined
   } = {}
 ): Selection =>
@@ -153,5 +156,5 @@ export const best = (
     affinityTimeout: options.within,
     minimumAffinity: options.minimum,
     maximumAffinity: options.enough,
-    shortCircuitTimeout: options.afterFirst
+    shortCircuitTimeout: options.afterFirst ?? (options.within === undefined ? defaultShortCircuitTimeout : 0)
   })

@@ -138,9 +138,17 @@ export interface Options<Methods> {
    * The topics to register at once, by method. Methods without a topic are registered anyway, others when `register`
    * says so. Default: none.
    */
-  readonly topics?: { readonly [K in TopicMethod<Methods>]?: ReadonlyArray<TopicOf<Methods[K]>> } | undefined
+  readonly topics?:
+    | ({ readonly [K in TopicMethod<Methods>]?: ReadonlyArray<TopicOf<Methods[K]>> } & {
+        readonly [K in Exclude<keyof Methods, TopicMethod<Methods>>]?: never
+      })
+    | undefined
   /** The topics to register at once, by topic group. Default: none. */
-  readonly groups?: { readonly [G in GroupOf<Methods>]?: ReadonlyArray<TopicOfGroup<Methods, G>> } | undefined
+  readonly groups?:
+    | ([GroupOf<Methods>] extends [never]
+        ? { readonly [G in keyof Methods]?: never }
+        : { readonly [G in GroupOf<Methods>]?: ReadonlyArray<TopicOfGroup<Methods, G>> })
+    | undefined
   /**
    * How many requests may wait for their affinity, per method, where to more the server keeps silent; and how many
    * messages of a stream to be read, where more make the sender wait. Default: 100.

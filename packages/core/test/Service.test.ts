@@ -148,7 +148,7 @@ describe("method keys that mean something in JavaScript", () => {
       const handler = () => Effect.void
       const handlers = { constructor: handler, toString: handler, [key]: handler }
       for (const options of [{}, { topics: {} }]) {
-        const server = yield* Server.make(Odd, handlers as never, options)
+        const server = yield* Server.make(Odd, handlers as never, options as {})
         yield* Effect.scoped(server.register("toString", { node: "n1" }))
       }
     }).pipe(onBus)

@@ -230,7 +230,10 @@ describe("the options of a selection", () => {
   })
 
   it("best says them in other words", () => {
-    assert.deepStrictEqual(Selection.best(), Selection.make())
+    assert.deepStrictEqual(Selection.best(), Selection.affinity)
+    assert.deepStrictEqual(Selection.best({ within: "1 second" }), Selection.make())
+    // where nobody is good enough, the best of those who came is taken as soon as without the wish
+    assert.strictEqual(Selection.best({ enough: 0.8 }).shortCircuitTimeout, 200)
     assert.deepStrictEqual(
       Selection.best({ within: "2 seconds", minimum: 0.5, enough: 0.75, afterFirst: "10 millis" }),
       Selection.make({

@@ -105,3 +105,12 @@ Server.layer(Rooms, { ...Server.unimplemented(Rooms), mutes: () => Effect.void }
 Server.layer(Rooms, { ...Server.unimplemented(Rooms), changed: () => Effect.void })
 // @ts-expect-error the topics of a group are given by group
 Server.layer(Rooms, Server.unimplemented(Rooms), { topics: { mute: [{ room: "lobby" }] } })
+
+// Topics of methods that have none, or that do not exist, are refused also where no method has a topic.
+class Plain extends Service.make("Plain", { hello: Rpc.unary() }) {}
+// @ts-expect-error no such method
+Server.layer(Plain, { hello: () => Effect.void }, { topics: { hallo: [{ node: "n1" }] } })
+// @ts-expect-error it has no topic
+Server.layer(Plain, { hello: () => Effect.void }, { topics: { hello: [{}] } })
+// @ts-expect-error no such group
+Server.layer(Plain, { hello: () => Effect.void }, { groups: { room: [{ room: "lobby" }] } })
