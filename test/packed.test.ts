@@ -33,6 +33,42 @@ const overNats = example.code
   .replace('from "effect"\n', 'from "effect"\nimport { NatsMessageBus } from "@effect-psrpc/nats"\n')
   .replace("LocalMessageBus.layer", 'NatsMessageBus.layer({ servers: process.env["NATS_URL"]! })')
 
+/** What users export without writing its type: the compiler has to be able to name it. */
+const exported = `
+import { Client, Publisher, Rpc, Selection, Server, Service } from "@effect-psrpc/core"
+import { PsrpcTest } from "@effect-psrpc/core/testing"
+import { NatsMessageBus } from "@effect-psrpc/nats"
+import { RedisMessageBus } from "@effect-psrpc/redis"
+import { Config, Effect, Layer, Schema, Stream } from "effect"
+
+export class Farm extends Service.make("Farm", {
+  render: Rpc.unary({ request: Schema.String, response: Schema.String, routing: "affinity" }),
+  load: Rpc.multi({ response: Schema.Finite }),
+  chat: Rpc.stream({ send: Schema.String, receive: Schema.String }),
+  done: Rpc.subscription({ message: Schema.String, topic: ["region"] })
+}) {}
+export class FarmClient extends Client.Service<FarmClient>()("app/FarmClient", Farm) {}
+export class FarmServer extends Server.Service<FarmServer>()("app/FarmServer", Farm) {}
+export const handlers = Farm.of({
+  render: { affinity: 1, handle: Effect.succeed },
+  load: () => Effect.succeed(1),
+  chat: (stream) => Stream.runForEach(stream.messages, (text) => stream.send(text))
+})
+export const server = () => Server.layer(Farm, handlers)
+export const made = Server.make(Farm, handlers)
+export const named = FarmServer.layer(handlers)
+export const client = Client.make(Farm)
+export const publisher = Publisher.make(Farm)
+export const render = (job: string) => FarmClient.use((farm) => farm.render(job, { selection: Selection.best() }))
+export const loads = Effect.map(FarmClient, (farm) => farm.load({ expect: 1 }).pipe(Client.successes))
+export const chat = FarmClient.use((farm) => farm.chat())
+export const done = FarmClient.use((farm) => farm.done({ topic: { region: "eu" } }))
+export const OnRedis = RedisMessageBus.layerConfig({ url: Config.Redacted("REDIS_URL") })
+export const OnNats = NatsMessageBus.layer({ servers: "nats://127.0.0.1:4222" })
+export const Live = Layer.merge(server(), FarmClient.layer).pipe(Layer.provide(OnNats))
+export const Net = PsrpcTest.layer(FarmClient, [{ handlers, affinity: 0.2 }])
+`
+
 describe("the packed packages, in an empty project", () => {
   let folder: string
 
@@ -62,6 +98,7 @@ describe("the packed packages, in an empty project", () => {
     writeFileSync(join(project, "main.ts"), example.code)
     writeFileSync(join(project, "redis.ts"), overRedis)
     writeFileSync(join(project, "nats.ts"), overNats)
+    writeFileSync(join(project, "exported.ts"), exported)
     for (const file of ["worker.ts", "client.ts"]) writeFileSync(join(project, file), named(file).code)
   }, 180_000)
 
@@ -96,6 +133,14 @@ describe("the packed packages, in an empty project", () => {
       "nats.ts",
       ...others
     )
+    assert.strictEqual(checked.stdout, "")
+    assert.strictEqual(checked.code, 0, checked.stderr)
+  })
+
+  it("name what users export without writing its type", { timeout: 120_000 }, async () => {
+    const options = ["--declaration", "--outDir", "declared", "--strict", "--exactOptionalPropertyTypes"]
+    const modules = ["--target", "es2024", "--module", "nodenext", "--types", "node", "--skipLibCheck", "false"]
+    const checked = await inProject("./node_modules/.bin/tsc", ...options, ...modules, "exported.ts")
     assert.strictEqual(checked.stdout, "")
     assert.strictEqual(checked.code, 0, checked.stderr)
   })
