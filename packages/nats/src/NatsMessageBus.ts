@@ -32,7 +32,7 @@ import * as internal from "./internal/connection.ts"
 import { handedOnMessages as handedOn } from "./internal/handOn.ts"
 import { Backoff, open } from "./internal/open.ts"
 import { Peer } from "./internal/peer.ts"
-import { makeRuntime } from "./internal/runtime.ts"
+import { BusRuntime, Limits } from "@effect-psrpc/core/broker"
 import * as settings from "./internal/settings.ts"
 import { serverOptions } from "./internal/serverOptions.ts"
 import { unroutedMessages as unrouted } from "./internal/unrouted.ts"
@@ -43,7 +43,7 @@ import { unroutedMessages as unrouted } from "./internal/unrouted.ts"
  * @category constants
  * @since 0.1.0
  */
-export const defaultConnectTimeout: Duration.Input = "5 seconds"
+export const defaultConnectTimeout: Duration.Input = Limits.defaultConnectTimeout
 
 /**
  * The largest message in bytes, where nothing else is given: 8 MiB. The server has a limit of its own, `max_payload`,
@@ -52,7 +52,7 @@ export const defaultConnectTimeout: Duration.Input = "5 seconds"
  * @category constants
  * @since 0.1.0
  */
-export const defaultMaxPayload = 8 * 1024 * 1024
+export const defaultMaxPayload: number = Limits.defaultMaxPayload
 
 /**
  * How many messages are held while the connection is down, where nothing else is given.
@@ -60,7 +60,7 @@ export const defaultMaxPayload = 8 * 1024 * 1024
  * @category constants
  * @since 0.1.0
  */
-export const defaultMaxHeldMessages = 10_000
+export const defaultMaxHeldMessages: number = Limits.defaultMaxHeldMessages
 
 /**
  * How many bytes of messages are held while the connection is down, where nothing else is given: 16 MiB.
@@ -68,7 +68,7 @@ export const defaultMaxHeldMessages = 10_000
  * @category constants
  * @since 0.1.0
  */
-export const defaultMaxHeldBytes = 16 * 1024 * 1024
+export const defaultMaxHeldBytes: number = Limits.defaultMaxHeldBytes
 
 /**
  * How long a connection may stay without an answer before it is given up, where nothing else is given: 10 seconds.
@@ -84,7 +84,7 @@ export const defaultHeartbeat: Duration.Input = "10 seconds"
  * @category constants
  * @since 0.1.0
  */
-export const defaultCloseTimeout: Duration.Input = "2 seconds"
+export const defaultCloseTimeout: Duration.Input = Limits.defaultCloseTimeout
 
 /**
  * Messages of queues that this process got without having a route for them, and has handed on to another member:
@@ -159,26 +159,12 @@ export type Authenticator = (nonce?: string) => object | void
  * @category models
  * @since 0.1.0
  */
-export interface LimitOptions {
-  /**
-   * How long the Layer may take to connect, and a `subscribe` to be acknowledged; `Infinity` is for ever. Default: 5
-   * seconds.
-   */
-  readonly connectTimeout?: Duration.Input | undefined
+export interface LimitOptions extends Limits.LimitOptions {
   /**
    * The largest message in bytes; a larger one is `ResourceExhausted`, reason `too_large`, and so is one that is larger
    * than the server's `max_payload`. Default: 8 MiB.
    */
   readonly maxPayload?: number | undefined
-  /**
-   * How many messages are held while the connection is down, or takes no more because NATS does not read; one more is
-   * `ResourceExhausted`, reason `overflow`. Default: 10,000.
-   */
-  readonly maxHeldMessages?: number | undefined
-  /** How many bytes of messages are held. Default: 16 MiB. */
-  readonly maxHeldBytes?: number | undefined
-  /** How long closing the bus or a subscription may wait for NATS. Default: 2 seconds. */
-  readonly closeTimeout?: Duration.Input | undefined
 }
 
 /**
@@ -213,12 +199,7 @@ export interface Options extends LimitOptions {
    * back, a message that nobody has heard is sent again: other processes may not have subscribed again yet. Default: 50
    * milliseconds and 2 seconds.
    */
-  readonly reconnect?:
-    | {
-        readonly minDelay?: Duration.Input | undefined
-        readonly maxDelay?: Duration.Input | undefined
-      }
-    | undefined
+  readonly reconnect?: Limits.ReconnectOptions | undefined
   /**
    * How long a connection may leave a PING unanswered before it is given up and made anew; it is asked this often. With
    * `Infinity` nothing is asked, and a connection that is silently dead is noticed when the system gives it up. Default:
@@ -253,15 +234,6 @@ export interface ConnectionOptions extends LimitOptions {
 
 const defaultInboxPrefix = "_INBOX"
 
-const limits = (options: LimitOptions): Effect.Effect<settings.Limits, PsrpcError.PsrpcError> =>
-  Effect.all({
-    connectTimeout: settings.millis("connectTimeout", options.connectTimeout ?? defaultConnectTimeout),
-    closeTimeout: settings.millis("closeTimeout", options.closeTimeout ?? defaultCloseTimeout),
-    maxPayload: settings.count("maxPayload", options.maxPayload ?? defaultMaxPayload, 1),
-    maxHeldMessages: settings.count("maxHeldMessages", options.maxHeldMessages ?? defaultMaxHeldMessages, 0),
-    maxHeldBytes: settings.count("maxHeldBytes", options.maxHeldBytes ?? defaultMaxHeldBytes, 0)
-  })
-
 /**
  * Makes a bus with a connection of its own, which is drained and closed with the scope.
  *
@@ -279,23 +251,18 @@ const limits = (options: LimitOptions): Effect.Effect<settings.Limits, PsrpcErro
 export const make = Effect.fnUntraced(function* (
   options: Options = {}
 ): Effect.fn.Return<MessageBus.MessageBus["Service"], PsrpcError.PsrpcError, Scope.Scope> {
-  const { reconnect } = options
-  const bounds = yield* limits(options)
+  const bounds = yield* settings.check.limits(options)
   const { address, nats, secrets } = yield* serverOptions(options)
-  const runtime = yield* makeRuntime
+  const runtime = yield* BusRuntime.make
   const peer = new Peer(address, secrets)
   const closing = makeClosing(runtime, bounds.closeTimeout)
-  const minDelay = yield* settings.millis("reconnect.minDelay", reconnect?.minDelay ?? "50 millis")
-  const maxDelay = Math.min(
-    settings.longest,
-    yield* settings.millis("reconnect.maxDelay", reconnect?.maxDelay ?? "2 seconds")
-  )
+  const { maxDelay, minDelay } = yield* settings.check.delays(options.reconnect)
   const backoff = new Backoff(minDelay, maxDelay)
-  const heartbeat = yield* settings.millis("heartbeat", options.heartbeat ?? defaultHeartbeat)
+  const heartbeat = yield* settings.check.millis("heartbeat", options.heartbeat ?? defaultHeartbeat)
   const { connectTimeout } = bounds
   const connection = yield* open({ nats, connectTimeout, heartbeat }, peer, backoff, closing)
   const inboxPrefix = options.nats?.inboxPrefix ?? defaultInboxPrefix
-  const how = { grace: settings.graceOf(maxDelay), inboxPrefix, listener: backoff }
+  const how = { grace: Limits.graceOf(maxDelay), inboxPrefix, listener: backoff }
   return yield* makeBus(connection, { ...bounds, ...how }, peer, runtime, closing)
 })
 
@@ -316,11 +283,11 @@ export const makeConnection = Effect.fnUntraced(function* (
   const { connection, inboxPrefix = defaultInboxPrefix } = options
   const refusal = internal.refusalOf(connection)
   if (refusal !== undefined) return yield* refusal
-  const bounds = yield* limits(options)
-  const runtime = yield* makeRuntime
+  const bounds = yield* settings.check.limits(options)
+  const runtime = yield* BusRuntime.make
   const peer = new Peer(connection.getServer(), [])
   const closing = makeClosing(runtime, bounds.closeTimeout)
-  const how = { grace: settings.defaultGrace, inboxPrefix }
+  const how = { grace: Limits.defaultGrace, inboxPrefix }
   return yield* makeBus(connection, { ...bounds, ...how }, peer, runtime, closing)
 })
 

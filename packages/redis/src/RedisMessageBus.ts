@@ -31,7 +31,7 @@ import { makeBus } from "./internal/bus.ts"
 import * as internal from "./internal/clients.ts"
 import { open, ready } from "./internal/connection.ts"
 import { unlockedMessages as unlocked } from "./internal/receiver.ts"
-import { makeRuntime } from "./internal/runtime.ts"
+import { BusRuntime, Limits } from "@effect-psrpc/core/broker"
 import * as settings from "./internal/settings.ts"
 
 /**
@@ -40,7 +40,7 @@ import * as settings from "./internal/settings.ts"
  * @category constants
  * @since 0.1.0
  */
-export const defaultConnectTimeout: Duration.Input = "5 seconds"
+export const defaultConnectTimeout: Duration.Input = Limits.defaultConnectTimeout
 
 /**
  * The largest message in bytes, where nothing else is given: 8 MiB. Redis breaks the connection of a subscriber that
@@ -49,7 +49,7 @@ export const defaultConnectTimeout: Duration.Input = "5 seconds"
  * @category constants
  * @since 0.1.0
  */
-export const defaultMaxPayload = 8 * 1024 * 1024
+export const defaultMaxPayload: number = Limits.defaultMaxPayload
 
 /**
  * How many messages are held while the connection is down, where nothing else is given.
@@ -57,7 +57,7 @@ export const defaultMaxPayload = 8 * 1024 * 1024
  * @category constants
  * @since 0.1.0
  */
-export const defaultMaxHeldMessages = 10_000
+export const defaultMaxHeldMessages: number = Limits.defaultMaxHeldMessages
 
 /**
  * How many bytes of messages are held while the connection is down, where nothing else is given: 16 MiB.
@@ -65,7 +65,7 @@ export const defaultMaxHeldMessages = 10_000
  * @category constants
  * @since 0.1.0
  */
-export const defaultMaxHeldBytes = 16 * 1024 * 1024
+export const defaultMaxHeldBytes: number = Limits.defaultMaxHeldBytes
 
 /**
  * How long a connection may stay without an answer before it is given up, where nothing else is given: 10 seconds.
@@ -81,7 +81,7 @@ export const defaultHeartbeat: Duration.Input = "10 seconds"
  * @category constants
  * @since 0.1.0
  */
-export const defaultCloseTimeout: Duration.Input = "2 seconds"
+export const defaultCloseTimeout: Duration.Input = Limits.defaultCloseTimeout
 
 /**
  * Messages of queues that were dropped because their lock could not be asked for, or its answer did not come: counted in
@@ -123,24 +123,7 @@ export interface RedisOptions extends Omit<
  * @category models
  * @since 0.1.0
  */
-export interface LimitOptions {
-  /**
-   * How long the Layer may take to connect, and a `subscribe` to be acknowledged; `Infinity` is for ever. Default: 5
-   * seconds.
-   */
-  readonly connectTimeout?: Duration.Input | undefined
-  /** The largest message in bytes; a larger one is `ResourceExhausted`, reason `too_large`. Default: 8 MiB. */
-  readonly maxPayload?: number | undefined
-  /**
-   * How many messages are held while the connection is down, or takes no more because Redis does not read; one more is
-   * `ResourceExhausted`, reason `overflow`. Default: 10,000.
-   */
-  readonly maxHeldMessages?: number | undefined
-  /** How many bytes of messages are held. Default: 16 MiB. */
-  readonly maxHeldBytes?: number | undefined
-  /** How long closing the bus or a subscription may wait for Redis. Default: 2 seconds. */
-  readonly closeTimeout?: Duration.Input | undefined
-}
+export interface LimitOptions extends Limits.LimitOptions {}
 
 /**
  * Options of a bus with connections of its own.
@@ -161,12 +144,7 @@ export interface Options extends LimitOptions {
    * half at random, for ever. For twice `maxDelay` after a connection came back, a message that nobody received is sent
    * again: other processes may not have subscribed again yet. Default: 50 milliseconds and 2 seconds.
    */
-  readonly reconnect?:
-    | {
-        readonly minDelay?: Duration.Input | undefined
-        readonly maxDelay?: Duration.Input | undefined
-      }
-    | undefined
+  readonly reconnect?: Limits.ReconnectOptions | undefined
   /**
    * How long a connection may leave a command unanswered before it is given up and made anew; each is asked this often.
    * With `Infinity` nothing is asked, and a connection that is silently dead is noticed when the system gives it up.
@@ -204,15 +182,6 @@ export interface ClientsOptions extends LimitOptions {
   readonly exclusive?: boolean | undefined
 }
 
-const limits = (options: LimitOptions): Effect.Effect<settings.Limits, PsrpcError.PsrpcError> =>
-  Effect.all({
-    connectTimeout: settings.millis("connectTimeout", options.connectTimeout ?? defaultConnectTimeout),
-    closeTimeout: settings.millis("closeTimeout", options.closeTimeout ?? defaultCloseTimeout),
-    maxPayload: settings.count("maxPayload", options.maxPayload ?? defaultMaxPayload, 1),
-    maxHeldMessages: settings.count("maxHeldMessages", options.maxHeldMessages ?? defaultMaxHeldMessages, 0),
-    maxHeldBytes: settings.count("maxHeldBytes", options.maxHeldBytes ?? defaultMaxHeldBytes, 0)
-  })
-
 /**
  * Makes a bus with two connections of its own, which are closed with the scope.
  *
@@ -230,25 +199,20 @@ const limits = (options: LimitOptions): Effect.Effect<settings.Limits, PsrpcErro
 export const make = Effect.fnUntraced(function* (
   options: Options = {}
 ): Effect.fn.Return<MessageBus.MessageBus["Service"], PsrpcError.PsrpcError, Scope.Scope> {
-  const { reconnect } = options
-  const bounds = yield* limits(options)
+  const bounds = yield* settings.check.limits(options)
   const redis = yield* settings.connectionOptions(options.url, options.redis ?? {})
-  const runtime = yield* makeRuntime
+  const runtime = yield* BusRuntime.make
   const peer = internal.peerOf(redis)
-  const heartbeat = yield* settings.millis("heartbeat", options.heartbeat ?? defaultHeartbeat)
+  const heartbeat = yield* settings.check.millis("heartbeat", options.heartbeat ?? defaultHeartbeat)
   const own = {
     redis,
     connectTimeout: bounds.connectTimeout,
     heartbeat: heartbeat === Infinity ? undefined : heartbeat,
-    minDelay: yield* settings.millis("reconnect.minDelay", reconnect?.minDelay ?? "50 millis"),
-    maxDelay: Math.min(
-      settings.longest,
-      yield* settings.millis("reconnect.maxDelay", reconnect?.maxDelay ?? "2 seconds")
-    )
+    ...(yield* settings.check.delays(options.reconnect))
   }
   const opened = open(own, peer, runtime)
   const [publisher, subscriber] = yield* Effect.all([opened, opened], { concurrency: 2 })
-  const how = { own: true, exclusive: true, heartbeat: own.heartbeat, grace: settings.graceOf(own.maxDelay) }
+  const how = { own: true, exclusive: true, heartbeat: own.heartbeat, grace: Limits.graceOf(own.maxDelay) }
   return yield* makeBus({ ...bounds, ...how, publisher, subscriber }, peer, runtime)
 })
 
@@ -270,14 +234,14 @@ export const makeClients = Effect.fnUntraced(function* (
   const subscriber = options.subscriber as unknown as internal.AnyClient
   const refusal = internal.check(publisher, subscriber)
   if (refusal !== undefined) return yield* refusal
-  const bounds = yield* limits(options)
-  const runtime = yield* makeRuntime
+  const bounds = yield* settings.check.limits(options)
+  const runtime = yield* BusRuntime.make
   for (const client of new Set([publisher, subscriber])) {
     yield* ready(client, internal.peerOfClient(client), bounds.connectTimeout)
   }
   const peer = internal.peerOfClient(publisher)
   const exclusive = options.exclusive === true
-  const how = { own: false, exclusive, heartbeat: undefined, grace: settings.defaultGrace }
+  const how = { own: false, exclusive, heartbeat: undefined, grace: Limits.defaultGrace }
   return yield* makeBus({ ...bounds, ...how, publisher, subscriber }, peer, runtime)
 })
 

@@ -5,7 +5,7 @@ import { Effect, Fiber, Metric, Scope } from "effect"
 import { RedisMessageBus } from "../src/index.ts"
 import { makeBus } from "../src/internal/bus.ts"
 import { peerOfClient } from "../src/internal/clients.ts"
-import { makeRuntime } from "../src/internal/runtime.ts"
+import { BusRuntime } from "@effect-psrpc/core/broker"
 import {
   bytes,
   channel,
@@ -368,7 +368,7 @@ describe("own connections", () => {
       const bus = yield* makeBus(
         { ...limits, publisher, subscriber, own: false, exclusive: true, heartbeat: 1, grace: 100 },
         peerOfClient(publisher),
-        yield* makeRuntime
+        yield* BusRuntime.make
       )
       const news = channel()
       const got = yield* collect(bus, news)

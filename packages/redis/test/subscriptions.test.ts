@@ -1,7 +1,7 @@
 import { assert, describe } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { Peer } from "../src/internal/peer.ts"
-import { makeRuntime } from "../src/internal/runtime.ts"
+import { BusRuntime } from "@effect-psrpc/core/broker"
 import { Subscriptions } from "../src/internal/subscriptions.ts"
 import { live, until } from "./support.ts"
 
@@ -16,7 +16,7 @@ const played = Effect.gen(function* () {
       ),
     unsubscribe: () => new Promise<void>(() => {})
   }
-  const subscriptions = new Subscriptions(client, new Peer("here", []), yield* makeRuntime)
+  const subscriptions = new Subscriptions(client, new Peer("here", []), yield* BusRuntime.make)
   let restored = 0
   subscriptions.onRestored = () => void restored++
   const acknowledged = Effect.fnUntraced(function* (...names: Array<string>) {

@@ -1,6 +1,6 @@
 import type { PsrpcError } from "@effect-psrpc/core"
 import { type Authenticator, credsAuthenticator, nkeyAuthenticator } from "nats"
-import { invalid, plain, type Secret } from "./settings.ts"
+import { check, plain, type Secret } from "./settings.ts"
 
 /** Who a client says it is. */
 export interface Identity {
@@ -44,17 +44,17 @@ export const authenticationOf = (identity: Identity): Authentication | PsrpcErro
     const secret = identity[name]
     return secret === undefined ? undefined : plain(secret)
   })
-  if (password !== undefined && user === undefined) return invalid("a password is given, and no user")
+  if (password !== undefined && user === undefined) return check.invalid("a password is given, and no user")
   const authenticators: Array<Authenticator> = []
   const encoder = new TextEncoder()
   if (credentials !== undefined) {
     const authenticator = credsAuthenticator(encoder.encode(credentials))
-    if (!works(authenticator)) return invalid("credentials: not the text of a .creds file, a JWT and a seed")
+    if (!works(authenticator)) return check.invalid("credentials: not the text of a .creds file, a JWT and a seed")
     authenticators.push(authenticator)
   }
   if (nkey !== undefined) {
     const authenticator = nkeyAuthenticator(encoder.encode(nkey.trim()))
-    if (!works(authenticator)) return invalid("nkey: not the seed of a user")
+    if (!works(authenticator)) return check.invalid("nkey: not the seed of a user")
     authenticators.push(authenticator)
   }
   return {

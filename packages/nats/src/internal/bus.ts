@@ -9,12 +9,11 @@ import { Link, type LinkListener } from "./link.ts"
 import type { Peer } from "./peer.ts"
 import { Publisher } from "./publisher.ts"
 import { Receiver } from "./receiver.ts"
-import type { Runtime } from "./runtime.ts"
-import type { Limits } from "./settings.ts"
+import type { BusRuntime, Limits } from "@effect-psrpc/core/broker"
 import { NatsTarget, refusalOf } from "./subjects.ts"
 
-export interface BusOptions extends Limits {
-  /** Milliseconds, see `settings.ts`. */
+export interface BusOptions extends Limits.Limits {
+  /** Milliseconds, see `Limits.graceOf`. */
   readonly grace: number
   /** What the subjects begin with where the server tells that nobody listens. */
   readonly inboxPrefix: string
@@ -27,7 +26,7 @@ export const makeBus = Effect.fnUntraced(function* (
   connection: Connection,
   options: BusOptions,
   peer: Peer,
-  runtime: Runtime,
+  runtime: BusRuntime.BusRuntime,
   closing: Closing
 ): Effect.fn.Return<MessageBus.MessageBus["Service"], PsrpcError.PsrpcError, Scope.Scope> {
   const { closeTimeout, connectTimeout } = options

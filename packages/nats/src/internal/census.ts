@@ -2,7 +2,7 @@ import { MessageBus, type PsrpcError } from "@effect-psrpc/core"
 import { randomBytes } from "node:crypto"
 import { Interest, type Interests } from "./interests.ts"
 import type { Publisher } from "./publisher.ts"
-import type { Runtime } from "./runtime.ts"
+import type { BusRuntime } from "@effect-psrpc/core/broker"
 import { answerSubject, NatsTarget } from "./subjects.ts"
 
 /** The route of walkers. No member has it, and Go drops what it has no route for. */
@@ -33,7 +33,7 @@ export interface CensusOptions {
   readonly subject: string
   readonly interests: Interests
   readonly publisher: Publisher
-  readonly runtime: Runtime
+  readonly runtime: BusRuntime.BusRuntime
 }
 
 /** Publishes what nobody waits for. */

@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import type { Runtime } from "./runtime.ts"
+import type { BusRuntime } from "@effect-psrpc/core/broker"
 
 /** The time that closing may take, all of its steps together. */
 export interface Closing {
@@ -7,7 +7,7 @@ export interface Closing {
   readonly within: <A>(effect: Effect.Effect<A>) => Effect.Effect<void>
 }
 
-export const makeClosing = (runtime: Runtime, millis: number): Closing => {
+export const makeClosing = (runtime: BusRuntime.BusRuntime, millis: number): Closing => {
   let end: number | undefined
   return {
     within: (effect) =>

@@ -6,7 +6,7 @@ import type { Interests } from "./interests.ts"
 import type { Link, LinkListener } from "./link.ts"
 import type { Peer } from "./peer.ts"
 import type { Publisher } from "./publisher.ts"
-import type { Runtime } from "./runtime.ts"
+import type { BusRuntime } from "@effect-psrpc/core/broker"
 import { NatsTarget, routeSubject } from "./subjects.ts"
 import { Unrouted } from "./unrouted.ts"
 
@@ -51,7 +51,14 @@ export class HandOn implements LinkListener {
   /** Of the queues that this process is in, by subject. */
   readonly #censuses = new Map<string, Census>()
 
-  constructor(link: Link, publisher: Publisher, inbox: Inbox, interests: Interests, peer: Peer, runtime: Runtime) {
+  constructor(
+    link: Link,
+    publisher: Publisher,
+    inbox: Inbox,
+    interests: Interests,
+    peer: Peer,
+    runtime: BusRuntime.BusRuntime
+  ) {
     this.#to = { publisher, interests, runtime }
     this.#inbox = inbox
     this.#unrouted = new Unrouted(peer, runtime)

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto"
 import { type Connection, noResponders, type Subscription } from "./connection.ts"
 import type { Link, LinkListener } from "./link.ts"
 import type { Peer } from "./peer.ts"
-import type { Runtime } from "./runtime.ts"
+import type { BusRuntime } from "@effect-psrpc/core/broker"
 
 /**
  * Where the server tells that nobody listens: it answers a message that has a subject to reply to, and that it can give
@@ -12,14 +12,14 @@ export class Inbox implements LinkListener {
   readonly #connection: Connection
   readonly #link: Link
   readonly #peer: Peer
-  readonly #runtime: Runtime
+  readonly #runtime: BusRuntime.BusRuntime
   readonly #prefix: string
   #subscription: Subscription | undefined
   #isOn = false
   /** Hears the number of a message that nobody listens to. */
   onUnheard: (number: number) => void = () => {}
 
-  constructor(link: Link, prefix: string, peer: Peer, runtime: Runtime) {
+  constructor(link: Link, prefix: string, peer: Peer, runtime: BusRuntime.BusRuntime) {
     this.#connection = link.connection
     this.#link = link
     this.#peer = peer

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import type { Message, Subscription } from "./connection.ts"
 import type { Link, LinkListener } from "./link.ts"
 import type { Peer } from "./peer.ts"
-import type { Runtime } from "./runtime.ts"
+import type { BusRuntime } from "@effect-psrpc/core/broker"
 
 /** The name of every queue group, Go psrpc's. */
 const queueGroup = "bus"
@@ -34,10 +34,10 @@ export class Interest {
 export class Interests implements LinkListener {
   readonly #link: Link
   readonly #peer: Peer
-  readonly #runtime: Runtime
+  readonly #runtime: BusRuntime.BusRuntime
   readonly #used = new Set<Interest>()
 
-  constructor(link: Link, peer: Peer, runtime: Runtime) {
+  constructor(link: Link, peer: Peer, runtime: BusRuntime.BusRuntime) {
     this.#link = link
     this.#peer = peer
     this.#runtime = runtime

@@ -2,7 +2,7 @@ import type { PsrpcError } from "@effect-psrpc/core"
 import { Effect, type Scope } from "effect"
 import { breakSocket, type Connection, type ServerInfo, type Violation, violationOf } from "./connection.ts"
 import type { Peer } from "./peer.ts"
-import type { Runtime } from "./runtime.ts"
+import type { BusRuntime } from "@effect-psrpc/core/broker"
 
 /** What happens to a connection. */
 export interface LinkListener {
@@ -27,7 +27,7 @@ type Asked = (answered: boolean) => void
 export class Link {
   readonly connection: Connection
   readonly #peer: Peer
-  readonly #runtime: Runtime
+  readonly #runtime: BusRuntime.BusRuntime
   readonly #listeners = new Set<LinkListener>()
   /** Of the connection that works, or worked last. */
   #info: ServerInfo | undefined
@@ -42,7 +42,7 @@ export class Link {
   /** Who asks in this turn: all of them are answered by one PING. */
   #asking: Array<Asked> = []
 
-  constructor(connection: Connection, peer: Peer, runtime: Runtime) {
+  constructor(connection: Connection, peer: Peer, runtime: BusRuntime.BusRuntime) {
     this.connection = connection
     this.#peer = peer
     this.#runtime = runtime

@@ -4,7 +4,7 @@ import { connect, type ConnectionOptions, type NatsConnection } from "nats"
 import type { Closing } from "./closing.ts"
 import { breakSocket } from "./connection.ts"
 import type { Peer } from "./peer.ts"
-import { longest } from "./settings.ts"
+import { Limits } from "@effect-psrpc/core/broker"
 import { Sockets } from "./sockets.ts"
 
 /** How long to wait before connecting again: twice as long each time, up to a cap, less up to a half at random. */
@@ -44,7 +44,7 @@ export interface OpenOptions {
   readonly heartbeat: number
 }
 
-const bounded = (millis: number): number => Math.min(millis, longest)
+const bounded = (millis: number): number => Math.min(millis, Limits.longest)
 
 /** A connection that the client no longer has a use for: also one that comes late, or is just being made. */
 const discard = (connection: NatsConnection): void => {

@@ -1,4 +1,5 @@
 import { PsrpcError } from "@effect-psrpc/core"
+import { Peer as Broker } from "@effect-psrpc/core/broker"
 
 /** What the codes of nats 2 mean, which it gives as the text of its errors. */
 const meanings: Readonly<Record<string, string>> = {
@@ -19,35 +20,14 @@ const meanings: Readonly<Record<string, string>> = {
 const isAuthentication = (reason: string): boolean => /authorization violation|authentication/i.test(reason)
 const isPermission = (reason: string): boolean => /permissions violation/i.test(reason)
 
-/**
- * The NATS at the other end, for errors and logs: where it is, and what must never be told about it. The client's errors
- * are not passed on: what is said of them is their text, without secrets.
- */
-export class Peer {
-  /** `host:port`, of each server there is. */
-  readonly address: string
-  readonly #secrets: ReadonlyArray<string>
-
+/** The NATS at the other end. */
+export class Peer extends Broker.Peer {
   constructor(address: string, secrets: ReadonlyArray<string | undefined>) {
-    this.address = address
-    const plain = secrets.filter((secret) => secret !== undefined && secret !== "") as Array<string>
-    // a secret may also be seen as it stands in a URL; the longest first, they may be parts of each other
-    this.#secrets = [...new Set(plain.flatMap((secret) => [secret, encodeURIComponent(secret)]))].sort(
-      (a, b) => b.length - a.length
-    )
-  }
-
-  redact(text: string): string {
-    for (const secret of this.#secrets) text = text.replaceAll(secret, "<redacted>")
-    return text
-  }
-
-  message(text: string): string {
-    return `nats at ${this.address}: ${text}`
+    super("nats", address, secrets)
   }
 
   /** What an error says, and no more. */
-  reasonOf(error: unknown): string {
+  override reasonOf(error: unknown): string {
     if (typeof error === "string") return this.redact(meanings[error] ?? error)
     const { cause, chainedError, code, errors, message } = (error ?? {}) as Readonly<Record<string, unknown>>
     const inner = chainedError ?? cause
@@ -58,21 +38,6 @@ export class Peer {
     // an AggregateError of several addresses has no message of its own
     if (Array.isArray(errors) && errors.length > 0) return this.reasonOf(errors[0])
     return typeof code === "string" ? code : "unknown error"
-  }
-
-  /** An error for users' eyes, with the text of what led to it as its cause. */
-  causeOf(error: unknown): Error {
-    const cause = new Error(this.reasonOf(error))
-    cause.name = "NatsError"
-    // the stack of this function says nothing
-    delete cause.stack
-    const { code } = (error ?? {}) as { code?: unknown }
-    return typeof code === "string" ? Object.assign(cause, { code }) : cause
-  }
-
-  /** The broker cannot be reached. */
-  unreachable(text: string, mayHaveRun: boolean): PsrpcError.Unavailable {
-    return PsrpcError.fromCode("unavailable", { message: this.message(text), reason: "connection", mayHaveRun })
   }
 
   /** This user may not. */

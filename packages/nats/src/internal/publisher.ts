@@ -1,20 +1,15 @@
-import { type MessageBus, PsrpcError } from "@effect-psrpc/core"
+import type { MessageBus, PsrpcError } from "@effect-psrpc/core"
+import { type BusRuntime, type Limits, Outbox } from "@effect-psrpc/core/broker"
 import { Effect } from "effect"
 import type { Violation } from "./connection.ts"
-import { HeldMessages, sweepInterval } from "./held.ts"
 import type { Inbox } from "./inbox.ts"
 import type { Link, LinkListener } from "./link.ts"
 import type { Peer } from "./peer.ts"
 import { Publication } from "./publication.ts"
-import type { Runtime } from "./runtime.ts"
 import { NatsTarget } from "./subjects.ts"
-import { retryInterval, UnheardMessages } from "./unheard.ts"
 import { Window } from "./window.ts"
 
-export interface PublisherOptions {
-  readonly maxPayload: number
-  readonly maxHeldMessages: number
-  readonly maxHeldBytes: number
+export interface PublisherOptions extends Limits.Limits {
   /** Milliseconds after a connection came back in which a message that nobody has heard is sent again. */
   readonly grace: number
 }
@@ -37,10 +32,9 @@ export class Publisher implements LinkListener {
   readonly #link: Link
   readonly #inbox: Inbox
   readonly #peer: Peer
-  readonly #runtime: Runtime
+  readonly #runtime: BusRuntime.BusRuntime
   readonly #options: PublisherOptions
-  readonly #held: HeldMessages
-  readonly #unheard: UnheardMessages
+  readonly #outbox: Outbox.Outbox<Publication>
   readonly #window = new Window()
   /** One for all messages: the client looks at it while it is called. */
   readonly #reply = { reply: "" }
@@ -50,33 +44,22 @@ export class Publisher implements LinkListener {
   #isSettling = false
   /** Until when nobody hearing a message is no proof that nobody serves. */
   #graceUntil = -Infinity
-  #retrying: (() => void) | undefined
-  #alarm: { readonly at: number; readonly cancel: () => void } | undefined
   #onIdle: (() => void) | undefined
 
-  constructor(link: Link, inbox: Inbox, peer: Peer, runtime: Runtime, options: PublisherOptions) {
+  constructor(link: Link, inbox: Inbox, peer: Peer, runtime: BusRuntime.BusRuntime, options: PublisherOptions) {
     this.#link = link
     this.#inbox = inbox
     this.#peer = peer
     this.#runtime = runtime
     this.#options = options
-    this.#unheard = new UnheardMessages({
-      now: () => runtime.now(),
-      unsent: () =>
-        PsrpcError.fromCode("unavailable", {
-          message: peer.message("nobody has heard what was published on the subject before"),
-          reason: "no_listeners",
-          mayHaveRun: false
-        }),
+    this.#outbox = new Outbox.Outbox({
+      peer,
+      runtime,
+      limits: options,
       takes: () => this.#takes(),
-      send: (item) => this.#send(item)
-    })
-    this.#held = new HeldMessages({
-      maxMessages: options.maxHeldMessages,
-      maxBytes: options.maxHeldBytes,
-      besides: this.#unheard,
-      expired: () => peer.unreachable(this.#why(), false),
-      overflow: () => this.#overflow()
+      why: () => this.#why(),
+      send: (item) => this.#send(item),
+      mayBeHeard: ({ target, until }) => target.isPatient && until > runtime.now()
     })
     link.listen(this)
     inbox.onUnheard = (number) => {
@@ -88,17 +71,8 @@ export class Publisher implements LinkListener {
   publish(given: MessageBus.Target, message: Uint8Array, expiry: number, delivery: MessageBus.Delivery): void {
     const target = NatsTarget.from(given)
     if (target.refusal !== undefined) return delivery.undelivered(target.refusal)
-    if (message.length > this.#options.maxPayload) return delivery.undelivered(this.#tooLarge(message))
     if (this.#link.ended !== undefined) return delivery.undelivered(this.#gone())
-    const item = new Publication(target, message, expiry, delivery, this.#seq++)
-    if (this.#unheard.waits(target.name)) {
-      if (this.#held.hasRoom(message)) this.#unheard.add(item)
-      else delivery.undelivered(this.#overflow())
-      return
-    }
-    if (this.#held.size === 0 && this.#takes()) return this.#send(item)
-    this.#held.push(item, this.#runtime.now())
-    this.#watch(expiry)
+    this.#outbox.publish(new Publication(target, message, expiry, delivery, this.#seq++))
   }
 
   #takes(): boolean {
@@ -109,7 +83,9 @@ export class Publisher implements LinkListener {
     const { message, target } = item
     const most = this.#link.info!.max_payload
     item.unheard = false
-    if (message.length > most) return this.#refused(item, this.#tooLarge(message, most))
+    if (message.length > most) {
+      return this.#refused(item, this.#peer.tooLarge(message.length, `the server's max_payload, ${most}`))
+    }
     const number = this.#window.add(item)
     // before the client's own, so that the PING leaves in one write with the messages
     if (!this.#isAsking) {
@@ -129,7 +105,7 @@ export class Publisher implements LinkListener {
 
   /** It has certainly not left. */
   #refused(item: Publication, error: PsrpcError.PsrpcError): void {
-    if (item.isAttempt) this.#unheard.answered(item, false)
+    this.#outbox.answered(item, false)
     item.delivery.undelivered(error)
   }
 
@@ -154,7 +130,7 @@ export class Publisher implements LinkListener {
   readonly #afterPong = (): void => {
     this.#isSettling = false
     this.#settle()
-    this.#resume()
+    this.#outbox.resume()
     // under load the next message has asked by now, in one write with itself
     if (!this.#isAsking) {
       this.#isAsking = true
@@ -168,7 +144,7 @@ export class Publisher implements LinkListener {
       if (item.refusal !== undefined) this.#refused(item, item.refusal)
       else if (item.unheard) this.#unheardBy(item)
       else {
-        if (item.isAttempt) this.#unheard.answered(item, true)
+        this.#outbox.answered(item, true)
         item.delivery.delivered(-1)
       }
     }
@@ -181,45 +157,13 @@ export class Publisher implements LinkListener {
     if (item.until === 0) {
       item.until = Math.max(this.#graceUntil, this.#link.info?.cluster === undefined ? now : now + clusterLag)
     }
-    const isKept =
-      item.target.isPatient &&
-      item.until > now &&
-      item.expiry > now + retryInterval &&
-      this.#link.ended === undefined &&
-      this.#held.hasRoom(item.message) &&
-      item.delivery.wanted()
-    if (isKept) {
-      this.#unheard.add(item)
-      this.#retryLater()
-    } else {
-      if (item.isAttempt) this.#unheard.answered(item, false)
-      item.delivery.delivered(0)
-    }
-  }
-
-  #retryLater(): void {
-    this.#retrying ??= this.#runtime.after(retryInterval, () => {
-      this.#retrying = undefined
-      this.#unheard.retry()
-      if (!this.#unheard.isEmpty) this.#retryLater()
-    })
-  }
-
-  /** Sends what was held, as far as the connection takes it. */
-  #resume(): void {
-    if (this.#held.size === 0) return
-    this.#held.drain(
-      this.#runtime.now(),
-      () => this.#takes(),
-      (item) => (this.#unheard.waits(item.target.name) ? this.#unheard.add(item) : this.#send(item))
-    )
-    if (this.#held.size === 0) this.#quiet()
+    if (this.#link.ended !== undefined || !this.#outbox.keep(item)) item.delivery.delivered(0)
   }
 
   up(): void {
     // connections of other processes may not be back
     this.#graceUntil = this.#runtime.now() + this.#options.grace
-    this.#resume()
+    this.#outbox.resume()
   }
 
   down(): void {
@@ -232,7 +176,7 @@ export class Publisher implements LinkListener {
       for (const item of lost) {
         if (item.refusal !== undefined) this.#refused(item, item.refusal)
         else {
-          if (item.isAttempt) this.#unheard.answered(item, false)
+          this.#outbox.answered(item, false)
           item.delivery.undelivered(error)
         }
       }
@@ -241,13 +185,7 @@ export class Publisher implements LinkListener {
   }
 
   ended(): void {
-    this.#quiet()
-    this.#retrying?.()
-    this.#retrying = undefined
-    const waiting = [...this.#unheard.clear(), ...this.#held.clear()]
-    if (waiting.length === 0) return
-    const error = this.#gone()
-    for (const { delivery } of waiting) delivery.undelivered(error)
+    this.#outbox.end(this.#gone())
   }
 
   violated({ operation, subject }: Violation): void {
@@ -270,44 +208,8 @@ export class Publisher implements LinkListener {
     return this.#peer.unreachable(this.#link.trouble, false)
   }
 
-  #overflow(): PsrpcError.PsrpcError {
-    return PsrpcError.fromCode("resource_exhausted", {
-      message: this.#peer.message(`${this.#why()}, and too many messages wait for it`),
-      reason: "overflow",
-      mayHaveRun: false
-    })
-  }
-
   #why(): string {
     if (this.#link.ended !== undefined || !this.#link.isUp) return this.#link.trouble
     return this.#window.bytes < congestion ? "nobody listens yet" : "the server does not read what it is sent"
-  }
-
-  #tooLarge(message: Uint8Array, serverLimit?: number): PsrpcError.PsrpcError {
-    const limit =
-      serverLimit === undefined ? `maxPayload, ${this.#options.maxPayload}` : `the server's max_payload, ${serverLimit}`
-    return PsrpcError.fromCode("resource_exhausted", {
-      message: this.#peer.message(`a message of ${message.length} bytes is larger than ${limit}`),
-      reason: "too_large",
-      mayHaveRun: false
-    })
-  }
-
-  /** Sweeps once the earliest of what is held expires. */
-  #watch(expiry: number): void {
-    const now = this.#runtime.now()
-    const at = Math.max(expiry, now + sweepInterval)
-    if (this.#held.size === 0 || at === Infinity || (this.#alarm !== undefined && this.#alarm.at <= at)) return
-    this.#quiet()
-    const cancel = this.#runtime.after(at - now, () => {
-      this.#alarm = undefined
-      this.#watch(this.#held.sweep(this.#runtime.now()))
-    })
-    this.#alarm = { at, cancel }
-  }
-
-  #quiet(): void {
-    this.#alarm?.cancel()
-    this.#alarm = undefined
   }
 }

@@ -5,7 +5,7 @@ import type { Message } from "./connection.ts"
 import type { HandOn } from "./handOn.ts"
 import { Interest, type Interests } from "./interests.ts"
 import type { Peer } from "./peer.ts"
-import type { Runtime } from "./runtime.ts"
+import type { BusRuntime } from "@effect-psrpc/core/broker"
 import { routeSubject } from "./subjects.ts"
 
 /** One subject, and the channels that share it. */
@@ -69,10 +69,10 @@ export class Receiver {
   readonly #interests: Interests
   readonly #handOn: HandOn
   readonly #peer: Peer
-  readonly #runtime: Runtime
+  readonly #runtime: BusRuntime.BusRuntime
   readonly #subjects = new Map<string, Subject>()
 
-  constructor(interests: Interests, handOn: HandOn, peer: Peer, runtime: Runtime) {
+  constructor(interests: Interests, handOn: HandOn, peer: Peer, runtime: BusRuntime.BusRuntime) {
     this.#interests = interests
     this.#handOn = handOn
     this.#peer = peer

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import type { Authenticator, ConnectionOptions, TlsOptions } from "nats"
 import type * as Public from "../NatsMessageBus.ts"
 import { authenticationOf, type Identity } from "./authentication.ts"
-import { defaultServer, invalid, parseServer, plain, type Secret, type Server } from "./settings.ts"
+import { defaultServer, check, parseServer, plain, type Secret, type Server } from "./settings.ts"
 
 export type Given = Identity & Pick<Public.Options, "servers" | "name" | "tls" | "nats">
 
@@ -21,7 +21,7 @@ const identityOf = (servers: ReadonlyArray<Server>): Identity | PsrpcError.Inval
   const [first, ...others] = servers.filter(({ user, password }) => user !== undefined || password !== undefined)
   if (first === undefined) return {}
   if (others.some(({ password, user }) => user !== first.user || password !== first.password)) {
-    return invalid("servers: the URLs name different users; the client is one user to all of them")
+    return check.invalid("servers: the URLs name different users; the client is one user to all of them")
   }
   const { password, user } = first
   return password === undefined
@@ -38,7 +38,7 @@ export const serverOptions = (given: Given): Effect.Effect<ServerOptions, PsrpcE
   Effect.suspend(() => {
     const lists = isList(given.servers) ? given.servers : [given.servers ?? defaultServer]
     const urls = lists.flatMap((servers) => plain(servers).split(",")).map((url) => url.trim())
-    if (urls.length === 0) return Effect.fail(invalid("servers: at least one is needed"))
+    if (urls.length === 0) return Effect.fail(check.invalid("servers: at least one is needed"))
     const servers: Array<Server> = []
     for (const url of urls) {
       const server = parseServer(url)

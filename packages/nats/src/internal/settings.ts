@@ -1,28 +1,10 @@
-import { PsrpcError } from "@effect-psrpc/core"
-import { Duration, Effect, Option, Redacted } from "effect"
-import type { PublisherOptions } from "./publisher.ts"
+import type { PsrpcError } from "@effect-psrpc/core"
+import { Limits } from "@effect-psrpc/core/broker"
+import { Redacted } from "effect"
 
-export interface Limits extends Omit<PublisherOptions, "grace"> {
-  /** Milliseconds. */
-  readonly connectTimeout: number
-  /** Milliseconds. */
-  readonly closeTimeout: number
-}
-
-/**
- * How long after the connection came back a message that nobody has heard is sent again, in milliseconds: as long as
- * others may take to notice that NATS is there, twice the longest delay before they connect again.
- */
-export const graceOf = (maxDelay: number): number => 2 * maxDelay
-/** The same where the delay is not ours to know: that of the default delay, which is the client's too. */
-export const defaultGrace = 4000
-
-export const invalid = (message: string): PsrpcError.InvalidArgument =>
-  PsrpcError.fromCode("invalid_argument", {
-    message: `NatsMessageBus: ${message}`,
-    reason: "not_sent",
-    mayHaveRun: false
-  })
+/** Checks options. */
+export const check: Limits.Checks = Limits.checks("NatsMessageBus")
+const { invalid } = check
 
 /** A text that may be wrapped so that it is not shown. */
 export type Secret = string | Redacted.Redacted<string>
@@ -68,19 +50,3 @@ export const parseServer = (text: string): Server | PsrpcError.InvalidArgument =
 }
 
 export const defaultServer = "nats://127.0.0.1:4222"
-
-/** A number of something, at least `least`. */
-export const count = (name: string, value: number, least: number): Effect.Effect<number, PsrpcError.InvalidArgument> =>
-  value >= least ? Effect.succeed(value) : Effect.fail(invalid(`${name} is ${value} and must be at least ${least}`))
-
-/** The longest time that Node's timers can wait, in milliseconds: with a longer one they do not wait at all. */
-export const longest = 2 ** 31 - 1
-
-/** A duration in milliseconds, that of Node's longest timer at the most unless it is infinite. */
-export const millis = (name: string, value: Duration.Input): Effect.Effect<number, PsrpcError.InvalidArgument> =>
-  Effect.suspend(() => {
-    const found = Option.match(Duration.fromInput(value), { onNone: () => Number.NaN, onSome: Duration.toMillis })
-    if (found > 0) return Effect.succeed(found === Infinity ? found : Math.min(found, longest))
-    const given = typeof value === "object" ? "no duration" : String(value)
-    return Effect.fail(invalid(`${name} is ${given} and must be a time above 0, in milliseconds or as "5 seconds"`))
-  })

@@ -1,6 +1,6 @@
 import { Metric } from "effect"
 import type { Peer } from "./peer.ts"
-import type { Runtime } from "./runtime.ts"
+import type { BusRuntime } from "@effect-psrpc/core/broker"
 
 /** Lines in the log about updates are this far apart, in milliseconds. */
 const logInterval = 1000
@@ -17,12 +17,12 @@ export const unroutedMessages = Metric.withAttributes(
 /** Counts what came to nothing, and says so in the log as loudly as it matters. */
 export class Unrouted {
   readonly #peer: Peer
-  readonly #runtime: Runtime
+  readonly #runtime: BusRuntime.BusRuntime
   #losses = 0
   #updates = 0
   #loggedAt = -Infinity
 
-  constructor(peer: Peer, runtime: Runtime) {
+  constructor(peer: Peer, runtime: BusRuntime.BusRuntime) {
     this.#peer = peer
     this.#runtime = runtime
   }

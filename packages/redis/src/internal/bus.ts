@@ -9,12 +9,11 @@ import type { Peer } from "./peer.ts"
 import { probe } from "./probe.ts"
 import { Publisher } from "./publisher.ts"
 import { Receiver } from "./receiver.ts"
-import type { Runtime } from "./runtime.ts"
-import type { Limits } from "./settings.ts"
+import type { BusRuntime, Limits } from "@effect-psrpc/core/broker"
 import { Subscriptions } from "./subscriptions.ts"
 import { Wire } from "./wire.ts"
 
-export interface BusOptions extends Limits {
+export interface BusOptions extends Limits.Limits {
   readonly publisher: AnyClient
   readonly subscriber: AnyClient
   /** Whether nobody else sends commands on the publisher. */
@@ -23,7 +22,7 @@ export interface BusOptions extends Limits {
   readonly own: boolean
   /** How often the connections are asked for a sign of life, in milliseconds; `undefined` where they are not. */
   readonly heartbeat: number | undefined
-  /** Milliseconds, see `settings.ts`. */
+  /** Milliseconds, see `Limits.graceOf`. */
   readonly grace: number
 }
 
@@ -35,7 +34,7 @@ const isLean = Effect.fnUntraced(function* (
   client: Redis,
   options: BusOptions,
   peer: Peer,
-  runtime: Runtime
+  runtime: BusRuntime.BusRuntime
 ): Effect.fn.Return<boolean, PsrpcError.PsrpcError> {
   if (!options.exclusive) return false
   if (yield* probe(client)) return true
@@ -53,7 +52,7 @@ const isLean = Effect.fnUntraced(function* (
 export const makeBus = Effect.fnUntraced(function* (
   options: BusOptions,
   peer: Peer,
-  runtime: Runtime
+  runtime: BusRuntime.BusRuntime
 ): Effect.fn.Return<MessageBus.MessageBus["Service"], PsrpcError.PsrpcError, Scope.Scope> {
   const { closeTimeout, connectTimeout, publisher: publishing, subscriber } = options
   const bounded = Effect.timeoutOption(closeTimeout)

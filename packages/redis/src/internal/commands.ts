@@ -1,5 +1,5 @@
 import type { MessageBus, PsrpcError } from "@effect-psrpc/core"
-import type { Held } from "./held.ts"
+import type { Outbox } from "@effect-psrpc/core/broker"
 import { Turn } from "./turn.ts"
 
 const noArgs: ReadonlyArray<string> = Object.freeze([])
@@ -43,7 +43,8 @@ export interface Carrier {
  * transformers and its tracing.
  */
 export abstract class Outgoing {
-  carrier!: Carrier
+  /** Where it was sent. */
+  carrier: Carrier | undefined = undefined
   /** The batch of the turn that its bytes are in; -1 before it has any. */
   batch = -1
 
@@ -56,16 +57,16 @@ export abstract class Outgoing {
   abstract lost(error: PsrpcError.PsrpcError): void
 
   resolve(reply: unknown): void {
-    if (this.carrier.settle(this)) this.onReply(reply)
+    if (this.carrier!.settle(this)) this.onReply(reply)
   }
 
   reject(error: unknown): void {
-    if (this.carrier.settle(this)) this.onError(error)
+    if (this.carrier!.settle(this)) this.onError(error)
   }
 
   toWritable(): string | undefined {
     if (this.batch >= 0) return ping
-    const turn = this.carrier.turn!
+    const turn = this.carrier!.turn!
     this.frame(turn)
     this.batch = turn.batch
     return undefined
@@ -89,14 +90,13 @@ export abstract class Outgoing {
 }
 
 /** A message to a channel. */
-export class Publish extends Outgoing implements Held {
+export class Publish extends Outgoing implements Outbox.Outgoing {
   readonly target: MessageBus.Target
   readonly message: Uint8Array
   readonly expiry: number
   readonly delivery: MessageBus.Delivery
   readonly seq: number
-  tried = false
-  /** Whether others wait for what becomes of it. */
+  unheard = false
   isAttempt = false
 
   constructor(
@@ -118,6 +118,15 @@ export class Publish extends Outgoing implements Held {
     return "publish"
   }
 
+  /** Itself, or another in its place where it was sent before: ioredis may still have it. */
+  unused(): Publish {
+    if (this.carrier === undefined) return this
+    const other = new Publish(this.target, this.message, this.expiry, this.delivery, this.seq)
+    other.unheard = this.unheard
+    other.isAttempt = this.isAttempt
+    return other
+  }
+
   protected frame(turn: Turn): void {
     const { message } = this
     const target = this.target instanceof RedisTarget ? this.target : new RedisTarget(this.target.name, false)
@@ -129,18 +138,18 @@ export class Publish extends Outgoing implements Held {
   }
 
   protected onReply(reply: unknown): void {
-    const receivers = this.carrier.receivers(reply)
-    if ((receivers === 0 || this.isAttempt) && this.carrier.heard(this, receivers)) return
+    const receivers = this.carrier!.receivers(reply)
+    if ((receivers === 0 || this.isAttempt) && this.carrier!.heard(this, receivers)) return
     this.delivery.delivered(receivers)
   }
 
   protected onError(error: unknown): void {
-    if (this.isAttempt) this.carrier.heard(this, -1)
-    this.delivery.undelivered(this.carrier.failed("publish", error))
+    if (this.isAttempt) this.carrier!.heard(this, -1)
+    this.delivery.undelivered(this.carrier!.failed("publish", error))
   }
 
   lost(error: PsrpcError.PsrpcError): void {
-    if (this.isAttempt) this.carrier.heard(this, -1)
+    if (this.isAttempt) this.carrier!.heard(this, -1)
     this.delivery.undelivered(error)
   }
 }

@@ -3,7 +3,7 @@ import { Effect, type Scope } from "effect"
 import { Redis, type RedisOptions } from "ioredis"
 import type { AnyClient } from "./clients.ts"
 import type { Peer } from "./peer.ts"
-import type { Runtime } from "./runtime.ts"
+import type { BusRuntime } from "@effect-psrpc/core/broker"
 
 const ignore = (): void => {}
 
@@ -70,7 +70,7 @@ export const watch = (
   client: AnyClient,
   what: string,
   peer: Peer,
-  runtime: Runtime,
+  runtime: BusRuntime.BusRuntime,
   events: Events
 ): Effect.Effect<void, never, Scope.Scope> =>
   Effect.acquireRelease(
@@ -139,7 +139,7 @@ const backoff = (options: OwnOptions, attempt: number): number =>
 export const open = (
   options: OwnOptions,
   peer: Peer,
-  runtime: Runtime
+  runtime: BusRuntime.BusRuntime
 ): Effect.Effect<Redis, PsrpcError.PsrpcError, Scope.Scope> =>
   Effect.gen(function* () {
     let started = false

@@ -1,5 +1,5 @@
 import { type Lock, lockSeconds } from "./commands.ts"
-import type { Runtime } from "./runtime.ts"
+import type { BusRuntime } from "@effect-psrpc/core/broker"
 
 interface HeldLock {
   readonly lock: Lock
@@ -11,12 +11,12 @@ interface HeldLock {
  * asked for later than it lives would prove nothing: so long, and no longer, they wait.
  */
 export class HeldLocks {
-  readonly #runtime: Runtime
+  readonly #runtime: BusRuntime.BusRuntime
   readonly #most: number
   #items: Array<HeldLock> = []
   #cancel: (() => void) | undefined
 
-  constructor(runtime: Runtime, most: number) {
+  constructor(runtime: BusRuntime.BusRuntime, most: number) {
     this.#runtime = runtime
     this.#most = most
   }

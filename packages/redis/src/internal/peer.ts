@@ -1,34 +1,17 @@
 import { PsrpcError } from "@effect-psrpc/core"
+import { Peer as Broker } from "@effect-psrpc/core/broker"
 
 /**
- * The Redis at the other end, for errors and logs: where it is, and what must never be told about it.
- *
- * ioredis' errors are not passed on: they hold the arguments of the command that failed, and that of a failed handshake
- * is the password.
+ * The Redis at the other end. ioredis' errors hold the arguments of the command that failed, and that of a failed
+ * handshake is the password.
  */
-export class Peer {
-  /** `host:port`, or what else says where it is. */
-  readonly address: string
-  readonly #secrets: ReadonlyArray<string>
-
+export class Peer extends Broker.Peer {
   constructor(address: string, secrets: ReadonlyArray<string | null | undefined>) {
-    this.address = address
-    const plain = secrets.filter((secret) => typeof secret === "string" && secret !== "") as Array<string>
-    // a secret may also be seen as it stands in a URL
-    this.#secrets = [...new Set(plain.flatMap((secret) => [secret, encodeURIComponent(secret)]))]
-  }
-
-  redact(text: string): string {
-    for (const secret of this.#secrets) text = text.replaceAll(secret, "<redacted>")
-    return text
-  }
-
-  message(text: string): string {
-    return `redis at ${this.address}: ${text}`
+    super("redis", address, secrets)
   }
 
   /** What an error says, and no more. */
-  reasonOf(error: unknown): string {
+  override reasonOf(error: unknown): string {
     const { code, errors, lastNodeError, message } = (error ?? {}) as Readonly<Record<string, unknown>>
     // a Cluster's own error says that it failed, not why
     if (lastNodeError instanceof Error) return this.reasonOf(lastNodeError)
@@ -36,26 +19,6 @@ export class Peer {
     // an AggregateError of several addresses has no message of its own
     if (Array.isArray(errors) && errors.length > 0) return this.reasonOf(errors[0])
     return typeof code === "string" ? code : "unknown error"
-  }
-
-  /** An error for users' eyes, with the text of what led to it as its cause. */
-  causeOf(error: unknown): Error {
-    const cause = new Error(this.reasonOf(error))
-    cause.name = "RedisError"
-    // the stack of this function says nothing
-    delete cause.stack
-    const { code } = (error ?? {}) as { code?: unknown }
-    return typeof code === "string" ? Object.assign(cause, { code }) : cause
-  }
-
-  /** The broker cannot be reached. */
-  unreachable(text: string, mayHaveRun: boolean, cause?: unknown): PsrpcError.Unavailable {
-    return new PsrpcError.Unavailable({
-      message: this.message(text),
-      reason: "connection",
-      mayHaveRun,
-      ...(cause !== undefined && { cause: this.causeOf(cause) })
-    })
   }
 
   /** The typed form of what ioredis rejects with. An answer of Redis' is an error it has made before doing anything. */
@@ -67,9 +30,10 @@ export class Peer {
       mayHaveRun: mayHaveRun && !answered,
       cause: this.causeOf(error)
     }
-    if (/^(WRONGPASS|NOAUTH|ERR invalid password|ERR AUTH)/.test(reason)) return new PsrpcError.Unauthenticated(options)
-    if (reason.startsWith("NOPERM")) return new PsrpcError.PermissionDenied(options)
-    return new PsrpcError.Unavailable(answered ? options : { ...options, reason: "connection" })
+    if (/^(WRONGPASS|NOAUTH|ERR invalid password|ERR AUTH)/.test(reason))
+      return PsrpcError.fromCode("unauthenticated", options)
+    if (reason.startsWith("NOPERM")) return PsrpcError.fromCode("permission_denied", options)
+    return PsrpcError.fromCode("unavailable", answered ? options : { ...options, reason: "connection" })
   }
 }
 

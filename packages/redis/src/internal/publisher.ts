@@ -1,17 +1,12 @@
-import { type MessageBus, PsrpcError } from "@effect-psrpc/core"
+import type { MessageBus, PsrpcError } from "@effect-psrpc/core"
+import { type BusRuntime, type Limits, Outbox } from "@effect-psrpc/core/broker"
 import { Effect } from "effect"
 import { type Lock, Publish } from "./commands.ts"
-import { type Held, HeldMessages, sweepInterval } from "./held.ts"
 import { HeldLocks } from "./locks.ts"
 import type { Peer } from "./peer.ts"
-import type { Runtime } from "./runtime.ts"
-import { retryInterval, UnheardMessages } from "./unheard.ts"
 import type { Wire } from "./wire.ts"
 
-export interface PublisherOptions {
-  readonly maxPayload: number
-  readonly maxHeldMessages: number
-  readonly maxHeldBytes: number
+export interface PublisherOptions extends Limits.Limits {
   /** Milliseconds after a connection came back in which a message that nobody got is sent again. */
   readonly grace: number
 }
@@ -30,52 +25,35 @@ export interface Subscribing {
  */
 export class Publisher {
   readonly #peer: Peer
-  readonly #runtime: Runtime
+  readonly #runtime: BusRuntime.BusRuntime
   readonly #options: PublisherOptions
   readonly #subscribing: Subscribing
-  readonly #held: HeldMessages
-  readonly #unheard: UnheardMessages
+  readonly #outbox: Outbox.Outbox<Publish>
   readonly #locks: HeldLocks
   #wire: Wire | undefined
   #seq = 0
   /** Until when nobody receiving a message is no proof that nobody serves. */
   #graceUntil = -Infinity
-  #retrying: (() => void) | undefined
   /** Why nothing is taken any more: the bus is closed, or a client will not connect again. */
   readonly #ends = new Set<string>()
   #ended: string | undefined
   /** Why there is no connection, where ioredis has said so. */
   reason: string | undefined
-  #alarm: { readonly at: number; readonly cancel: () => void } | undefined
 
-  constructor(peer: Peer, runtime: Runtime, options: PublisherOptions, subscribing: Subscribing) {
+  constructor(peer: Peer, runtime: BusRuntime.BusRuntime, options: PublisherOptions, subscribing: Subscribing) {
     this.#peer = peer
     this.#runtime = runtime
     this.#options = options
     this.#subscribing = subscribing
     this.#locks = new HeldLocks(runtime, options.maxHeldMessages)
-    this.#unheard = new UnheardMessages({
-      now: () => runtime.now(),
-      unsent: () =>
-        new PsrpcError.Unavailable({
-          message: peer.message("nobody has got what was published on the channel before"),
-          reason: "no_listeners",
-          mayHaveRun: false
-        }),
+    this.#outbox = new Outbox.Outbox({
+      peer,
+      runtime,
+      limits: options,
       takes: () => this.#takes(),
-      send: (item) => this.#wire!.send(this.#commandOf(item)),
-      attempt: (item) => {
-        const command = this.#commandOf(item)
-        command.isAttempt = true
-        this.#wire!.send(command)
-      }
-    })
-    this.#held = new HeldMessages({
-      maxMessages: options.maxHeldMessages,
-      maxBytes: options.maxHeldBytes,
-      besides: this.#unheard,
-      expired: () => peer.unreachable(this.#why(), false),
-      overflow: () => this.#overflow()
+      why: () => this.#why(),
+      send: (item) => this.#wire!.send(item.unused()),
+      mayBeHeard: () => this.#isGrace
     })
   }
 
@@ -88,35 +66,13 @@ export class Publisher {
   }
 
   publish(target: MessageBus.Target, message: Uint8Array, expiry: number, delivery: MessageBus.Delivery): void {
-    if (message.length > this.#options.maxPayload) return delivery.undelivered(this.#tooLarge(message))
     if (this.#ended !== undefined) return delivery.undelivered(this.#peer.unreachable(this.#ended, false))
-    const seq = this.#seq++
-    if (this.#unheard.isEmpty && this.#held.size === 0 && this.#takes()) {
-      return this.#wire!.send(new Publish(target, message, expiry, delivery, seq))
-    }
-    const item: Held = { target, message, expiry, delivery, seq, tried: false }
-    if (this.#unheard.waits(target.name)) {
-      if (this.#held.hasRoom(message)) this.#unheard.add(item)
-      else delivery.undelivered(this.#overflow())
-      return
-    }
-    if (this.#held.size === 0 && this.#takes()) return this.#wire!.send(this.#commandOf(item))
-    this.#held.push(item, this.#runtime.now())
-    this.#watch(expiry)
-    // the connection may be back already, with its event still to come
-    this.resume()
+    this.#outbox.publish(new Publish(target, message, expiry, delivery, this.#seq++))
   }
 
   #takes(): boolean {
     const wire = this.#wire
     return wire !== undefined && wire.isReady && !wire.isCongested && this.#subscribing.isWhole
-  }
-
-  /** A command of its own for each time that a message is sent: ioredis may still have the last one. */
-  #commandOf({ delivery, expiry, message, seq, target, tried }: Held): Publish {
-    const command = new Publish(target, message, expiry, delivery, seq)
-    command.tried = tried
-    return command
   }
 
   /** One of our connections is back: those of other processes may not be. */
@@ -130,29 +86,9 @@ export class Publisher {
 
   /** Keeps a message that nobody got, while that may be because nobody has subscribed again yet. */
   #heard(message: Publish, receivers: number): boolean {
-    const isKept =
-      receivers === 0 &&
-      this.#ended === undefined &&
-      this.#isGrace &&
-      message.expiry > this.#runtime.now() + retryInterval &&
-      this.#held.hasRoom(message.message) &&
-      message.delivery.wanted()
-    if (!isKept) {
-      if (message.isAttempt) this.#unheard.answered(message, receivers > 0)
-      return false
-    }
-    const { delivery, expiry, seq, target } = message
-    this.#unheard.add({ target, message: message.message, expiry, delivery, seq, tried: true })
-    this.#retryLater()
-    return true
-  }
-
-  #retryLater(): void {
-    this.#retrying ??= this.#runtime.after(retryInterval, () => {
-      this.#retrying = undefined
-      this.#unheard.retry(!this.#isGrace)
-      if (!this.#unheard.isEmpty) this.#retryLater()
-    })
+    if (receivers === 0 && this.#ended === undefined) return this.#outbox.keep(message)
+    this.#outbox.answered(message, receivers > 0)
+    return false
   }
 
   /** Asks for a lock, at the latest when the connection is back. */
@@ -169,15 +105,7 @@ export class Publisher {
     const wire = this.#wire
     if (wire === undefined || this.#ended !== undefined) return
     if (wire.isReady) for (const lock of this.#locks.take()) wire.send(lock)
-    this.#held.drain(
-      this.#runtime.now(),
-      () => this.#takes(),
-      (item) => {
-        if (this.#unheard.waits(item.target.name)) this.#unheard.add(item)
-        else wire.send(this.#commandOf(item))
-      }
-    )
-    if (this.#held.size === 0) this.#quiet()
+    this.#outbox.resume()
   }
 
   /** The connection of a wire has closed. */
@@ -189,9 +117,7 @@ export class Publisher {
       for (const { delivery } of unsent) delivery.undelivered(error)
       return
     }
-    for (const message of unsent) if (message.isAttempt) this.#unheard.add(message)
-    this.#held.prepend(unsent.filter((message) => !message.isAttempt))
-    for (const { expiry } of unsent) this.#watch(expiry)
+    this.#outbox.putBack(unsent)
   }
 
   /** Takes no more, and waits some milliseconds until Redis has answered what it was sent. */
@@ -213,14 +139,8 @@ export class Publisher {
   end(reason: string): void {
     this.#ends.add(reason)
     this.#ended ??= reason
-    this.#quiet()
-    this.#retrying?.()
-    this.#retrying = undefined
     this.#locks.clear()
-    const waiting = [...this.#unheard.clear(), ...this.#held.clear()]
-    if (waiting.length === 0) return
-    const error = this.#peer.unreachable(this.#ended, false)
-    for (const { delivery } of waiting) delivery.undelivered(error)
+    this.#outbox.end(this.#peer.unreachable(this.#ended, false))
   }
 
   /** A client that had ended was connected again. */
@@ -233,14 +153,6 @@ export class Publisher {
     return this.#ended === undefined && this.#takes() ? undefined : this.#peer.unreachable(this.#why(), false)
   }
 
-  #overflow(): PsrpcError.PsrpcError {
-    return new PsrpcError.ResourceExhausted({
-      message: this.#peer.message(`${this.#why()}, and too many messages wait for it`),
-      reason: "overflow",
-      mayHaveRun: false
-    })
-  }
-
   #why(): string {
     if (this.#ended !== undefined) return this.#ended
     if (this.#wire?.isReady !== true) {
@@ -248,33 +160,5 @@ export class Publisher {
     }
     if (!this.#subscribing.isWhole) return this.#subscribing.trouble
     return this.#wire.isCongested ? "Redis does not read what it is sent" : "nobody listens yet"
-  }
-
-  #tooLarge(message: Uint8Array): PsrpcError.PsrpcError {
-    return new PsrpcError.ResourceExhausted({
-      message: this.#peer.message(
-        `a message of ${message.length} bytes is larger than maxPayload, ${this.#options.maxPayload}`
-      ),
-      reason: "too_large",
-      mayHaveRun: false
-    })
-  }
-
-  /** Sweeps once the earliest of what is held expires. */
-  #watch(expiry: number): void {
-    const now = this.#runtime.now()
-    const at = Math.max(expiry, now + sweepInterval)
-    if (this.#held.size === 0 || at === Infinity || (this.#alarm !== undefined && this.#alarm.at <= at)) return
-    this.#quiet()
-    const cancel = this.#runtime.after(at - now, () => {
-      this.#alarm = undefined
-      this.#watch(this.#held.sweep(this.#runtime.now()))
-    })
-    this.#alarm = { at, cancel }
-  }
-
-  #quiet(): void {
-    this.#alarm?.cancel()
-    this.#alarm = undefined
   }
 }

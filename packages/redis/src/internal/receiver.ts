@@ -3,7 +3,7 @@ import { Cause, Effect, Metric } from "effect"
 import { hash } from "node:crypto"
 import { Lock, lockSeconds } from "./commands.ts"
 import type { Peer } from "./peer.ts"
-import type { Runtime } from "./runtime.ts"
+import type { BusRuntime } from "@effect-psrpc/core/broker"
 
 /** Messages of queues that this process had to leave, because it could not learn whether they were its own. */
 export const unlockedMessages = Metric.withAttributes(
@@ -48,12 +48,12 @@ export class Receiver {
   readonly #listeners: MessageBus.Listeners
   readonly #queues = new Map<string, QueueState>()
   readonly #peer: Peer
-  readonly #runtime: Runtime
+  readonly #runtime: BusRuntime.BusRuntime
   readonly #ask: (lock: Lock) => boolean
   #unlogged = 0
   #loggedAt = -Infinity
 
-  constructor(peer: Peer, runtime: Runtime, ask: (lock: Lock) => boolean) {
+  constructor(peer: Peer, runtime: BusRuntime.BusRuntime, ask: (lock: Lock) => boolean) {
     this.#peer = peer
     this.#runtime = runtime
     this.#ask = ask

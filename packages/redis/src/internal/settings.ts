@@ -1,25 +1,11 @@
-import { PsrpcError } from "@effect-psrpc/core"
-import { Duration, Effect, Option, Redacted } from "effect"
+import type { PsrpcError } from "@effect-psrpc/core"
+import { Limits } from "@effect-psrpc/core/broker"
+import { Effect, Redacted } from "effect"
 import type { RedisOptions } from "ioredis"
-import type { PublisherOptions } from "./publisher.ts"
 
-export interface Limits extends Omit<PublisherOptions, "grace"> {
-  /** Milliseconds. */
-  readonly connectTimeout: number
-  /** Milliseconds. */
-  readonly closeTimeout: number
-}
-
-/**
- * How long after one of our connections came back a message that nobody received is sent again, in milliseconds: as long
- * as others may take to notice that Redis is there, twice the longest delay before they connect again.
- */
-export const graceOf = (maxDelay: number): number => 2 * maxDelay
-/** The same where the delay is not ours to know: that of the default delay. */
-export const defaultGrace = 4000
-
-const invalid = (message: string): PsrpcError.InvalidArgument =>
-  new PsrpcError.InvalidArgument({ message: `RedisMessageBus: ${message}`, mayHaveRun: false })
+/** Checks options. */
+export const check: Limits.Checks = Limits.checks("RedisMessageBus")
+const { invalid } = check
 
 const families: Readonly<Record<string, number>> = { "0": 0, "4": 4, "6": 6 }
 
@@ -86,20 +72,4 @@ export const connectionOptions = (
       // the URL says whether, the options say how
       ...(parsed.tls !== undefined && { tls: given.tls ?? {} })
     }))
-  })
-
-/** A number of something, at least `least`. */
-export const count = (name: string, value: number, least: number): Effect.Effect<number, PsrpcError.InvalidArgument> =>
-  value >= least ? Effect.succeed(value) : Effect.fail(invalid(`${name} is ${value} and must be at least ${least}`))
-
-/** The longest time that Node's timers can wait, in milliseconds: with a longer one they do not wait at all. */
-export const longest = 2 ** 31 - 1
-
-/** A duration in milliseconds, that of Node's longest timer at the most unless it is infinite. */
-export const millis = (name: string, value: Duration.Input): Effect.Effect<number, PsrpcError.InvalidArgument> =>
-  Effect.suspend(() => {
-    const found = Option.match(Duration.fromInput(value), { onNone: () => Number.NaN, onSome: Duration.toMillis })
-    if (found > 0) return Effect.succeed(found === Infinity ? found : Math.min(found, longest))
-    const given = typeof value === "object" ? "no duration" : String(value)
-    return Effect.fail(invalid(`${name} is ${given} and must be a time above 0, in milliseconds or as "5 seconds"`))
   })

@@ -1,7 +1,7 @@
 import type { PsrpcError } from "@effect-psrpc/core"
 import { Effect } from "effect"
 import { isReply, type Peer } from "./peer.ts"
-import type { Runtime } from "./runtime.ts"
+import type { BusRuntime } from "@effect-psrpc/core/broker"
 
 /** The part of a client that subscribes. */
 export interface SubscribingClient {
@@ -32,7 +32,7 @@ const retryDelay = 100
 export class Subscriptions {
   readonly #client: SubscribingClient
   readonly #peer: Peer
-  readonly #runtime: Runtime
+  readonly #runtime: BusRuntime.BusRuntime
   readonly #channels = new Map<string, Channel>()
   /** Given up while the connection could not be told: ioredis may have subscribed them again. */
   readonly #stale = new Set<string>()
@@ -46,7 +46,7 @@ export class Subscriptions {
   #generation = 0
   #retrying = false
 
-  constructor(client: SubscribingClient, peer: Peer, runtime: Runtime) {
+  constructor(client: SubscribingClient, peer: Peer, runtime: BusRuntime.BusRuntime) {
     this.#client = client
     this.#peer = peer
     this.#runtime = runtime

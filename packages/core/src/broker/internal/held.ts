@@ -1,5 +1,5 @@
-import type { PsrpcError } from "@effect-psrpc/core"
-import type { Publication } from "./publication.ts"
+import type { PsrpcError } from "../../PsrpcError.ts"
+import type { Outgoing } from "../Outbox.ts"
 
 export interface HeldOptions {
   readonly maxMessages: number
@@ -7,9 +7,9 @@ export interface HeldOptions {
   /** What waits elsewhere, and counts as well. */
   readonly besides: { readonly size: number; readonly bytes: number }
   /** What a message is told that waited in vain. */
-  readonly expired: () => PsrpcError.PsrpcError
+  readonly expired: () => PsrpcError
   /** What a message is told that found no room. */
-  readonly overflow: () => PsrpcError.PsrpcError
+  readonly overflow: () => PsrpcError
 }
 
 const smallest = 64
@@ -20,9 +20,9 @@ export const sweepInterval = 25
  * The messages that wait for the connection, in order: bounded, and swept of what has expired or is not wanted any more
  * whenever it has doubled since the last time, so that it costs each message little.
  */
-export class HeldMessages {
+export class HeldMessages<Item extends Outgoing> {
   readonly #options: HeldOptions
-  #items: Array<Publication> = []
+  #items: Array<Item> = []
   #head = 0
   #bytes = 0
   #sweepAt = smallest
@@ -42,7 +42,7 @@ export class HeldMessages {
     return this.size + besides.size < maxMessages && this.#bytes + besides.bytes + message.length <= maxBytes
   }
 
-  push(item: Publication, now: number): void {
+  push(item: Item, now: number): void {
     if (this.size >= this.#sweepAt) this.sweep(now)
     if (!this.hasRoom(item.message) && now - this.#sweptAt >= sweepInterval) this.sweep(now)
     if (!this.hasRoom(item.message)) return item.delivery.undelivered(this.#options.overflow())
@@ -50,10 +50,17 @@ export class HeldMessages {
     this.#bytes += item.message.length
   }
 
+  /** Puts back what was taken too early. */
+  prepend(items: ReadonlyArray<Item>): void {
+    this.#items = [...items, ...this.#items.slice(this.#head)]
+    this.#head = 0
+    for (const item of items) this.#bytes += item.message.length
+  }
+
   /** Drops what is not wanted any more, tells what has expired, and returns when the next one does. */
   sweep(now: number): number {
-    const expired: Array<Publication> = []
-    const kept: Array<Publication> = []
+    const expired: Array<Item> = []
+    const kept: Array<Item> = []
     let next = Infinity
     this.#bytes = 0
     for (let i = this.#head; i < this.#items.length; i++) {
@@ -80,8 +87,8 @@ export class HeldMessages {
   }
 
   /** Sends what may still be sent, in order, while it is taken. */
-  drain(now: number, takes: () => boolean, send: (item: Publication) => void): void {
-    let error: PsrpcError.PsrpcError | undefined
+  drain(now: number, takes: () => boolean, send: (item: Item) => void): void {
+    let error: PsrpcError | undefined
     while (this.#head < this.#items.length && takes()) {
       const item = this.#items[this.#head++]!
       this.#bytes -= item.message.length
@@ -93,7 +100,7 @@ export class HeldMessages {
   }
 
   /** Takes everything out. */
-  clear(): Array<Publication> {
+  clear(): Array<Item> {
     const items = this.#items.slice(this.#head)
     this.#items = []
     this.#head = 0
