@@ -133,12 +133,19 @@ export class Outbox<Item extends Outgoing> {
 
   /** Sends a message, or keeps it until it may be sent, or tells it why it can be neither. */
   publish(item: Item): void {
+    const { limits, send, takes } = this.#options
+    if (item.message.length <= limits.maxPayload && this.#unheard.isEmpty && this.#held.size === 0 && takes())
+      send(item)
+    else this.#keepBack(item)
+  }
+
+  #keepBack(item: Item): void {
     const { limits, peer, runtime, send, takes, why } = this.#options
     const { delivery, expiry, message, target } = item
     if (message.length > limits.maxPayload) {
       return delivery.undelivered(peer.tooLarge(message.length, `maxPayload, ${limits.maxPayload}`))
     }
-    if (!this.#unheard.isEmpty && this.#unheard.waits(target.name)) {
+    if (this.#unheard.waits(target.name)) {
       if (this.#held.hasRoom(message)) this.#unheard.add(item)
       else delivery.undelivered(peer.overflow(why()))
       return
