@@ -1,4 +1,5 @@
 import { existsSync, readdirSync } from "node:fs"
+import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
 
 // Workspace packages are tested from their sources: nothing has to be built first.
@@ -10,6 +11,8 @@ const projects = [{ name: "repository", root: "." }, ...packages.map((name) => (
 export default defineConfig({
   test: {
     reporters: ["default", "./scripts/summary-reporter.ts"],
+    // what most files do is wait for a broker or a peer: one at a time would leave the machine idle
+    maxWorkers: Math.max(2, availableParallelism()),
     projects: projects.map(({ name, root }) => ({
       resolve: { conditions },
       ssr: { resolve: { conditions } },

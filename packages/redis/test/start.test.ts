@@ -92,6 +92,19 @@ describe("starting", () => {
     })
   )
 
+  live("a password that is a common word is not given away by a gap in Redis' sentence", () =>
+    Effect.gen(function* () {
+      const server = yield* RedisServer.make({ password: "right-p@ss" })
+      for (const wrong of ["user", "password", "is"]) {
+        const url = `redis://127.0.0.1:${server.port}`
+        const error = yield* Effect.flip(RedisMessageBus.make({ url, redis: { password: wrong } }))
+        assert.strictEqual(error._tag, "Unauthenticated")
+        assert.notInclude(error.message, "<redacted>")
+        assert.include(error.message, "the user or the password is not right")
+      }
+    }).pipe(Effect.scoped)
+  )
+
   live("a server that quotes the password in its error does not make us do so", () =>
     Effect.gen(function* () {
       // renamed away: Redis answers with the arguments of a command it does not know

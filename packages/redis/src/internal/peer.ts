@@ -10,12 +10,17 @@ export class Peer extends Broker.Peer {
     super("redis", address, secrets)
   }
 
+  /** What `reasonOf` gives has no secrets; words of our own may be a password, and stay. */
+  override message(text: string): string {
+    return `${this.kind} at ${this.address}: ${text}`
+  }
+
   /** What an error says, and no more. */
   override reasonOf(error: unknown): string {
     const { code, errors, lastNodeError, message } = (error ?? {}) as Readonly<Record<string, unknown>>
     // a Cluster's own error says that it failed, not why
     if (lastNodeError instanceof Error) return this.reasonOf(lastNodeError)
-    if (typeof message === "string" && message !== "") return this.redact(message)
+    if (typeof message === "string" && message !== "") return refusalOf(message) ?? this.redact(message)
     // an AggregateError of several addresses has no message of its own
     if (Array.isArray(errors) && errors.length > 0) return this.reasonOf(errors[0])
     return typeof code === "string" ? code : "unknown error"
@@ -35,6 +40,18 @@ export class Peer extends Broker.Peer {
     if (reason.startsWith("NOPERM")) return PsrpcError.fromCode("permission_denied", options)
     return PsrpcError.fromCode("unavailable", answered ? options : { ...options, reason: "connection" })
   }
+}
+
+/**
+ * What Redis says of a user and a password, in words of our own: to take a password that is a common word out of Redis'
+ * sentence would show what it is.
+ */
+const refusalOf = (message: string): string | undefined => {
+  if (message.startsWith("WRONGPASS")) return "WRONGPASS: the user or the password is not right"
+  if (message.startsWith("NOAUTH")) return "NOAUTH: it wants a password"
+  return /^ERR (invalid password|AUTH)/.test(message)
+    ? "ERR AUTH: the password is not right, or none is set"
+    : undefined
 }
 
 /** Whether an error is an answer of Redis': those begin with a code in capitals, and what ioredis and Node say does not. */
