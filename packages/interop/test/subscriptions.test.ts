@@ -196,7 +196,10 @@ interop("a Go publisher and a slow subscriber of ours", (it) => {
         const error = yield* Effect.flip(Stream.runDrain(failing))
         assert.instanceOf(error, PsrpcError.ResourceExhausted)
         assert.isTrue(PsrpcError.isOverflow(error))
-        assert.strictEqual(yield* dropped("overflow", service.serviceName), 15 + 15 + 1)
+        // the one that fails leaves at its first loss; what the broker has given it until then is counted too
+        const lost = yield* dropped("overflow", service.serviceName)
+        assert.isAtLeast(lost, 15 + 15 + 1)
+        assert.isAtMost(lost, 15 + 15 + 15)
         assert.isTrue(
           log.some((line) => line.includes("RegionChanged")),
           log.join("\n")
