@@ -1,26 +1,22 @@
-import { MessageBus } from "@effect-psrpc/core"
-import { freePort, NatsServer } from "@effect-psrpc/test-servers"
-import { assert, describe } from "@effect/vitest"
-import { Effect, Metric, Scope } from "effect"
-import { NatsMessageBus } from "../src/index.ts"
 import {
   bytes,
   channel,
   closable,
   collect,
-  connect2,
-  connect3,
-  contentOf,
   type Fate,
   live,
-  msg,
   post,
   publish,
-  routed,
   text,
   unique,
   until
-} from "./support.ts"
+} from "@effect-psrpc/bus-tests"
+import { MessageBus } from "@effect-psrpc/core"
+import { freePort, NatsServer } from "@effect-psrpc/test-servers"
+import { assert, describe } from "@effect/vitest"
+import { Effect, Metric, Scope } from "effect"
+import { NatsMessageBus } from "../src/index.ts"
+import { connect2, connect3, contentOf, msg, routed } from "./support.ts"
 
 const clients = { "nats 2": connect2, "nats 3": connect3 } as const
 

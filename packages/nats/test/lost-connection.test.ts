@@ -1,23 +1,9 @@
-import { MessageBus } from "@effect-psrpc/core"
+import { bytes, channel, type Fate, live, lostConnection, post, sleep, text, until } from "@effect-psrpc/bus-tests"
 import { NatsServer, TcpProxy } from "@effect-psrpc/test-servers"
 import { assert, describe } from "@effect/vitest"
-import { Effect, Fiber, Scope } from "effect"
+import { Effect, Fiber } from "effect"
 import { NatsMessageBus } from "../src/index.ts"
-import {
-  bytes,
-  channel,
-  closable,
-  collect,
-  connect2,
-  connect3,
-  type Fate,
-  live,
-  post,
-  publish,
-  sleep,
-  text,
-  until
-} from "./support.ts"
+import { broker, connect2, connect3 } from "./support.ts"
 
 const fast = { reconnect: { minDelay: 10, maxDelay: 50 } } as const
 
@@ -34,169 +20,10 @@ const ways = {
     )
 }
 
+lostConnection(broker, ways)
+
 for (const [way, make] of Object.entries(ways)) {
   describe(`${way} that is lost`, () => {
-    live("between a message and its confirmation: told that it may have run, and never sent again", () =>
-      Effect.gen(function* () {
-        const server = yield* NatsServer.make()
-        const proxy = yield* TcpProxy.make(server)
-        const receiver = yield* NatsMessageBus.make({ servers: server.url })
-        const bus = yield* make(`127.0.0.1:${proxy.port}`)
-        const news = channel()
-        const got = yield* collect(receiver, news)
-        yield* publish(bus, news, bytes("before"))
-        proxy.hold("replies")
-        const fates = ["a", "b", "c"].map((name) => post(bus, news, bytes(name), 30_000))
-        yield* until(() => got.length === 4, "NATS has them")
-        proxy.cut()
-        proxy.hold("none")
-        yield* until(() => fates.every((fate) => fate.told === 1), "all are told")
-        for (const { error } of fates) {
-          assert.strictEqual(error?._tag, "Unavailable")
-          assert.strictEqual(error?.reason, "connection")
-          assert.isTrue(error?.mayHaveRun)
-        }
-        yield* publish(bus, news, bytes("after"))
-        yield* until(() => got.some((message) => text(message) === "after"), "the connection is back")
-        assert.deepStrictEqual(got.map(text), ["before", "a", "b", "c", "after"])
-      })
-    )
-
-    live("before NATS got the message: not sent again either, and told that it may have run", () =>
-      Effect.gen(function* () {
-        const server = yield* NatsServer.make()
-        const proxy = yield* TcpProxy.make(server)
-        const receiver = yield* NatsMessageBus.make({ servers: server.url })
-        const bus = yield* make(`127.0.0.1:${proxy.port}`)
-        const news = channel()
-        const got = yield* collect(receiver, news)
-        yield* publish(bus, news, bytes("before"))
-        proxy.hold("requests")
-        const sent = proxy.sent()
-        const fate = post(bus, news, bytes("lost"), 30_000)
-        yield* until(() => proxy.sent() > sent, "it is on its way")
-        proxy.cut()
-        proxy.hold("none")
-        yield* until(() => fate.told === 1, "it is told")
-        assert.isTrue(fate.error?.mayHaveRun)
-        yield* publish(bus, news, bytes("after"))
-        yield* until(() => got.length === 2, "the connection is back")
-        assert.deepStrictEqual(got.map(text), ["before", "after"])
-      })
-    )
-
-    live("holds what is published meanwhile, and sends it in order once it is back, unless expired or unwanted", () =>
-      Effect.gen(function* () {
-        const server = yield* NatsServer.make()
-        const proxy = yield* TcpProxy.make(server)
-        const receiver = yield* NatsMessageBus.make({ servers: server.url })
-        const bus = yield* make(`127.0.0.1:${proxy.port}`)
-        const news = channel()
-        const got = yield* collect(receiver, news)
-        yield* publish(bus, news, bytes("before"))
-        proxy.refuse(true)
-        proxy.cut()
-        yield* until(() => bus.failure() !== undefined, "it is noticed")
-        assert.match(bus.failure()!.message, /^nats at 127\.0\.0\.1:\d+: the connection is down \(reconnecting\)/)
-        const kept: Array<Fate> = []
-        const expiring: Array<Fate> = []
-        const unwanted: Array<Fate> = []
-        for (let i = 0; i < 200; i++) {
-          kept.push(post(bus, news, bytes(`kept ${i}`), 30_000))
-          expiring.push(post(bus, news, bytes(`expired ${i}`), 150))
-          unwanted.push(post(bus, news, bytes(`unwanted ${i}`), 30_000))
-        }
-        for (const fate of unwanted) fate.isWanted = false
-        // told in time, although the connection stays down
-        yield* until(() => expiring.every((fate) => fate.told === 1), "the expired ones are told", 2000)
-        for (const { error } of expiring) {
-          assert.strictEqual(error?._tag, "Unavailable")
-          assert.strictEqual(error?.reason, "connection")
-          assert.isFalse(error?.mayHaveRun)
-        }
-        assert.isTrue(kept.every((fate) => fate.told === 0))
-        proxy.refuse(false)
-        yield* until(() => kept.every((fate) => fate.told === 1), "the rest is delivered")
-        assert.isTrue(kept.every((fate) => fate.receivers === -1))
-        yield* publish(bus, news, bytes("after"))
-        yield* until(() => got.length >= 202, "all arrive")
-        assert.deepStrictEqual(got.map(text), ["before", ...kept.map((_, i) => `kept ${i}`), "after"])
-        assert.isTrue(unwanted.every((fate) => fate.told === 0))
-        assert.strictEqual(bus.failure(), undefined)
-      })
-    )
-
-    live("has a publish give up at its timeout", () =>
-      Effect.gen(function* () {
-        const server = yield* NatsServer.make()
-        const bus = yield* make(server.url)
-        yield* server.stop({ kill: true })
-        yield* until(() => bus.failure() !== undefined, "it is noticed")
-        const begin = performance.now()
-        const error = yield* Effect.flip(
-          MessageBus.publish(bus, bus.target(channel()), bytes("x"), { timeout: "200 millis" })
-        )
-        assert.strictEqual(error._tag, "Unavailable")
-        assert.isFalse(error.mayHaveRun)
-        assert.isAtLeast(performance.now() - begin, 180)
-        assert.isBelow(performance.now() - begin, 1500)
-      })
-    )
-
-    live("holds messages up to a number and a size", () =>
-      Effect.gen(function* () {
-        const server = yield* NatsServer.make()
-        const bus = yield* make(server.url, { maxHeldMessages: 100, maxHeldBytes: 10_000 })
-        yield* server.stop({ kill: true })
-        yield* until(() => bus.failure() !== undefined, "it is noticed")
-        const news = channel()
-        const small = Array.from({ length: 101 }, (_, i) => post(bus, news, bytes(String(i)), 30_000))
-        assert.deepStrictEqual(
-          small.map((fate) => fate.told),
-          [...Array.from({ length: 100 }, () => 0), 1]
-        )
-        const { error } = small[100]!
-        assert.strictEqual(error?._tag, "ResourceExhausted")
-        assert.strictEqual(error?.reason, "overflow")
-        assert.isFalse(error?.mayHaveRun)
-        // who does not wait any more makes room
-        for (const fate of small) fate.isWanted = false
-        yield* sleep(30)
-        const large = Array.from({ length: 11 }, () => post(bus, news, new Uint8Array(1000), 30_000))
-        assert.deepStrictEqual(
-          large.map((fate) => fate.told),
-          [...Array.from({ length: 10 }, () => 0), 1]
-        )
-        assert.strictEqual(large[10]!.error?._tag, "ResourceExhausted")
-      })
-    )
-
-    live("has its subscriptions back after a restart, and not those given up in between", () =>
-      Effect.gen(function* () {
-        const server = yield* NatsServer.make()
-        const bus = yield* make(server.url)
-        const channels = Array.from({ length: 600 }, () => channel())
-        const got = yield* Effect.forEach(channels, (news) => collect(bus, news), { concurrency: "unbounded" })
-        const gone = channel()
-        const { close, scope } = yield* closable
-        const left = yield* collect(bus, gone).pipe(Scope.provide(scope))
-        yield* server.stop({ kill: true })
-        yield* until(() => bus.failure() !== undefined, "it is noticed")
-        yield* close
-        // a subscription made while it is down is acknowledged once it is back
-        const fresh = channel()
-        const late = yield* Effect.forkChild(collect(bus, fresh), { startImmediately: true })
-        yield* server.restart
-        const lateGot = yield* Fiber.join(late)
-        yield* until(() => bus.failure() === undefined, "it is back")
-        for (const news of [...channels, fresh]) post(bus, news, bytes("x"))
-        yield* until(() => got.every((messages) => messages.length === 1) && lateGot.length === 1, "all arrive")
-        const other = yield* NatsMessageBus.make({ servers: server.url })
-        assert.strictEqual(yield* publish(other, gone, bytes("x")), 0)
-        assert.strictEqual(left.length, 0)
-      })
-    )
-
     live(
       "again and again, at any moment, under load: each message arrives at most once, and what is told is true",
       () =>
@@ -251,60 +78,6 @@ for (const [way, make] of Object.entries(ways)) {
           )
         }),
       60_000
-    )
-
-    live("does not hold up closing, nor does one that does not answer", () =>
-      Effect.gen(function* () {
-        for (const fault of ["stop", "pause"] as const) {
-          const server = yield* NatsServer.make()
-          const { close, scope } = yield* closable
-          const bus = yield* make(server.url, { closeTimeout: "200 millis" }).pipe(Scope.provide(scope))
-          const jobs = { ...channel(), route: "Work.REQ" }
-          yield* collect(bus, jobs, { queue: true }).pipe(Scope.provide(scope))
-          yield* collect(bus, channel()).pipe(Scope.provide(scope))
-          if (fault === "stop") yield* server.stop({ kill: true })
-          else yield* server.pause
-          const fates = Array.from({ length: 100 }, (_, i) => post(bus, jobs, bytes(String(i)), 30_000))
-          const begin = performance.now()
-          yield* close
-          assert.isBelow(performance.now() - begin, 1500)
-          assert.isTrue(fates.every((fate) => fate.told === 1))
-          yield* server.resume
-        }
-      })
-    )
-
-    live("fails a subscribe within connectTimeout", () =>
-      Effect.gen(function* () {
-        const server = yield* NatsServer.make()
-        const bus = yield* make(server.url, { connectTimeout: "300 millis" })
-        yield* server.stop({ kill: true })
-        yield* until(() => bus.failure() !== undefined, "it is noticed")
-        const error = yield* Effect.flip(Effect.scoped(bus.subscribe(channel(), () => {})))
-        assert.strictEqual(error._tag, "Unavailable")
-        assert.strictEqual(error.reason, "connection")
-      })
-    )
-
-    live("only because NATS stops reading: what is not confirmed is bounded, the rest is held, and expires", () =>
-      Effect.gen(function* () {
-        const server = yield* NatsServer.make()
-        const bus = yield* make(server.url)
-        const news = channel()
-        yield* publish(bus, news, bytes("x"))
-        yield* server.pause
-        const chunk = new Uint8Array(1 << 20)
-        const first: Array<Fate> = []
-        for (let i = 0; i < 40 && bus.failure() === undefined; i++) first.push(post(bus, news, chunk, 30_000))
-        assert.include(bus.failure()?.message, "does not read")
-        const held = post(bus, news, bytes("late"), 100)
-        yield* until(() => held.told === 1, "it expires")
-        assert.isFalse(held.error?.mayHaveRun)
-        yield* server.resume
-        yield* until(() => first.every((fate) => fate.told === 1), "the rest goes through")
-        assert.isTrue(first.every((fate) => fate.receivers === 0))
-        assert.strictEqual(yield* publish(bus, news, bytes("y")), 0)
-      })
     )
   })
 }

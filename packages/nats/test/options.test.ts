@@ -1,10 +1,11 @@
+import { bytes, channel, collect, live, publish, until, optionalDurations } from "@effect-psrpc/bus-tests"
 import { NatsServer, TcpProxy } from "@effect-psrpc/test-servers"
 import { assert, describe } from "@effect/vitest"
-import { Duration, Effect, Fiber, Redacted } from "effect"
+import { Effect, Fiber, Redacted } from "effect"
 import { tokenAuthenticator } from "nats"
 import { NatsMessageBus } from "../src/index.ts"
 import { Backoff } from "../src/internal/open.ts"
-import { bytes, channel, collect, connect2, live, publish, until } from "./support.ts"
+import { broker, connect2 } from "./support.ts"
 
 const refusal = (options: NatsMessageBus.Options) =>
   Effect.map(Effect.flip(Effect.scoped(NatsMessageBus.make(options))), (error) => {
@@ -12,42 +13,9 @@ const refusal = (options: NatsMessageBus.Options) =>
     return error.message
   })
 
-const durations = {
-  connectTimeout: (value) => ({ connectTimeout: value }),
-  closeTimeout: (value) => ({ closeTimeout: value }),
-  heartbeat: (value) => ({ heartbeat: value }),
-  "reconnect.minDelay": (value) => ({ reconnect: { minDelay: value } }),
-  "reconnect.maxDelay": (value) => ({ reconnect: { maxDelay: value } })
-} satisfies Record<string, (value: Duration.Input) => NatsMessageBus.Options>
+optionalDurations(broker)
 
 describe("a duration", () => {
-  for (const [name, options] of Object.entries(durations)) {
-    live(`of ${name} that is none is refused by name`, () =>
-      Effect.gen(function* () {
-        const servers = "127.0.0.1:1"
-        for (const value of ["soon", Number.NaN, -1, 0, "-1 second", -Infinity, { weeks: "x" }, Symbol("s")]) {
-          const message = yield* refusal({ servers, ...options(value as Duration.Input) })
-          assert.include(message, `${name} is `, String(value))
-        }
-      })
-    )
-
-    live(`of ${name} may be longer than Node's timers wait, or infinite`, () =>
-      Effect.gen(function* () {
-        const server = yield* NatsServer.make()
-        for (const value of ["30 days", 2 ** 31, Infinity, "Infinity", Duration.infinity] as const) {
-          const bus = yield* NatsMessageBus.make({ servers: server.url, ...options(value) })
-          const news = channel()
-          const got = yield* collect(bus, news)
-          // a timer that overflows fires at once
-          for (let i = 0; i < 20; i++) assert.strictEqual(yield* publish(bus, news, bytes("x")), -1)
-          yield* until(() => got.length === 20, "all arrive")
-          assert.strictEqual(bus.failure(), undefined)
-        }
-      })
-    )
-  }
-
   live("of connectTimeout that is infinite waits for as long as it takes", () =>
     Effect.gen(function* () {
       const server = yield* NatsServer.make()
@@ -62,24 +30,6 @@ describe("a duration", () => {
       assert.isUndefined(starting.pollUnsafe())
       proxy.hold("none")
       assert.strictEqual((yield* Fiber.join(starting)).failure(), undefined)
-    })
-  )
-
-  live("of heartbeat that is infinite lets a connection be silent", () =>
-    Effect.gen(function* () {
-      const server = yield* NatsServer.make()
-      const proxy = yield* TcpProxy.make(server)
-      const bus = yield* NatsMessageBus.make({ servers: `127.0.0.1:${proxy.port}`, heartbeat: Infinity })
-      const sent = proxy.sent()
-      yield* Effect.sleep(100)
-      assert.strictEqual(proxy.sent(), sent)
-      proxy.hold("replies")
-      const fiber = yield* Effect.forkChild(publish(bus, channel(), bytes("x")), { startImmediately: true })
-      yield* until(() => proxy.sent() > sent, "it is sent")
-      yield* Effect.sleep(300)
-      assert.strictEqual(bus.failure(), undefined)
-      proxy.hold("none")
-      assert.strictEqual(yield* Fiber.join(fiber), 0)
     })
   )
 })

@@ -1,10 +1,11 @@
+import { live } from "@effect-psrpc/bus-tests"
 import { Client, MessageBus, Publisher } from "@effect-psrpc/core"
 import { NatsServer } from "@effect-psrpc/test-servers"
 import { assert, describe } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
 import { type ChildProcess, fork } from "node:child_process"
 import { join } from "node:path"
-import { connect3, live } from "./support.ts"
+import { connect3 } from "./support.ts"
 import { NatsMessageBus } from "../src/index.ts"
 import { type Method, methods, Works } from "./works.ts"
 

@@ -1,27 +1,23 @@
-import { MessageBus } from "@effect-psrpc/core"
-import { natsUrl } from "@effect-psrpc/test-servers"
-import { assert, describe, layer } from "@effect/vitest"
-import { Context, Effect, Layer, Logger, Metric, Scope } from "effect"
-import { NatsMessageBus } from "../src/index.ts"
 import {
   bytes,
   type Bus,
   channel,
   closable,
   collect,
-  connect2,
-  contentOf,
   type Fate,
-  msg,
   post,
   publish,
-  routed,
   sleep,
   text,
   unique,
-  until,
-  ways
-} from "./support.ts"
+  until
+} from "@effect-psrpc/bus-tests"
+import { MessageBus } from "@effect-psrpc/core"
+import { natsUrl } from "@effect-psrpc/test-servers"
+import { assert, describe, layer } from "@effect/vitest"
+import { Context, Effect, Layer, Logger, Metric, Scope } from "effect"
+import { NatsMessageBus } from "../src/index.ts"
+import { connect2, contentOf, msg, routed, ways } from "./support.ts"
 
 class Url extends Context.Service<Url, string>()("test/Url") {}
 const UrlLive = Layer.merge(Layer.effect(Url, natsUrl), Logger.layer([]))

@@ -1,8 +1,9 @@
+import { bytes, channel, collect, type Fate, live, post, publish, text, until } from "@effect-psrpc/bus-tests"
 import { NatsServer, TcpProxy } from "@effect-psrpc/test-servers"
 import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
 import { NatsMessageBus } from "../src/index.ts"
-import { bytes, channel, collect, connect2, connect3, type Fate, live, post, publish, text, until } from "./support.ts"
+import { connect2, connect3 } from "./support.ts"
 
 const fast = { reconnect: { minDelay: 10, maxDelay: 50 } } as const
 

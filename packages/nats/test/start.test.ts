@@ -1,3 +1,4 @@
+import { bytes, channel, collect, live, publish, until } from "@effect-psrpc/bus-tests"
 import { MessageBus, PsrpcError } from "@effect-psrpc/core"
 import { freePort, NatsServer, TcpProxy } from "@effect-psrpc/test-servers"
 import { assert, describe } from "@effect/vitest"
@@ -5,7 +6,6 @@ import { Cause, Config, ConfigProvider, Effect, Exit, Fiber, Layer, Logger, Reda
 import { inspect } from "node:util"
 import { NatsMessageBus } from "../src/index.ts"
 import { makeAccount, makeNkey } from "./identities.ts"
-import { bytes, channel, collect, live, publish, until } from "./support.ts"
 
 const failure = (options: NatsMessageBus.Options) => Effect.flip(Effect.scoped(NatsMessageBus.make(options)))
 

@@ -1,22 +1,10 @@
+import { type Bus, bytes, live, post, publish, text, unique, until } from "@effect-psrpc/bus-tests"
 import { Client, MessageBus, Publisher, Server } from "@effect-psrpc/core"
 import { freePort, NatsServer } from "@effect-psrpc/test-servers"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger, Metric, References, Stream } from "effect"
 import { NatsMessageBus } from "../src/index.ts"
-import {
-  type Bus,
-  bytes,
-  connect2,
-  contentOf,
-  live,
-  msg,
-  post,
-  publish,
-  routed,
-  text,
-  unique,
-  until
-} from "./support.ts"
+import { connect2, contentOf, msg, routed } from "./support.ts"
 import { parts, Works } from "./works.ts"
 
 const unrouted = Effect.map(Metric.value(NatsMessageBus.unroutedMessages), ({ count }) => count)

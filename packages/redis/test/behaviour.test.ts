@@ -1,7 +1,8 @@
+import { bytes, channel, closable, collect, type Fate, post, publish, text, until } from "@effect-psrpc/bus-tests"
 import { redisUrl } from "@effect-psrpc/test-servers"
 import { assert, describe, layer } from "@effect/vitest"
 import { Context, Effect, Fiber, Layer, Scope } from "effect"
-import { bytes, channel, closable, collect, type Fate, post, publish, text, until, ways } from "./support.ts"
+import { ways } from "./support.ts"
 
 class Url extends Context.Service<Url, string>()("test/Url") {}
 const UrlLive = Layer.effect(Url, redisUrl)

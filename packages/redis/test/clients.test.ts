@@ -1,10 +1,11 @@
+import { bytes, channel, collect, type Fate, live, post, publish, until } from "@effect-psrpc/bus-tests"
 import { RedisServer } from "@effect-psrpc/test-servers"
 import { assert, describe } from "@effect/vitest"
 import { MessageBus } from "@effect-psrpc/core"
 import { Effect } from "effect"
 import { Cluster, Redis } from "ioredis"
 import { RedisMessageBus } from "../src/index.ts"
-import { bytes, channel, client, collect, type Fate, live, post, publish, until } from "./support.ts"
+import { client } from "./support.ts"
 
 const safe = { autoResendUnfulfilledCommands: false, lazyConnect: true }
 

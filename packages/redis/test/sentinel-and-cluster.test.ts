@@ -1,9 +1,9 @@
+import { bytes, channel, collect, type Fate, live, post, publish, sleep, text, until } from "@effect-psrpc/bus-tests"
 import { RedisServer } from "@effect-psrpc/test-servers"
 import { assert, describe } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { Cluster, Redis } from "ioredis"
 import { RedisMessageBus } from "../src/index.ts"
-import { bytes, channel, collect, type Fate, live, post, publish, sleep, text, until } from "./support.ts"
 
 const replicated = Effect.gen(function* () {
   const master = yield* RedisServer.make()

@@ -1,3 +1,4 @@
+import { bytes, channel, collect, live, publish, until } from "@effect-psrpc/bus-tests"
 import { freePort, RedisServer, TcpProxy } from "@effect-psrpc/test-servers"
 import { assert, describe } from "@effect/vitest"
 import { Cause, Config, ConfigProvider, Effect, Exit, Layer, Logger, Redacted } from "effect"
@@ -5,7 +6,6 @@ import { Redis } from "ioredis"
 import { inspect } from "node:util"
 import { MessageBus, PsrpcError } from "@effect-psrpc/core"
 import { RedisMessageBus } from "../src/index.ts"
-import { bytes, channel, collect, live, publish, until } from "./support.ts"
 
 const failure = (options: RedisMessageBus.Options) =>
   Effect.scoped(RedisMessageBus.make(options)).pipe(

@@ -1,9 +1,9 @@
+import { live, until } from "@effect-psrpc/bus-tests"
 import { assert, describe } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { Peer } from "../src/internal/peer.ts"
 import { BusRuntime } from "@effect-psrpc/core/broker"
 import { Subscriptions } from "../src/internal/subscriptions.ts"
-import { live, until } from "./support.ts"
 
 /** A client that answers when the test says so. */
 const played = Effect.gen(function* () {

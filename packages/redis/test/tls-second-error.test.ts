@@ -1,8 +1,8 @@
+import { live } from "@effect-psrpc/bus-tests"
 import { RedisServer } from "@effect-psrpc/test-servers"
 import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
 import { RedisMessageBus } from "../src/index.ts"
-import { live } from "./support.ts"
 
 describe("a TLS socket that has two errors to tell", () => {
   // the second came while nobody listened, and ended the process: vitest fails on it as an uncaught exception

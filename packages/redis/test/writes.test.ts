@@ -1,3 +1,4 @@
+import { bytes, channel, collect, type Fate, live, post, publish, text, until } from "@effect-psrpc/bus-tests"
 import { RedisServer } from "@effect-psrpc/test-servers"
 import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
@@ -6,7 +7,7 @@ import { createHook } from "node:async_hooks"
 import type { Socket } from "node:net"
 import { probe } from "../src/internal/probe.ts"
 import { RedisMessageBus } from "../src/index.ts"
-import { bytes, channel, client, collect, type Fate, live, post, publish, text, until } from "./support.ts"
+import { client } from "./support.ts"
 
 /** Counts what goes down to the system, which is what costs. */
 const writes = (socket: Socket) => {

@@ -42,6 +42,8 @@ export class Publisher implements LinkListener {
   /** Whether a PING is on its way, or is about to be. */
   #isAsking = false
   #isSettling = false
+  /** Whether the server has the subscriptions again: it says so by the PONG of a PING behind them. */
+  #isWhole = true
   /** Until when nobody hearing a message is no proof that nobody serves. */
   #graceUntil = -Infinity
   #onIdle: (() => void) | undefined
@@ -161,12 +163,19 @@ export class Publisher implements LinkListener {
   }
 
   up(): void {
+    // a turn later: what was refused before is asked for again in this one
+    queueMicrotask(() => {
+      this.#link.ping((isAnswered) => {
+        if (isAnswered) this.#isWhole = true
+      })
+    })
     // connections of other processes may not be back
     this.#graceUntil = this.#runtime.now() + this.#options.grace
     this.#outbox.resume()
   }
 
   down(): void {
+    this.#isWhole = false
     this.#isAsking = false
     this.#settle()
     const lost = this.#window.clear()
@@ -201,7 +210,8 @@ export class Publisher implements LinkListener {
   })
 
   failure(): PsrpcError.PsrpcError | undefined {
-    return this.#link.ended === undefined && this.#takes() ? undefined : this.#peer.unreachable(this.#why(), false)
+    const isWell = this.#link.ended === undefined && this.#takes() && this.#isWhole
+    return isWell ? undefined : this.#peer.unreachable(this.#why(), false)
   }
 
   #gone(): PsrpcError.PsrpcError {
@@ -210,6 +220,7 @@ export class Publisher implements LinkListener {
 
   #why(): string {
     if (this.#link.ended !== undefined || !this.#link.isUp) return this.#link.trouble
+    if (!this.#isWhole) return "the server has not confirmed the subscriptions yet"
     return this.#window.bytes < congestion ? "nobody listens yet" : "the server does not read what it is sent"
   }
 }

@@ -1,0 +1,180 @@
+import { Client, MessageBus, type PsrpcError, Rpc, Server, Service } from "@effect-psrpc/core"
+import { TcpProxy } from "@effect-psrpc/test-servers"
+import { assert, describe } from "@effect/vitest"
+import { Duration, Effect, Exit, Fiber, Schema } from "effect"
+import type { Broker, Bus, Ways } from "./broker.ts"
+import { live, sleep, until } from "./support.ts"
+
+/** A queue whose members claim, and a method of one server that is called at once. */
+export class Work extends Service.make("Work", {
+  claimed: Rpc.unary({ request: Schema.String, response: Schema.String }),
+  single: Rpc.unary({ request: Schema.String, response: Schema.String, singleServer: true })
+}) {}
+
+/** Its methods. */
+export const methods = ["claimed", "single"] as const
+
+/** A server that counts how often it has run each request. */
+export const serve = Effect.fnUntraced(function* (bus: Bus, wait: (request: string) => number = () => 0) {
+  const runs = new Map<string, number>()
+  const run = (request: string) =>
+    Effect.gen(function* () {
+      runs.set(request, (runs.get(request) ?? 0) + 1)
+      const millis = wait(request)
+      if (millis > 0) yield* sleep(millis)
+      return `${request} done`
+    })
+  yield* Server.make(Work, { claimed: run, single: run }).pipe(Effect.provideService(MessageBus.MessageBus, bus))
+  return runs
+})
+
+/** A client of the same service. */
+export const call = (bus: Bus, options: Client.Options) =>
+  Client.make(Work, options).pipe(Effect.provideService(MessageBus.MessageBus, bus))
+
+/** Calls whose connection is lost, or down. */
+export const calls = (broker: Broker, ways: Ways): void => {
+  for (const [way, make] of Object.entries(ways)) {
+    describe(`calls on ${way}`, () => {
+      live(
+        "made while the broker restarts all succeed, whichever connection of whichever process is back first",
+        () =>
+          Effect.gen(function* () {
+            const server = yield* broker.server
+            const runs = yield* serve(yield* make(broker.address(server.port)))
+            const bus = yield* make(broker.address(server.port))
+            const client = yield* call(bus, { timeout: "5 seconds" })
+            for (let round = 0; round < 5; round++) {
+              yield* server.stop({ kill: true })
+              yield* until(() => bus.failure() !== undefined, "it is noticed")
+              const calls = yield* Effect.forEach(methods, (method) =>
+                Effect.forEach([1, 2, 3], (i) =>
+                  Effect.forkChild(client[method](`${method} ${round}.${i}`), { startImmediately: true })
+                )
+              )
+              yield* sleep(100 * round)
+              yield* server.restart
+              for (const fiber of calls.flat()) assert.include(yield* Fiber.join(fiber), "done")
+            }
+            assert.deepStrictEqual([...new Set(runs.values())], [1])
+            assert.strictEqual(runs.size, 30)
+          }),
+        60_000
+      )
+
+      live("wait for a connection that is down until their own deadline, and fail with the reason", () =>
+        Effect.gen(function* () {
+          const server = yield* broker.server
+          const bus = yield* make(broker.address(server.port))
+          const runs = yield* serve(yield* make(broker.address(server.port)))
+          const client = yield* call(bus, { timeout: "1500 millis" })
+          yield* server.stop({ kill: true })
+          yield* until(() => bus.failure() !== undefined, "it is noticed")
+          yield* Effect.forEach(
+            methods,
+            Effect.fnUntraced(function* (method) {
+              const [took, error] = yield* Effect.timed(Effect.flip(client[method]("x")))
+              assert.strictEqual(error._tag, "Unavailable")
+              assert.strictEqual(error.reason, "connection")
+              assert.match(error.message, /connection is down/)
+              assert.isAtLeast(Duration.toMillis(took), 1400)
+              assert.isBelow(Duration.toMillis(took), 2500)
+            }),
+            { concurrency: "unbounded" }
+          )
+          assert.strictEqual(runs.size, 0)
+        })
+      )
+    })
+  }
+
+  describe("a connection that breaks between a message and its confirmation", () => {
+    const client = { timeout: "1500 millis" } as const
+    const reconnect = { minDelay: 10, maxDelay: 50 } as const
+
+    live("the handler has run once, and the answer that comes after the reconnect is taken", () =>
+      Effect.gen(function* () {
+        const server = yield* broker.server
+        const proxy = yield* TcpProxy.make(server)
+        const runs = yield* serve(yield* broker.own(broker.address(server.port)), () => 400)
+        const bus = yield* broker.own(broker.address(proxy.port), { reconnect })
+        const { single } = yield* call(bus, client)
+        for (let round = 0; round < 5; round++) {
+          const request = `single ${round}`
+          proxy.hold("replies")
+          const fiber = yield* Effect.forkChild(single(request), { startImmediately: true })
+          yield* until(() => runs.has(request), "the handler runs")
+          proxy.cut()
+          proxy.hold("none")
+          assert.strictEqual(yield* Fiber.join(fiber), `${request} done`)
+        }
+        assert.deepStrictEqual([...runs.values()], [1, 1, 1, 1, 1])
+      })
+    )
+
+    live("the handler has run once, and a call whose answer was lost says at its deadline that it may have", () =>
+      Effect.gen(function* () {
+        const server = yield* broker.server
+        const proxy = yield* TcpProxy.make(server)
+        const runs = yield* serve(yield* broker.own(broker.address(server.port)))
+        const bus = yield* broker.own(broker.address(proxy.port), { reconnect })
+        const { single } = yield* call(bus, client)
+        proxy.hold("replies")
+        const fiber = yield* Effect.forkChild(Effect.timed(Effect.flip(single("x"))), { startImmediately: true })
+        yield* until(() => runs.has("x"), "the handler runs")
+        proxy.cut()
+        proxy.hold("none")
+        const [took, error] = yield* Fiber.join(fiber)
+        assert.include(["Unavailable", "DeadlineExceeded"], error._tag)
+        assert.isTrue(error.mayHaveRun)
+        assert.isAtLeast(Duration.toMillis(took), 1400)
+        assert.strictEqual(bus.failure(), undefined)
+        assert.strictEqual(yield* single("y"), "y done")
+        assert.deepStrictEqual([...runs.values()], [1, 1])
+      })
+    )
+
+    live(
+      "at any moment: no handler runs twice, and no call that ran says that it did not",
+      () =>
+        Effect.gen(function* () {
+          const server = yield* broker.server
+          const proxy = yield* TcpProxy.make(server)
+          const runs = yield* serve(yield* broker.own(broker.address(server.port)), () => 20)
+          const bus = yield* broker.own(broker.address(proxy.port), { reconnect })
+          const work = yield* call(bus, { timeout: "500 millis" })
+          const ends = new Map<string, Exit.Exit<string, PsrpcError.PsrpcError>>()
+          for (let round = 0; round < 25; round++) {
+            proxy.delay(5)
+            const calls = methods.map((method) => {
+              const request = `${method} ${round}`
+              return Effect.forkChild(
+                Effect.map(Effect.exit(work[method](request)), (exit) => ends.set(request, exit)),
+                { startImmediately: true }
+              )
+            })
+            const fibers = yield* Effect.all(calls)
+            // request, claim, claim's answer and answer take 10 milliseconds each
+            yield* sleep(round * 3)
+            proxy.hold("replies")
+            yield* sleep(10)
+            proxy.cut()
+            proxy.hold("none")
+            proxy.delay(0)
+            yield* Fiber.joinAll(fibers)
+          }
+          for (const [request, exit] of ends) {
+            const ran = runs.get(request) ?? 0
+            assert.isAtMost(ran, 1, request)
+            if (Exit.isSuccess(exit)) assert.strictEqual(ran, 1, request)
+            else if (ran > 0) {
+              const error = yield* Effect.flip(exit)
+              assert.isTrue(error.mayHaveRun, request)
+            }
+          }
+          assert.strictEqual(ends.size, 50)
+        }),
+      60_000
+    )
+  })
+}

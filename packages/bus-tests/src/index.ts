@@ -1,0 +1,13 @@
+/** What the tests of the buses over brokers share: helpers, and what each of them is tested for. */
+
+export type { Broker, Bus, Connect, Options, Server, Ways } from "./broker.ts"
+
+export { call, calls, methods, serve, Work } from "./calls.ts"
+
+export { optionalDurations } from "./durations.ts"
+
+export { again, grace, maxDelay } from "./grace.ts"
+
+export { lostConnection } from "./lostConnection.ts"
+
+export * from "./support.ts"

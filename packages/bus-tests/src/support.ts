@@ -1,0 +1,83 @@
+import { MessageBus, type PsrpcError } from "@effect-psrpc/core"
+import { it } from "@effect/vitest"
+import { Effect, Exit, Logger, Scope } from "effect"
+import type { Bus } from "./broker.ts"
+
+/** A test in real time. What the bus logs about the faults that tests make is left out. */
+export const live = <E>(name: string, self: () => Effect.Effect<void, E, Scope.Scope>, timeout = 30_000): void =>
+  it.live(name, () => self().pipe(Effect.provide(Logger.layer([]))), timeout)
+
+let names = 0
+/** A name that no other test uses, also not one of another process on the same broker. */
+export const unique = (name = "test"): string => `${name}-${process.pid}-${Date.now()}-${names++}`
+
+/** A channel of its own, on any broker. */
+export const channel = (name = "test"): MessageBus.Channel => {
+  const own = unique(name)
+  return { name: own, subject: own, route: "" }
+}
+
+export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
+export const text = (message: Uint8Array): string => new TextDecoder().decode(message)
+
+/** Waits for a condition, with real time. */
+export const until = (condition: () => boolean, what: string, millis = 10_000): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    const end = performance.now() + millis
+    const look = (): void => {
+      if (condition()) resume(Effect.void)
+      else if (performance.now() > end) resume(Effect.die(new Error(`waited in vain until ${what}`)))
+      else timer = setTimeout(look, 2)
+    }
+    let timer = setTimeout(look, 0)
+    return Effect.sync(() => clearTimeout(timer))
+  })
+
+export const sleep = (millis: number): Effect.Effect<void> =>
+  Effect.promise(() => new Promise((resolve) => setTimeout(resolve, millis)))
+
+/** What became of one message. */
+export class Fate implements MessageBus.Delivery {
+  receivers: number | undefined
+  error: PsrpcError.PsrpcError | undefined
+  told = 0
+  isWanted = true
+  wanted(): boolean {
+    return this.isWanted
+  }
+  delivered(receivers: number): void {
+    this.told++
+    this.receivers = receivers
+  }
+  undelivered(error: PsrpcError.PsrpcError): void {
+    this.told++
+    this.error = error
+  }
+}
+
+/** Publishes with 5 seconds to live, unless told otherwise. */
+export const post = (bus: Bus, to: MessageBus.Channel, message: Uint8Array, millis = 5000): Fate => {
+  const fate = new Fate()
+  bus.publishUnsafe(bus.target(to), message, Date.now() + millis, fate)
+  return fate
+}
+
+export const publish = (bus: Bus, to: MessageBus.Channel, message: Uint8Array) =>
+  MessageBus.publish(bus, bus.target(to), message, { timeout: "5 seconds" })
+
+/** Subscribes and keeps what comes. */
+export const collect = Effect.fnUntraced(function* (
+  bus: Bus,
+  from: MessageBus.Channel,
+  options?: MessageBus.SubscribeOptions
+) {
+  const messages: Array<Uint8Array> = []
+  yield* bus.subscribe(from, (message) => messages.push(message), options)
+  return messages
+})
+
+/** A scope to close at a moment of the test's choosing, and in any case with the test. */
+export const closable = Effect.gen(function* () {
+  const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
+  return { scope, close: Scope.close(scope, Exit.void) }
+})
