@@ -1,5 +1,5 @@
 import { BytesValueSchema } from "@bufbuild/protobuf/wkt"
-import { Client, Payload, PsrpcError, Rpc, Server, Service } from "@effect-psrpc/core"
+import { Client, Payload, PsrpcError, Rpc, Selection, Server, Service } from "@effect-psrpc/core"
 import { assert } from "@effect/vitest"
 import { Effect, Logger } from "effect"
 import { eventually, goError, goPeer, interop, large, malformed, newServiceName, numbers, onBus } from "./support.ts"
@@ -102,16 +102,19 @@ interop("a Go client opens a stream of our server", (it) => {
       const server = yield* go.serve({ methods: ["Match"], affinity: 0.6 })
       const client = yield* onBus(Client.make(service))
 
-      yield* openGo(go, "Match")
+      // everybody is heard, however busy the machine is
+      const selection = { affinityTimeoutMs: 1000 }
+      const ours = Selection.best({ within: "1 second" })
+      yield* openGo(go, "Match", { selection })
       yield* best.opened
-      yield* client.match()
+      yield* client.match({ selection: ours })
       yield* best.opened
-      yield* openGo(go, "Match", { metadata: { skill: "go" } })
+      yield* openGo(go, "Match", { metadata: { skill: "go" }, selection })
       assert.strictEqual((yield* go.event("streamOpened")).server, server.handle)
-      yield* client.match({ metadata: { skill: "go" } })
+      yield* client.match({ metadata: { skill: "go" }, selection: ours })
       assert.strictEqual((yield* go.event("streamOpened")).server, server.handle)
       yield* server.setAffinity({ affinity: -1 })
-      yield* openGo(go, "Match", { metadata: { skill: "go" } })
+      yield* openGo(go, "Match", { metadata: { skill: "go" }, selection })
       yield* good.opened
     })
   )
