@@ -166,13 +166,15 @@ export const queues: ReadonlyArray<Case> = [
       const fates: Array<Fate> = []
       for (let i = 0; i < 2000; i++) fates.push(send(String(i)))
       yield* run.until("the first message to be delivered", () => fates.some(({ told }) => told > 0))
-      const given = fates.flatMap(({ receivers, told }, i) => (told > 0 && receivers !== 0 ? [String(i)] : []))
+      const given = fates.flatMap((fate, i) => (run.isGiven(fate) ? [i] : []))
       yield* close
       run.over(member)
       const after = member.count
-      const handled = new Set(member.texts)
+      const handled = new Set(member.texts.map(Number))
       yield* equal("messages handled twice", after - handled.size, 0)
-      const lost = given.filter((text) => !handled.has(text))
+      // one publisher's messages come in order: what is before one that it handled, it has had too
+      const last = Math.max(-1, ...given, ...handled)
+      const lost = fates.slice(0, last + 1).flatMap((_, i) => (handled.has(i) ? [] : [String(i)]))
       yield* equal("messages that it had been given when it left, and did not handle", lost, [])
       // until all is said, and once more: nothing comes to a member that has left
       const next = yield* run.listen(bus, channel, inQueue)

@@ -164,6 +164,15 @@ export class Run {
     return Effect.all(Array.from({ length: count }, () => this.connect))
   }
 
+  /**
+   * Whether the broker has given the message to those who listened. Where a bus cannot tell that nobody listens, all that
+   * is known is that the broker has it: the nodes of a cluster give it to each other later.
+   */
+  isGiven({ receivers, told }: Fate): boolean {
+    if (told === 0 || receivers === undefined) return false
+    return receivers > 0 || (receivers === -1 && this.traits.reportsNoListeners)
+  }
+
   /** A channel where everybody hears everything. On a bus with subjects many of them share one. */
   fan(method: string, topic: ReadonlyArray<string> = []): Channel {
     return Channels.claimResponse(this.service, method, topic)

@@ -223,7 +223,7 @@ export const subscribing: ReadonlyArray<Case> = [
           () => fates.length >= 500 && fates[499]!.told > 0,
           () => `${fates.filter(({ told }) => told > 0).length} were`
         )
-        const given = fates.filter(({ receivers, told }) => told > 0 && receivers !== 0).length
+        const given = fates.filter((fate) => run.isGiven(fate)).length
         yield* close
         run.over(leaves)
         const after = leaves.count
