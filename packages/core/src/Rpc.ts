@@ -96,6 +96,7 @@ export interface Unary<
   readonly routing: R
   readonly singleServer: Single
   readonly group: G
+  readonly idempotent: boolean
   readonly runToCompletion: boolean
 }
 
@@ -112,6 +113,7 @@ export interface Multi<out Request, out Response, out Error, out T, out G extend
   readonly error: Error
   readonly topic: T
   readonly group: G
+  readonly idempotent: boolean
   readonly runToCompletion: boolean
 }
 
@@ -136,6 +138,7 @@ export interface Stream<
   readonly routing: R
   readonly singleServer: Single
   readonly group: G
+  readonly idempotent: boolean
 }
 
 /**
@@ -170,7 +173,15 @@ interface Grouped<G> {
   readonly group?: G
 }
 
-interface Calls<Request, Response, Error> {
+interface Repeatable {
+  /**
+   * Whether running a request twice is the same as running it once, so that it may be tried again when it is not known
+   * whether it has run: see `Retry`. Default: `false`.
+   */
+  readonly idempotent?: boolean | undefined
+}
+
+interface Calls<Request, Response, Error> extends Repeatable {
   /** What the caller sends. Default: nothing. */
   readonly request?: Request
   /** What the server answers. Default: nothing. */
@@ -228,6 +239,7 @@ export const unary = <
   routing: (options.routing ?? "queue") as R,
   singleServer: (options.singleServer ?? false) as Single,
   group: options.group as G,
+  idempotent: options.idempotent ?? false,
   runToCompletion: options.runToCompletion ?? false
 })
 
@@ -254,6 +266,7 @@ export const multi = <
   error: options.error as Error,
   topic: (options.topic ?? []) as T,
   group: options.group as G,
+  idempotent: options.idempotent ?? false,
   runToCompletion: options.runToCompletion ?? false
 })
 
@@ -273,7 +286,8 @@ export const stream = <
 >(
   options: Named &
     WithTopic<T> &
-    Grouped<G> & {
+    Grouped<G> &
+    Repeatable & {
       /** What the client sends. */
       readonly send: Send
       /** What the client receives. */
@@ -292,7 +306,8 @@ export const stream = <
   topic: (options.topic ?? []) as T,
   routing: (options.routing ?? "queue") as R,
   singleServer: (options.singleServer ?? false) as Single,
-  group: options.group as G
+  group: options.group as G,
+  idempotent: options.idempotent ?? false
 })
 
 /**

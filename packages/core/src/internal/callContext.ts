@@ -7,6 +7,8 @@ export interface Call<out T> {
   readonly service: string
   /** The method's name on the wire. */
   readonly method: string
+  /** The request's id, unique: one for each time that it is sent. */
+  readonly requestId: string
   /** The topic of the registration that the call came in by. */
   readonly topic: T
   /** Who asks, when, until when, and what came along. */

@@ -30,6 +30,8 @@ interface Served extends Common {
   readonly requireClaim: boolean
   /** The topic group that it is registered with. */
   readonly group: string | undefined
+  /** Running a request twice is the same as running it once. */
+  readonly idempotent: boolean
 }
 
 /** A method that is called: one answer, or one from every server. */
@@ -93,6 +95,7 @@ export const methodOf = (service: string, key: string, any: Rpc.Any): Method => 
         affinity: rpc.kind === "unary" && rpc.routing === "affinity",
         requireClaim: rpc.kind === "unary" && !rpc.singleServer,
         group: rpc.group,
+        idempotent: rpc.idempotent,
         runToCompletion: rpc.runToCompletion
       }
     case "stream":
@@ -105,7 +108,8 @@ export const methodOf = (service: string, key: string, any: Rpc.Any): Method => 
         queue: false,
         affinity: rpc.routing === "affinity",
         requireClaim: !rpc.singleServer,
-        group: rpc.group
+        group: rpc.group,
+        idempotent: rpc.idempotent
       }
     case "subscription": {
       return { ...common, kind: rpc.kind, ...updateOf(codec(rpc.message)), queue: rpc.routing === "queue" }

@@ -82,7 +82,8 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
       const text = `the request cannot be decoded (${method.label}): ${messageOf(cause)}`
       return this.#answer(id, header, noBytes, { code: "malformed_request", message: text, details: [] })
     }
-    const call = { service: method.service, method: method.name, topic: this.topic, header, deadline: expiry }
+    const { name, service } = method
+    const call = { service, method: name, requestId: id, topic: this.topic, header, deadline: expiry }
     this.arrived(new CallJob(this, id, call, request))
   }
 

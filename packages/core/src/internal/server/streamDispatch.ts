@@ -63,7 +63,8 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
     const { clientId: remoteId, expiry, metadata, sentAt } = message
     const header: Header = { remoteId, sentAt, expiry, metadata }
     // an open stream lasts as long as it does
-    const call = { service: method.service, method: method.name, topic: this.topic, header, deadline: Infinity }
+    const { name, service } = method
+    const call = { service, method: name, requestId: message.requestId, topic: this.topic, header, deadline: Infinity }
     this.arrived(new StreamJob(this, call, message))
   }
 
