@@ -120,6 +120,7 @@ describe("handlers", () => {
         Effect.provideService(Server.CurrentCall, {
           service: "Other",
           method: "Other",
+          requestId: "",
           topic: {},
           header: { remoteId: "", sentAt: 0, expiry: 0, metadata: {} },
           deadline: 0
