@@ -38,7 +38,7 @@ import * as Drops from "./internal/drops.ts"
 import * as Envelope from "./internal/envelope.ts"
 import { newClientId } from "./internal/id.ts"
 import { methodOf } from "./internal/method.ts"
-import { checkClientId, checkCount, checkKeepalive, checkTimeout } from "./internal/options.ts"
+import { checkClientId, checkCount, checkKeepalive, checkMetadata, checkTimeout } from "./internal/options.ts"
 import { decodeStream } from "./internal/streamEnvelope.ts"
 import { defaultBufferSize, MessageBus } from "./MessageBus.ts"
 import * as Metadata from "./Metadata.ts"
@@ -91,6 +91,11 @@ export interface Options {
   /** Metadata of every call. Default: none. */
   readonly metadata?: Metadata.Metadata | undefined
   /**
+   * How many bytes the keys and values of a call's metadata may take together, in UTF-8. Default: 16 KiB
+   * (`Metadata.defaultMaxSize`).
+   */
+  readonly maxMetadataSize?: number | undefined
+  /**
    * How many messages wait to be read: claims to be compared and answers of one call, messages of one stream, updates of
    * one subscription. Default: 100.
    */
@@ -132,6 +137,7 @@ export const make: <Name extends string, M extends Service_.AnyMethods>(
   const at = `client of ${name}`
   const clientId = options.clientId === undefined ? newClientId() : yield* checkClientId(at, options.clientId)
   const context = Context.omit(Scope.Scope)(yield* Effect.context<Scope.Scope>())
+  const maxMetadataSize = yield* checkCount(at, "maxMetadataSize", options.maxMetadataSize ?? Metadata.defaultMaxSize)
   const state: ClientState = {
     clientId,
     bus: yield* MessageBus,
@@ -143,7 +149,8 @@ export const make: <Name extends string, M extends Service_.AnyMethods>(
     fork: Effect.runForkWith(context),
     timeout: options.timeout === undefined ? undefined : yield* checkTimeout(at, "timeout", options.timeout),
     selection: options.selection,
-    metadata: options.metadata ?? Metadata.empty,
+    metadata: yield* checkMetadata(at, options.metadata ?? Metadata.empty, maxMetadataSize),
+    maxMetadataSize,
     bufferSize: yield* checkCount(at, "bufferSize", options.bufferSize ?? defaultBufferSize),
     keepalive: yield* checkKeepalive(at, options.keepalive ?? defaultKeepalive),
     closed: false

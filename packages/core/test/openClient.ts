@@ -25,6 +25,7 @@ export const openClient = Effect.fnUntraced(function* (service: string, options:
     timeout: undefined,
     selection: undefined,
     metadata: Metadata.empty,
+    maxMetadataSize: 16_384,
     bufferSize: 100,
     keepalive: Infinity,
     closed: false,

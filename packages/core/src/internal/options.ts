@@ -1,7 +1,9 @@
 import { type Duration, Effect } from "effect"
+import type { Metadata } from "../Metadata.ts"
 import type * as PsrpcError from "../PsrpcError.ts"
 import { invalidArgument } from "./invalidArgument.ts"
 import { messageOf } from "./messageOf.ts"
+import { problemOf } from "./metadataCheck.ts"
 import { millisOf } from "./millis.ts"
 import { shortestKeepalive } from "./streams/liveness.ts"
 
@@ -54,3 +56,14 @@ export const countOf = (option: string, count: number): number => {
 /** The same as an Effect. */
 export const checkCount = (at: string, option: string, count: number): Effect.Effect<number, PsrpcError.PsrpcError> =>
   checked(at, () => countOf(option, count))
+
+/** Metadata of every call. */
+export const checkMetadata = (
+  at: string,
+  metadata: Metadata,
+  maxSize: number
+): Effect.Effect<Metadata, PsrpcError.PsrpcError> =>
+  Effect.suspend(() => {
+    const problem = problemOf(metadata, maxSize)
+    return problem === undefined ? Effect.succeed(metadata) : refuse(`${at}: ${problem}`)
+  })

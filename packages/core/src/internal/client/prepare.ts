@@ -8,7 +8,8 @@ import { CurrentCall } from "../callContext.ts"
 import * as Channels from "../channel.ts"
 import { invalidArgument } from "../invalidArgument.ts"
 import { messageOf } from "../messageOf.ts"
-import { merge, problemOf } from "../metadata.ts"
+import { merge } from "../metadata.ts"
+import { problemOf } from "../metadataCheck.ts"
 import type { CalledMethod, Method } from "../method.ts"
 import { millisOf } from "../millis.ts"
 import { type ClientState, clientClosed, type Route } from "./state.ts"
@@ -95,7 +96,7 @@ export const preparation = (
       })
     }
     const metadata = merge(merge(client.metadata, fiber.getRef(Metadata.Outgoing)), options?.metadata)
-    const problem = metadata === Metadata.empty ? undefined : problemOf(metadata)
+    const problem = metadata === Metadata.empty ? undefined : problemOf(metadata, client.maxMetadataSize)
     if (problem !== undefined) return invalidArgument(`${label}: ${problem}`)
     return { route, now, timeout, patience, metadata }
   }

@@ -44,6 +44,8 @@ export interface ClientState {
   readonly timeout: number | undefined
   readonly selection: Selection.Selection | undefined
   readonly metadata: Metadata.Metadata
+  /** Bytes of UTF-8, keys and values together. */
+  readonly maxMetadataSize: number
   readonly bufferSize: number
   /** How often an idle stream gives a sign of life: milliseconds, Infinity for never. */
   readonly keepalive: number
