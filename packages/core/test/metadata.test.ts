@@ -6,7 +6,7 @@ import * as Metadata from "../src/Metadata.ts"
 import * as Rpc from "../src/Rpc.ts"
 import * as Server from "../src/Server.ts"
 import * as Service from "../src/Service.ts"
-import { fakeClient, onBus, settle, Traffic } from "./support.ts"
+import { fakeClient, onBus, settle } from "./support.ts"
 
 class Echo extends Service.make("Echo", {
   header: Rpc.unary({ singleServer: true }),
@@ -87,10 +87,11 @@ describe("metadata", () => {
     }).pipe(onBus)
   )
 
-  it.effect("keys and values may be any text", () =>
+  it.effect("keys are any text without white space and control characters, values any without U+0000", () =>
     Effect.gen(function* () {
-      const texts = ["", " ", "\0\n", "ä🚀", "__proto__", "constructor", "toString", "x".repeat(100_000)]
-      const given = Object.fromEntries(texts.map((text) => [text, text]))
+      const keys = ["!", "ä🚀", "__proto__", "constructor", "toString", "x".repeat(1000), "traceparent", "~"]
+      const values = ["", " ", "\n\t\u0001\u007f", "ä🚀\uffff", "\ufeff", "__proto__", "x".repeat(1000), "~"]
+      const given = Object.fromEntries(keys.map((key, i) => [key, values[i]!]))
       const seen: Array<Metadata.Metadata> = []
       yield* Server.make(Echo, {
         header: (_, call) => Effect.sync(() => void seen.push(call.header.metadata)),
@@ -122,21 +123,6 @@ describe("metadata", () => {
         ["constructor", "call"],
         ["other", "client"]
       ])
-    }).pipe(onBus)
-  )
-
-  it.effect("that is no text (without types) is refused before anything is sent", () =>
-    Effect.gen(function* () {
-      const traffic = yield* Traffic
-      yield* Server.make(Echo, { header, relay, metadata })
-      const client = yield* Client.make(Echo)
-      for (const value of [undefined, null, 5, {}]) {
-        const error = yield* Effect.flip(client.header({ metadata: { key: value as never } }))
-        assert.strictEqual(error._tag, "InvalidArgument")
-        assert.include(error.message, "key")
-        assert.isFalse(error.mayHaveRun)
-      }
-      assert.strictEqual(traffic.length, 0)
     }).pipe(onBus)
   )
 })
