@@ -12,6 +12,8 @@ import type { Timed } from "../deadlines.ts"
 import * as Envelope from "../envelope.ts"
 import { newRequestId } from "../id.ts"
 import type { CalledMethod } from "../method.ts"
+import * as Attributes from "../telemetry/attributes.ts"
+import type { CallSpan } from "../telemetry/spans.ts"
 import type { Prepared } from "./prepare.ts"
 import { counts, select, takesAtOnce } from "./select.ts"
 import { type ClientState, clientClosed, type Route, type Waiting } from "./state.ts"
@@ -32,6 +34,7 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
   seq = 0
 
   readonly id: string = newRequestId()
+  protected readonly span: CallSpan | undefined
   protected readonly client: ClientState
   protected readonly method: M
   /** Unix milliseconds. */
@@ -54,7 +57,15 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
   #resume: ((effect: Effect.Effect<unknown, unknown>) => void) | undefined
   #exit: Exit.Exit<unknown, unknown> | undefined
 
-  constructor(client: ClientState, method: M, prepared: Prepared, selection: Selection.Selection) {
+  constructor(
+    client: ClientState,
+    method: M,
+    prepared: Prepared,
+    selection: Selection.Selection,
+    span: CallSpan | undefined
+  ) {
+    this.span = span
+    span?.attribute(Attributes.requestId, this.id)
     this.client = client
     this.method = method
     this.expiry = prepared.now + prepared.timeout
@@ -91,6 +102,7 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
   claim(claim: Selection.Claim): void {
     if (this.chosen !== undefined || !this.method.requireClaim) return
     this.#received++
+    this.span?.event("claim", { [Attributes.peerId]: claim.serverId, [Attributes.affinity]: claim.affinity })
     if (this.#comparison !== undefined) {
       if (Queue.offerUnsafe(this.#comparison.claims, claim)) return
       this.client.drops("overflow", this.method.label, "claims")
@@ -141,6 +153,10 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
       deadlines.moveTo(this, this.#end)
     }
     this.chosen = serverId
+    if (this.span !== undefined) {
+      this.span.attribute(Attributes.peerId, serverId)
+      this.span.event("chosen", { [Attributes.peerId]: serverId })
+    }
     const target = this.#route.claimResponse
     bus.publishUnsafe(target, Envelope.encodeClaimResponse(target, this.id, serverId), this.expiry, this)
   }

@@ -1,5 +1,5 @@
 /** Calls that every server answers. */
-import { Effect, Result, Stream } from "effect"
+import { Cause, Effect, Exit, type Fiber, Result, type Scope, Stream } from "effect"
 import type { Delivery, Target } from "../../MessageBus.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
 import { type Timed, Timer } from "../deadlines.ts"
@@ -11,6 +11,8 @@ import { messageOf } from "../messageOf.ts"
 import type { CallMethod } from "../method.ts"
 import { millisOf } from "../millis.ts"
 import { countOf } from "../options.ts"
+import * as Attributes from "../telemetry/attributes.ts"
+import { type CallSpan, describeCalls, opening } from "../telemetry/spans.ts"
 import { answerOf, errorOf } from "./answer.ts"
 import { type AnyCallOptions, type Prepared, preparation, unencodable } from "./prepare.ts"
 import { type ClientState, clientClosed, type Waiting } from "./state.ts"
@@ -50,13 +52,17 @@ class MultiCall implements Timed, Delivery, Waiting {
   /** How many of what waits to be read are no answers, but say that some were lost. */
   #notices = 0
   #trouble: PsrpcError.PsrpcError | undefined
+  readonly #span: CallSpan | undefined
 
   constructor(
     client: ClientState,
     method: CallMethod,
     prepared: Prepared,
-    options: { readonly capacity: number; readonly expect: number; readonly idle: number | undefined }
+    options: { readonly capacity: number; readonly expect: number; readonly idle: number | undefined },
+    span: CallSpan | undefined
   ) {
+    this.#span = span
+    span?.attribute(Attributes.requestId, this.#id)
     this.#client = client
     this.#method = method
     this.#withdrawal = prepared.route.claimResponse
@@ -72,7 +78,15 @@ class MultiCall implements Timed, Delivery, Waiting {
 
   start({ metadata, now, route, timeout }: Prepared, raw: Uint8Array): Stream.Stream<AnyAnswer, PsrpcError.PsrpcError> {
     const { bus, calls, clientId, deadlines } = this.#client
-    const request = { id: this.#id, clientId, sentAt: now, expiry: this.#expiry, multi: true, metadata, raw }
+    const request = {
+      id: this.#id,
+      clientId,
+      sentAt: now,
+      expiry: this.#expiry,
+      multi: true,
+      metadata: this.#span?.into(metadata) ?? metadata,
+      raw
+    }
     const message = Envelope.encodeRequest(route.request, request)
     calls.set(this.#id, this)
     deadlines.add(this, timeout)
@@ -88,6 +102,10 @@ class MultiCall implements Timed, Delivery, Waiting {
     // one answer each, whatever the broker does
     if (this.#servers.has(serverId)) return this.#client.drops("repeated", this.#method.label, "answers")
     this.#servers.add(serverId)
+    this.#span?.event("answer", {
+      [Attributes.peerId]: serverId,
+      ...(response.error !== "" && { [Attributes.statusCode]: response.code || "unknown" })
+    })
     if (this.#mailbox.size - this.#notices < this.#capacity) {
       const result =
         response.error === ""
@@ -158,16 +176,22 @@ class MultiCall implements Timed, Delivery, Waiting {
     this.#fail(clientClosed(this.#method.label, true))
   }
 
-  /** Enough has been heard, or nobody listens any more: servers that still work on it may stop. */
-  finish(): void {
+  /**
+   * Enough has been heard, or nobody listens any more: servers that still work on it may stop. `exit` is how its reader
+   * ended, where that is why.
+   */
+  finish(exit: Exit.Exit<unknown, unknown> = Exit.void): void {
     this.#withdraw()
     if (!this.#remove()) return
+    // what a reader fails with is its own
+    this.#endSpan(exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause) ? exit : Exit.void)
     this.#reportLoss()
     this.#mailbox.end(done)
   }
 
   #fail(error: PsrpcError.PsrpcError): void {
     if (!this.#remove()) return
+    this.#endSpan(Exit.fail(error))
     this.#reportLoss()
     this.#mailbox.end(Effect.fail(error))
   }
@@ -177,6 +201,12 @@ class MultiCall implements Timed, Delivery, Waiting {
     this.#client.deadlines.delete(this)
     if (this.#idle !== undefined) this.#client.deadlines.delete(this.#idleTimer)
     return true
+  }
+
+  #endSpan(exit: Exit.Exit<unknown, unknown>): void {
+    if (this.#span === undefined) return
+    this.#span.attribute(Attributes.answers, this.#servers.size)
+    this.#span.end(exit)
   }
 
   #withdraw(): void {
@@ -197,35 +227,56 @@ export const multi = (
   const { label } = method
   const prepare = preparation(client, method)
 
-  const start = (request: unknown, options: AnyMultiOptions | undefined) =>
-    Effect.withFiber((fiber) => {
-      const prepared = prepare(fiber, options)
-      if (PsrpcError.is(prepared)) return Effect.fail(prepared)
-      let call: MultiCall
-      try {
-        call = new MultiCall(client, method, prepared, {
+  const described = describeCalls(method, "client")
+
+  const start = (
+    fiber: Fiber.Fiber<unknown, unknown>,
+    request: unknown,
+    options: AnyMultiOptions | undefined,
+    span: CallSpan | undefined
+  ): Effect.Effect<Stream.Stream<AnyAnswer, PsrpcError.PsrpcError>, PsrpcError.PsrpcError, Scope.Scope> => {
+    const prepared = prepare(fiber, options)
+    if (PsrpcError.is(prepared)) return Effect.fail(prepared)
+    let call: MultiCall
+    try {
+      call = new MultiCall(
+        client,
+        method,
+        prepared,
+        {
           capacity: countOf("bufferSize", options?.bufferSize ?? client.bufferSize),
           expect: options?.expect === undefined ? Infinity : countOf("expect", options.expect),
           idle: options?.idle === undefined ? undefined : millisOf("idle", options.idle)
-        })
-      } catch (cause) {
-        return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
-      }
-      let raw: Uint8Array
-      try {
-        raw = method.request.encode(request)
-      } catch (cause) {
-        return Effect.fail(unencodable(label, "request", cause))
-      }
-      return Effect.acquireRelease(
-        Effect.suspend(() => {
-          // the fiber may have yielded since
-          if (client.closed) return Effect.fail(clientClosed(label, false))
-          return Effect.succeed(call.start(prepared, raw))
-        }),
-        () => Effect.sync(() => call.finish())
+        },
+        span
       )
-    })
+    } catch (cause) {
+      return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
+    }
+    let raw: Uint8Array
+    try {
+      raw = method.request.encode(request)
+    } catch (cause) {
+      return Effect.fail(unencodable(label, "request", cause))
+    }
+    return Effect.acquireRelease(
+      Effect.suspend(() => {
+        // the fiber may have yielded since
+        if (client.closed) return Effect.fail(clientClosed(label, false))
+        return Effect.succeed(call.start(prepared, raw))
+      }),
+      (_, exit) => Effect.sync(() => call.finish(exit))
+    )
+  }
 
-  return (request, options) => Stream.unwrap(start(request, options))
+  return (request, options) =>
+    Stream.unwrap(
+      Effect.withFiber((fiber) =>
+        fiber.cache.tracer === undefined
+          ? start(fiber, request, options, undefined)
+          : opening(fiber, described, Attributes.topic(method, options?.topic), (span) =>
+              start(fiber, request, options, span)
+            )
+      )
+    )
 }

@@ -1,10 +1,11 @@
 /** The opening of streams, and what is made of an open one. */
-import { Effect, Exit, Scope, Stream } from "effect"
+import { Effect, Exit, type Fiber, Scope, Stream } from "effect"
 import type { BidiStream } from "../../BidiStream.ts"
 import type { Delivery } from "../../MessageBus.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
 import * as Selection from "../../Selection.ts"
 import { newStreamId } from "../id.ts"
+import * as Intercepted from "../interceptors/client.ts"
 import { invalidArgument } from "../invalidArgument.ts"
 import { messageOf } from "../messageOf.ts"
 import type { StreamMethod } from "../method.ts"
@@ -12,6 +13,9 @@ import { millisOf } from "../millis.ts"
 import * as Envelope from "../streamEnvelope.ts"
 import { Endpoint } from "../streams/endpoint.ts"
 import { pump } from "../streams/pump.ts"
+import * as Attributes from "../telemetry/attributes.ts"
+import { type CallSpan, describeCalls, opening } from "../telemetry/spans.ts"
+import { StreamSpan } from "../telemetry/streamSpan.ts"
 import { ClaimedCall } from "./claimedCall.ts"
 import { countOf } from "../options.ts"
 import { type AnyCallOptions, type Prepared, preparation } from "./prepare.ts"
@@ -35,11 +39,13 @@ class Opening extends ClaimedCall<StreamMethod> implements StreamReceiver {
     method: StreamMethod,
     prepared: Prepared,
     selection: Selection.Selection,
-    bufferSize: number
+    bufferSize: number,
+    callSpan: CallSpan | undefined
   ) {
-    super(client, method, prepared, selection)
+    super(client, method, prepared, selection, callSpan)
     const { bus, deadlines, drops, keepalive, streams } = client
     const streamId = this.#streamId
+    const span = callSpan === undefined ? undefined : new StreamSpan(callSpan, streamId)
     this.#end = new Endpoint({
       streamId,
       label: method.label,
@@ -52,7 +58,12 @@ class Opening extends ClaimedCall<StreamMethod> implements StreamReceiver {
       bufferSize,
       timeout: prepared.patience,
       keepalive,
-      onClosed: () => streams.delete(streamId)
+      span,
+      onClosed: () => {
+        streams.delete(streamId)
+        // an opening that fails ends its span with what it fails with
+        if (this.#opened) span?.end()
+      }
     })
   }
 
@@ -60,7 +71,8 @@ class Opening extends ClaimedCall<StreamMethod> implements StreamReceiver {
     const { clientId, streams } = this.client
     streams.set(this.#streamId, this)
     const head = { streamId: this.#streamId, requestId: this.id, sentAt: now, expiry: this.expiry }
-    this.start(Envelope.encodeStreamOpen(route.request, head, { clientId, metadata, ...this.#end.abilities }))
+    const open = { clientId, metadata: this.span?.into(metadata) ?? metadata, ...this.#end.abilities }
+    this.start(Envelope.encodeStreamOpen(route.request, head, open))
   }
 
   receive(message: Envelope.Stream): void {
@@ -113,33 +125,50 @@ export const opener = (client: ClientState, method: StreamMethod): AnyStreamOpen
   const { label } = method
   const defaultSelection = client.selection ?? (method.affinity ? Selection.affinity : Selection.first)
   const prepare = preparation(client, method)
+  const described = describeCalls(method, "client")
+
+  const behind = Intercepted.opener<AnyStreamOptions>(client, method)
 
   /** Opens a stream, for who cannot be interrupted: only `waiting`, the wait for the server, can be. */
+  const openIn = (
+    fiber: Fiber.Fiber<unknown, unknown>,
+    options: AnyStreamOptions | undefined,
+    waiting: <A, E>(opened: Effect.Effect<A, E>) => Effect.Effect<A, E>,
+    span: CallSpan | undefined
+  ): Effect.Effect<Endpoint, PsrpcError.PsrpcError> => {
+    const prepared = prepare(fiber, options)
+    if (PsrpcError.is(prepared)) return Effect.fail(prepared)
+    let call: Opening
+    try {
+      const bufferSize = countOf("bufferSize", options?.bufferSize ?? client.bufferSize)
+      call = new Opening(client, method, prepared, options?.selection ?? defaultSelection, bufferSize, span)
+    } catch (cause) {
+      return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
+    }
+    const opened = Effect.callback<unknown, unknown>((resume) => {
+      if (client.closed) return resume(Effect.fail(clientClosed(label, false)))
+      call.resumeTo(resume)
+      call.open(prepared)
+      return Effect.sync(() => call.cancel())
+    })
+    // the server's ack and the interruption may come in one turn
+    return Effect.onInterrupt(waiting(opened), () => Effect.sync(() => call.abandon())) as Effect.Effect<
+      Endpoint,
+      PsrpcError.PsrpcError
+    >
+  }
+
+  /** The same, within a span where there is a tracer. */
   const open = (
     options: AnyStreamOptions | undefined,
     waiting: <A, E>(opened: Effect.Effect<A, E>) => Effect.Effect<A, E>
   ): Effect.Effect<Endpoint, PsrpcError.PsrpcError> =>
     Effect.withFiber((fiber) => {
-      const prepared = prepare(fiber, options)
-      if (PsrpcError.is(prepared)) return Effect.fail(prepared)
-      let opening: Opening
-      try {
-        const bufferSize = countOf("bufferSize", options?.bufferSize ?? client.bufferSize)
-        opening = new Opening(client, method, prepared, options?.selection ?? defaultSelection, bufferSize)
-      } catch (cause) {
-        return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
-      }
-      const opened = Effect.callback<unknown, unknown>((resume) => {
-        if (client.closed) return resume(Effect.fail(clientClosed(label, false)))
-        opening.resumeTo(resume)
-        opening.open(prepared)
-        return Effect.sync(() => opening.cancel())
-      })
-      // the server's ack and the interruption may come in one turn
-      return Effect.onInterrupt(waiting(opened), () => Effect.sync(() => opening.abandon())) as Effect.Effect<
-        Endpoint,
-        PsrpcError.PsrpcError
-      >
+      if (fiber.cache.tracer === undefined) return openIn(fiber, options, waiting, undefined)
+      // an open stream ends its span itself
+      return opening(fiber, described, Attributes.topic(method, options?.topic), (span) =>
+        openIn(fiber, options, waiting, span)
+      )
     })
 
   /** An open stream, for as long as the scope is. */
@@ -161,9 +190,19 @@ export const opener = (client: ClientState, method: StreamMethod): AnyStreamOpen
         } catch (cause) {
           return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
         }
-        return Effect.flatMap(scoped(options), (end) => pump(end, outgoing, concurrency, idle))
+        let end: Endpoint | undefined
+        const opened = behind(options, (given) =>
+          Effect.map(scoped(given), (own) => {
+            end = own
+            return own.api
+          })
+        )
+        return opened === undefined
+          ? Effect.flatMap(scoped(options), (own) => pump(own, own, outgoing, concurrency, idle))
+          : Effect.flatMap(opened, (stream) => pump(end, stream, outgoing, concurrency, idle))
       })
     )
 
-  return Object.assign((options?: AnyStreamOptions) => Effect.map(scoped(options), (end) => end.api), { through })
+  const plain = (options?: AnyStreamOptions) => Effect.map(scoped(options), (end) => end.api)
+  return Object.assign((options?: AnyStreamOptions) => behind(options, plain) ?? plain(options), { through })
 }

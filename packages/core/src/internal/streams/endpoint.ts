@@ -16,6 +16,7 @@ import { invalidArgument } from "../invalidArgument.ts"
 import { messageOf } from "../messageOf.ts"
 import { millisOf } from "../millis.ts"
 import * as Envelope from "../streamEnvelope.ts"
+import type { StreamSpan } from "../telemetry/streamSpan.ts"
 import { afterEnd, causeOf, closeCause, closedText, notSent, streamClosed } from "./causes.ts"
 import { type Acknowledger, Inbox } from "./inbox.ts"
 import { Liveness } from "./liveness.ts"
@@ -53,6 +54,8 @@ export interface EndpointOptions {
   readonly timeout: number
   /** Milliseconds between signs of life; Infinity for never. */
   readonly keepalive: number
+  /** Its span, where there is one. */
+  readonly span?: StreamSpan | undefined
   /** Called once, when the stream is closed. */
   readonly onClosed: () => void
 }
@@ -146,6 +149,7 @@ export class Endpoint implements Acknowledger {
           const text = `the message cannot be decoded (${label}): ${messageOf(cause)}`
           return this.closeUnsafe(PsrpcError.fromCode("malformed_request", { message: text, cause }))
         }
+        this.#options.span?.received(message.raw.length)
         if (this.#idle !== undefined) deadlines.move(this.#idle.timer, this.#idle.millis)
         return this.#inbox.offer(message, value)
       }
@@ -239,6 +243,7 @@ export class Endpoint implements Acknowledger {
       settled(Exit.fail(PsrpcError.fromCode("malformed_request", about)))
       return undefined
     }
+    this.#options.span?.sent(raw.length)
     return this.#publish(timeout, settled, (head) => Envelope.encodeStreamMessage(this.#options.target, head, raw))
   }
 
@@ -389,6 +394,7 @@ export class Endpoint implements Acknowledger {
     this.#isClosed = true
     this.#cause = cause
     this.#liveness.stop()
+    this.#options.span?.closed(cause)
     if (this.#idle !== undefined) this.#options.deadlines.delete(this.#idle.timer)
     const over = Exit.fail(this.over)
     for (const outgoing of Array.from(this.#outgoing.values())) outgoing.settle(over)

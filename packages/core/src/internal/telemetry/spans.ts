@@ -1,0 +1,200 @@
+/**
+ * Spans of calls, streams and updates, where a tracer is installed. Without one there is no `Spans`, and so no span: what is
+ * left of this on the hot path is a look at an undefined field.
+ *
+ * Spans are Effect's own, so that what it lets a program say of spans (their links, their annotations, the least level,
+ * that there be none) holds for these.
+ */
+import { Cause, Clock, Context, Effect, Exit, type Fiber, References, Tracer } from "effect"
+import type { Metadata } from "../../Metadata.ts"
+import * as PsrpcError from "../../PsrpcError.ts"
+import type { DomainError } from "../domainError.ts"
+import type { Method } from "../method.ts"
+import * as Attributes from "./attributes.ts"
+import { intoMetadata } from "./traceContext.ts"
+
+/** The most events that a span has: what OpenTelemetry's SDKs keep of one, where nobody says otherwise. */
+export const mostEvents = 128
+
+/** Whether somebody would see a span made in this context. */
+const isTraced = (context: Context.Context<never>): boolean =>
+  Context.getOrUndefined(context, Tracer.Tracer) !== undefined &&
+  Context.get(context, References.TracerEnabled) &&
+  !Context.get(context, Tracer.DisablePropagation)
+
+/** The code of a `PsrpcError`, as it is on the wire. */
+export const wireCode = (error: PsrpcError.PsrpcError): string =>
+  error._tag === "Unknown" ? (error.peerCode ?? error.code) : error.code
+
+/** The code that a failure has on the wire. */
+const codeOf = (cause: Cause.Cause<unknown>, errors: DomainError<unknown> | undefined): string => {
+  if (Cause.hasInterruptsOnly(cause)) return "canceled"
+  const failure = Cause.findErrorOption(cause)
+  if (failure._tag === "None") return "internal"
+  const error = failure.value
+  if (PsrpcError.is(error)) return wireCode(error)
+  try {
+    return errors?.encode(error)?.code ?? wireCode(PsrpcError.fromUnknown(error))
+  } catch {
+    return "internal"
+  }
+}
+
+/** A span, from its start to its one end. */
+export class CallSpan {
+  readonly span: Tracer.Span
+  readonly #errors: DomainError<unknown> | undefined
+  readonly #clock: Clock.Clock
+  readonly #hasTime: boolean
+  #events = 0
+
+  constructor(span: Tracer.Span, errors: DomainError<unknown> | undefined, context: Context.Context<never>) {
+    this.span = span
+    this.#errors = errors
+    this.#clock = Context.get(context, Clock.Clock)
+    this.#hasTime = Context.get(context, References.TracerTimingEnabled)
+  }
+
+  attribute(key: string, value: unknown): void {
+    this.span.attribute(key, value)
+  }
+
+  /** The metadata with this span in it, for the other end to go on from. */
+  into(metadata: Metadata): Metadata {
+    return intoMetadata(metadata, this.span)
+  }
+
+  /** One of its first events; what comes after them is not kept. */
+  event(name: string, attributes: Record<string, unknown>): void {
+    if (this.#events++ < mostEvents) this.span.event(name, this.#now(), attributes)
+  }
+
+  /** Ends it, if it has not ended; `code` is that of a failure, where it is known. */
+  end(exit: Exit.Exit<unknown, unknown>, code?: string): void {
+    if (this.span.status._tag === "Ended") return
+    if (exit._tag === "Failure") this.attribute(Attributes.statusCode, code ?? codeOf(exit.cause, this.#errors))
+    this.span.end(this.#now(), exit)
+  }
+
+  #now(): bigint {
+    return this.#hasTime ? this.#clock.currentTimeNanosUnsafe() : 0n
+  }
+}
+
+/** What a span begins with. */
+export interface Start {
+  /** The span at the other end. Without it, one that came with the context, unless `root` says that there is none. */
+  readonly parent?: Tracer.AnySpan | undefined
+  readonly root?: boolean | undefined
+  readonly attributes?: Record<string, unknown> | undefined
+}
+
+/** What the spans of one method have in common on one side; made once. */
+export interface Described {
+  readonly name: string
+  readonly kind: Tracer.SpanKind
+  readonly attributes: Record<string, unknown>
+  readonly errors: DomainError<unknown> | undefined
+}
+
+/** Spans of calls and streams. */
+export const describeCalls = (method: Method, kind: "client" | "server"): Described => ({
+  name: `${method.service}/${method.name}`,
+  kind,
+  attributes: Attributes.rpc(method),
+  errors: method.kind === "stream" || method.kind === "subscription" ? undefined : method.error
+})
+
+/** Spans of updates. */
+export const describeUpdates = (method: Method, kind: "producer" | "consumer"): Described => {
+  const operation = kind === "producer" ? "publish" : "receive"
+  return {
+    name: `${operation} ${method.service}/${method.name}`,
+    kind,
+    attributes: {
+      ...Attributes.rpc(method),
+      [Attributes.messagingSystem]: "psrpc",
+      [Attributes.messagingOperationName]: operation,
+      [Attributes.messagingOperationType]: kind === "producer" ? "send" : "receive",
+      [Attributes.messagingDestinationTemplate]: `${method.service}/${method.name}`
+    },
+    errors: undefined
+  }
+}
+
+/** Starts a span in a context; there is none where nobody would see it. */
+export const startIn = (
+  context: Context.Context<never>,
+  described: Described,
+  { attributes, parent, root }: Start
+): CallSpan | undefined => {
+  if (!isTraced(context)) return undefined
+  const options = {
+    kind: described.kind,
+    attributes: attributes === undefined ? described.attributes : { ...described.attributes, ...attributes },
+    parent,
+    root
+  }
+  const span = Effect.runSyncWith(context)(Effect.makeSpan(described.name, options))
+  return new CallSpan(span, described.errors, context)
+}
+
+/** What makes a server's, or a subscription's spans; `undefined` where nobody would see them. */
+export class Spans {
+  readonly #context: Context.Context<never>
+  readonly #described: Described
+
+  private constructor(context: Context.Context<never>, described: Described) {
+    this.#context = context
+    this.#described = described
+  }
+
+  static make(context: Context.Context<never>, described: () => Described): Spans | undefined {
+    return isTraced(context) ? new Spans(context, described()) : undefined
+  }
+
+  /** Starts a span of what came from somebody else: never within one that is under way here. */
+  start(parent: Tracer.ExternalSpan | undefined, attributes: Record<string, unknown>): CallSpan | undefined {
+    return startIn(
+      this.#context,
+      this.#described,
+      parent === undefined ? { root: true, attributes } : { parent, attributes }
+    )
+  }
+}
+
+/** Runs something with a span of what a fiber asks for; no interruption comes between its start and who ends it. */
+const withSpan = <A, E, R>(
+  fiber: Fiber.Fiber<unknown, unknown>,
+  described: Described,
+  attributes: Record<string, unknown>,
+  run: (span: CallSpan | undefined) => Effect.Effect<A, E, R>,
+  ended: (span: CallSpan, exit: Exit.Exit<A, E>) => void
+): Effect.Effect<A, E, R> =>
+  Effect.uninterruptibleMask((restore) => {
+    const span = startIn(fiber.context, described, { attributes })
+    const body = restore(Effect.suspend(() => run(span)))
+    if (span === undefined) return body
+    // what is done for the sake of a call is done within its span
+    const within = Effect.provideService(body, Tracer.ParentSpan, span.span) as Effect.Effect<A, E, R>
+    return Effect.onExit(within, (exit) => Effect.sync(() => ended(span, exit)))
+  })
+
+/** Runs it within a span that ends as it does. Look for a tracer before: without one there is nothing to do. */
+export const within = <A, E, R>(
+  fiber: Fiber.Fiber<unknown, unknown>,
+  described: Described,
+  attributes: Record<string, unknown>,
+  run: (span: CallSpan | undefined) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> => withSpan(fiber, described, attributes, run, (span, exit) => span.end(exit))
+
+/** The same for what goes on when `run` has succeeded: who was given the span ends it then. */
+export const opening = <A, E, R>(
+  fiber: Fiber.Fiber<unknown, unknown>,
+  described: Described,
+  attributes: Record<string, unknown>,
+  run: (span: CallSpan | undefined) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  withSpan(fiber, described, attributes, run, (span, exit) => {
+    if (exit._tag === "Failure") span.end(exit)
+  })
