@@ -37,8 +37,10 @@
  * @since 0.1.0
  */
 export * from "./internal/psrpcError/classes.ts"
-export * from "./internal/psrpcError/conversions.ts"
 export * from "./internal/psrpcError/details.ts"
 export * from "./internal/psrpcError/domain.ts"
+export * from "./internal/psrpcError/grpc.ts"
+export * from "./internal/psrpcError/http.ts"
 export * from "./internal/psrpcError/models.ts"
 export * from "./internal/psrpcError/predicates.ts"
+export * from "./internal/psrpcError/twirp.ts"

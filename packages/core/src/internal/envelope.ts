@@ -8,6 +8,7 @@
  * varint of more than 64 bits or text that is not UTF-8 is `malformed`. What is skipped (the channel in a `Msg`, the
  * obsolete `Any`s, unknown fields) is not looked into.
  */
+import * as Any from "./anys.ts"
 import * as Entries from "./entries.ts"
 import { beginMsg, emptyBytes, endMsg, type Frame, makeType, openMsg, type Rejected, type Type } from "./frame.ts"
 import * as Reader from "./reader.ts"
@@ -29,10 +30,7 @@ export interface Request {
   readonly raw: Uint8Array
 }
 
-export interface Detail {
-  readonly typeUrl: string
-  readonly value: Uint8Array
-}
+export type Detail = Any.Any
 
 export interface Response {
   readonly id: string
@@ -86,9 +84,8 @@ export const encodeResponse = (frame: Frame, response: Response): Uint8Array => 
   if (raw.length > 0) likely += 1 + Writer.varintSize(raw.length)
   if (error !== "") likely += error.length + code.length + 4
   for (let i = 0; i < details.length; i++) {
-    const { typeUrl, value } = details[i]!
-    bound += Writer.stringBound(typeUrl) + value.length + 12
-    likely += typeUrl.length + value.length + 8
+    bound += Any.bound(details[i]!)
+    likely += Any.likely(details[i]!)
   }
   const body = beginMsg(frame, responseType, bound, likely)
   if (id !== "") Writer.writeStringField(0x0a, id)
@@ -97,15 +94,7 @@ export const encodeResponse = (frame: Frame, response: Response): Uint8Array => 
   if (error !== "") Writer.writeStringField(0x2a, error)
   if (code !== "") Writer.writeStringField(0x32, code)
   if (raw.length > 0) Writer.writeBytesField(0x3a, raw)
-  for (let i = 0; i < details.length; i++) {
-    const { typeUrl, value } = details[i]!
-    const size = typeUrl.length + value.length + 4
-    Writer.writeVarint(0x42)
-    const detail = Writer.openLength(size)
-    if (typeUrl !== "") Writer.writeStringField(0x0a, typeUrl)
-    if (value.length > 0) Writer.writeBytesField(0x12, value)
-    Writer.closeLength(detail, size)
-  }
+  for (let i = 0; i < details.length; i++) Any.write(0x42, details[i]!)
   return endMsg(frame, body, likely)
 }
 
@@ -219,27 +208,13 @@ export const decodeResponse = (bytes: Uint8Array): Response | Rejected => {
       case 0x42:
         if (details === undefined) response.details = details = []
         if (details.length >= Entries.mostEntries) Reader.refuse()
-        details.push(readDetail())
+        details.push(Any.read())
         break
       default:
         Reader.skip(tag)
     }
   }
   return Reader.done() ? response : "malformed"
-}
-
-const readDetail = (): Detail => {
-  const detail: Mutable<Detail> = { typeUrl: "", value: emptyBytes }
-  const outer = Reader.enter()
-  while (Reader.more()) {
-    const tag = Reader.readTag()
-    if (tag === 0x0a) detail.typeUrl = Reader.readString()
-    // the user keeps it: a copy, which holds no other message's memory and shares it with nobody
-    else if (tag === 0x12) detail.value = Reader.readBytes().slice()
-    else Reader.skip(tag)
-  }
-  Reader.leave(outer)
-  return detail
 }
 
 const readClaim = (type: Type, bytes: Uint8Array): Claim | Rejected => {

@@ -33,7 +33,7 @@ export const table = {
 export type Code = keyof typeof table
 export type TagOf<C extends Code> = (typeof table)[C]["tag"]
 export type Tag = TagOf<Code>
-export type TwirpCode = (typeof table)[Code]["twirp"] | "bad_route"
+export type TwirpCode = (typeof table)[Code]["twirp"] | "bad_route" | "dataloss"
 
 export const codes: ReadonlyArray<Code> = Object.freeze(Object.keys(table) as Array<Code>)
 
@@ -93,6 +93,31 @@ export const codeOfTwirp = (code: string): Code =>
     ? "malformed_request"
     : code === "bad_route"
       ? "unimplemented"
-      : isCode(code) && table[code].twirp === code
-        ? code
-        : "unknown"
+      : code === "dataloss"
+        ? "data_loss"
+        : isCode(code) && table[code].twirp === code
+          ? code
+          : "unknown"
+
+/** The HTTP statuses that Twirp's specification (v7) has for its codes. */
+export const twirpStatuses: { readonly [C in TwirpCode]: number } = {
+  canceled: 408,
+  unknown: 500,
+  invalid_argument: 400,
+  malformed: 400,
+  deadline_exceeded: 408,
+  not_found: 404,
+  bad_route: 404,
+  already_exists: 409,
+  permission_denied: 403,
+  unauthenticated: 401,
+  resource_exhausted: 429,
+  failed_precondition: 412,
+  aborted: 409,
+  out_of_range: 400,
+  unimplemented: 501,
+  internal: 500,
+  unavailable: 503,
+  data_loss: 500,
+  dataloss: 500
+}

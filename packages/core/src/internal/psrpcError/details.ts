@@ -8,6 +8,7 @@ import {
 } from "@bufbuild/protobuf"
 import { fromCode, type PsrpcError } from "./classes.ts"
 import type { Detail } from "./models.ts"
+import { wireCodeOf } from "./wireCode.ts"
 
 const typeUrlPrefix = "type.googleapis.com/"
 
@@ -69,7 +70,7 @@ export const findDetails = <Desc extends DescMessage>(
 export const withDetails = <E extends PsrpcError>(error: E, ...details: ReadonlyArray<Detail>): E => {
   // Message and cause are no enumerable properties of an Error.
   const { cause, message } = error
-  const copy = fromCode(error._tag === "Unknown" ? (error.peerCode ?? error.code) : error.code, {
+  const copy = fromCode(wireCodeOf(error), {
     ...error,
     cause,
     message,
