@@ -41,9 +41,9 @@ export interface Deadlines {
   monotonic(): number
   /**
    * Has `entry.expired` called in `delay` milliseconds, never before this call returns. One that is pending already is
-   * moved. Less than 0 and NaN count as 0, Infinity as never.
+   * moved. Less than 0 and NaN count as 0, Infinity as never. Returns the time that it counts from, as `monotonic` does.
    */
-  add(entry: Timed, delay: number): void
+  add(entry: Timed, delay: number): number
   /** Gives a pending entry another deadline, counted from now; says false where it is not pending, and leaves it so. */
   move(entry: Timed, delay: number): boolean
   /**
@@ -72,6 +72,8 @@ const sleepTime = (now: number, millis: number): number => {
   const time = Math.round((end - now) * 1e6) / 1e6
   return now + time > end ? time - 1e-6 : time
 }
+
+const millisOf = (nanos: bigint): number => Number(nanos) / 1e6
 
 export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(function* () {
   const context = yield* Effect.context<Scope.Scope>()
@@ -138,10 +140,9 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
 
   const isPending = (entry: Timed): boolean => entry.slot >= 0 && heap[entry.slot] === entry
 
-  const dueIn = (delay: number): number => {
+  const dueIn = (delay: number, reading: bigint): number => {
     // Down to a whole nanosecond, but 699999.9999999999 is meant to be one.
     const nanos = delay > 0 ? Math.floor(delay * 1e6 + 1e-3) : 0
-    const reading = clock.monotonicTimeNanosUnsafe()
     const elapsed = Number(reading - origin)
     if (heap.length > 0) return elapsed + nanos
     origin = reading
@@ -212,13 +213,15 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
       return heap.length
     },
     now: () => clock.currentTimeMillisUnsafe(),
-    monotonic: () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6,
+    monotonic: () => millisOf(clock.monotonicTimeNanosUnsafe()),
     add(entry, delay) {
-      if (!closed) put(entry, dueIn(delay))
+      const reading = clock.monotonicTimeNanosUnsafe()
+      if (!closed) put(entry, dueIn(delay, reading))
+      return millisOf(reading)
     },
     move(entry, delay) {
       if (!isPending(entry)) return false
-      put(entry, dueIn(delay))
+      put(entry, dueIn(delay, clock.monotonicTimeNanosUnsafe()))
       return true
     },
     moveTo(entry, due) {

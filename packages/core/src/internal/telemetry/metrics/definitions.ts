@@ -1,0 +1,196 @@
+/** The metrics: their names, units and attributes, and which of a method's numbers each of them is. */
+import { Metric } from "effect"
+import { boundaries } from "./histogram.ts"
+import type { Owner, Series } from "./series.ts"
+import type { Tally } from "./tally.ts"
+import type { Histogram } from "./histogram.ts"
+
+/** A metric, as the documentation has it. */
+export interface Definition {
+  /** Its name in Effect's metric registry. */
+  readonly name: string
+  readonly type: "counter" | "gauge" | "histogram"
+  /** `s` for seconds, `By` for bytes; in the attribute `unit`, too, which exporters know. Others are numbers of things. */
+  readonly unit?: "s" | "By" | undefined
+  /** The attributes that tell its series apart, besides those of `Metric.CurrentMetricAttributes` and `unit`. */
+  readonly attributes: ReadonlyArray<string>
+  readonly description: string
+}
+
+/** A metric with a series for each method that it applies to. */
+interface OfMethod extends Definition {
+  readonly applies: (owner: Owner) => boolean
+  readonly read:
+    | { readonly number: (series: Series) => number }
+    | { readonly times: (series: Series) => Histogram }
+    /** `key` is the attribute of the words; those in `always` are there from the beginning. */
+    | { readonly words: (series: Series) => Tally; readonly key: string; readonly always: ReadonlyArray<string> }
+}
+
+const method = ["side", "service", "method", "kind"]
+
+const isCall = ({ kind, side }: Owner): boolean => side !== "publisher" && kind !== undefined && kind !== "subscription"
+const isPublisher = ({ side }: Owner): boolean => side === "publisher"
+const isClaimed = (owner: Owner): boolean => isCall(owner) && owner.requireClaim
+const sends = (owner: Owner): boolean => isCall(owner) || isPublisher(owner)
+const receives = ({ kind, side }: Owner): boolean => side !== "publisher" && kind !== undefined
+
+/** What is counted by method. */
+export const ofMethods: ReadonlyArray<OfMethod> = [
+  {
+    name: "psrpc_calls_started",
+    type: "counter",
+    attributes: method,
+    description: "Calls: requests that a client has sent, requests that a server has begun to work on",
+    applies: isCall,
+    read: { number: ({ started }) => started }
+  },
+  {
+    name: "psrpc_calls_finished",
+    type: "counter",
+    attributes: [...method, "code"],
+    description: "Calls that are over, by how they ended",
+    applies: isCall,
+    read: { words: ({ codes }) => codes, key: "code", always: ["ok"] }
+  },
+  {
+    name: "psrpc_calls_in_flight",
+    type: "gauge",
+    attributes: method,
+    description: "Calls that have started and are not over",
+    applies: isCall,
+    read: { number: ({ inFlight }) => inFlight }
+  },
+  {
+    name: "psrpc_call_duration_seconds",
+    type: "histogram",
+    unit: "s",
+    attributes: method,
+    description: "How long calls took, however they ended",
+    applies: isCall,
+    read: { times: ({ duration }) => duration }
+  },
+  {
+    name: "psrpc_claims",
+    type: "counter",
+    attributes: method,
+    description: "Claims: those that came for a client's calls, those that a server has made",
+    applies: isClaimed,
+    read: { number: ({ claims }) => claims }
+  },
+  {
+    name: "psrpc_claims_settled",
+    type: "counter",
+    attributes: [...method, "outcome"],
+    description: "A server's claims, by what became of them",
+    applies: (owner) => isClaimed(owner) && owner.side === "server",
+    read: { words: ({ claimOutcomes }) => claimOutcomes, key: "outcome", always: ["chosen"] }
+  },
+  {
+    name: "psrpc_claim_wait_seconds",
+    type: "histogram",
+    unit: "s",
+    attributes: method,
+    description: "How long a client's calls took from their request until a server was chosen",
+    applies: (owner) => isClaimed(owner) && owner.side === "client",
+    read: { times: ({ claimWait }) => claimWait }
+  },
+  {
+    name: "psrpc_messages_sent",
+    type: "counter",
+    attributes: method,
+    description: "Messages with a payload given to the bus: requests, answers, messages of streams, updates",
+    applies: sends,
+    read: { number: ({ sent }) => sent }
+  },
+  {
+    name: "psrpc_messages_received",
+    type: "counter",
+    attributes: method,
+    description: "Messages with a payload that came and were read: requests, answers, messages of streams, updates",
+    applies: receives,
+    read: { number: ({ received }) => received }
+  },
+  {
+    name: "psrpc_sent_bytes",
+    type: "counter",
+    unit: "By",
+    attributes: method,
+    description: "Bytes of payload in the messages sent",
+    applies: sends,
+    read: { number: ({ bytesSent }) => bytesSent }
+  },
+  {
+    name: "psrpc_received_bytes",
+    type: "counter",
+    unit: "By",
+    attributes: method,
+    description: "Bytes of payload in the messages received",
+    applies: receives,
+    read: { number: ({ bytesReceived }) => bytesReceived }
+  },
+  {
+    name: "psrpc_streams_open",
+    type: "gauge",
+    attributes: method,
+    description: "Streams that are open at this end",
+    applies: ({ kind }) => kind === "stream",
+    read: { number: ({ openStreams }) => openStreams }
+  },
+  {
+    name: "psrpc_publishes_finished",
+    type: "counter",
+    attributes: [...method, "code"],
+    description: "Updates that a publisher has published, or failed to, by how that ended",
+    applies: isPublisher,
+    read: { words: ({ codes }) => codes, key: "code", always: ["ok"] }
+  },
+  {
+    name: "psrpc_publishes_in_flight",
+    type: "gauge",
+    attributes: method,
+    description: "Updates that the broker has not taken yet",
+    applies: isPublisher,
+    read: { number: ({ inFlight }) => inFlight }
+  },
+  {
+    name: "psrpc_subscriptions",
+    type: "gauge",
+    attributes: method,
+    description: "Subscriptions to updates that the broker has acknowledged",
+    applies: ({ kind, side }) => side === "client" && kind === "subscription",
+    read: { number: ({ subscriptions }) => subscriptions }
+  },
+  {
+    name: "psrpc_messages_dropped",
+    type: "counter",
+    attributes: [...method, "reason"],
+    description: "Messages that came to nothing, by reason",
+    applies: () => true,
+    read: { words: ({ drops }) => drops, key: "reason", always: [] }
+  }
+]
+
+/** A metric for one set of attributes. */
+export const metricOf = (
+  { description, name, type, unit }: Definition,
+  given: Readonly<Record<string, string>>
+): Metric.Metric<never, unknown> => {
+  const attributes = unit === undefined ? given : { ...given, unit }
+  switch (type) {
+    case "counter":
+      return Metric.counter(name, { description, attributes, incremental: true })
+    case "gauge":
+      return Metric.gauge(name, { description, attributes })
+    case "histogram":
+      return Metric.histogram(name, {
+        description,
+        attributes,
+        boundaries: Metric.boundariesFromIterable(boundaries.map((millis) => millis / 1000))
+      })
+  }
+}
+
+/** The state of a counter or a gauge, as Effect's metrics have it. */
+export const stateOf = ({ type }: Definition, value: number): unknown =>
+  type === "counter" ? { count: value, incremental: true } : { value }
