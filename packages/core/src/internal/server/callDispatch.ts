@@ -1,5 +1,5 @@
 /** Calls, with one answer or one from every server, from the server's side. */
-import { Cause, Effect, type Exit } from "effect"
+import { Cause, Effect, Exit } from "effect"
 import type { Delivery } from "../../MessageBus.ts"
 import type { Header } from "../../Metadata.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
@@ -7,6 +7,7 @@ import type { WireError } from "../domainError.ts"
 import * as Envelope from "../envelope.ts"
 import { messageOf } from "../messageOf.ts"
 import type { CallMethod } from "../method.ts"
+import type { CallSpan } from "../telemetry/spans.ts"
 import { Dispatch, Job } from "./dispatch.ts"
 import type { AnyCall, AnyEffect, AnyTopic, Interruption, ServerState } from "./state.ts"
 import { internal, wireError } from "./wireError.ts"
@@ -25,6 +26,7 @@ class CallJob extends Job {
   readonly request: unknown
   interruption: Interruption | undefined
   answered = false
+  span: CallSpan | undefined
 
   constructor(dispatch: CallDispatch, id: string, call: AnyCall, request: unknown) {
     super(dispatch, id, call)
@@ -93,9 +95,11 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
 
   protected run(job: CallJob): void {
     if (this.isFull(job)) return this.#answer(job.id, job.call.header, noBytes, wireError(this.tooMany()))
+    job.span = this.spanOf(job)
     const fiber = this.fork(
       job,
-      Effect.suspend(() => this.#handler.handle(job.request, job.call))
+      Effect.suspend(() => this.#handler.handle(job.request, job.call)),
+      job.span?.span
     )
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) return this.#finish(job, exit)
@@ -118,6 +122,7 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
   #finish(job: CallJob, exit: Exit.Exit<unknown, unknown>): void {
     if (exit._tag === "Failure") this.#fail(job, exit.cause)
     else if (!job.answered) this.#succeed(job, exit.value)
+    else endSpan(job, interrupted("closing", this.method.label))
     this.remove(job)
   }
 
@@ -129,9 +134,11 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
     } catch (cause) {
       this.log(`psrpc: the answer of ${label} cannot be encoded`, Cause.die(cause))
       // why is for the log: the text may hold what the caller must not see
-      const message = `the answer cannot be encoded (${label})`
-      return this.#answer(job.id, job.call.header, noBytes, { code: "malformed_result", message, details: [] })
+      const error = { code: "malformed_result", message: `the answer cannot be encoded (${label})`, details: [] }
+      endSpan(job, error)
+      return this.#answer(job.id, job.call.header, noBytes, error)
     }
+    job.span?.end(Exit.void)
     this.#answer(job.id, job.call.header, raw, undefined)
   }
 
@@ -139,17 +146,19 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
     const { id } = job
     const { header } = job.call
     if (Cause.hasInterruptsOnly(cause)) {
+      const error = interrupted(job.interruption, this.method.label)
+      endSpan(job, error, job.interruption === "deadline" || job.interruption === "closing" ? undefined : cause)
       // who has gone hears nothing; whose deadline has passed is told, in case its clock is behind
-      if (job.interruption !== "cancelled" && !job.answered)
-        this.#answer(id, header, noBytes, interrupted(job.interruption, this.method.label))
+      if (job.interruption !== "cancelled" && !job.answered) this.#answer(id, header, noBytes, error)
       return
     }
     const failure = Cause.findErrorOption(cause)
     // a defect, alone or beside the failure, is for the log: its text may hold anything
     if (failure._tag === "None" || Cause.hasDies(cause))
       this.log(`psrpc: the handler of ${this.method.label} died`, cause)
-    if (job.answered) return
-    this.#answer(id, header, noBytes, failure._tag === "None" ? internal : this.#wireError(failure.value))
+    const error = failure._tag === "None" ? internal : this.#wireError(failure.value)
+    endSpan(job, error, cause)
+    if (!job.answered) this.#answer(id, header, noBytes, error)
   }
 
   #wireError(error: unknown): WireError {
@@ -196,6 +205,13 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
     }
     bus.publishUnsafe(target, Envelope.encodeResponse(target, response), header.expiry, delivery)
   }
+}
+
+/** Ends the span with what the caller is told, and with its cause where there is one that says more. */
+const endSpan = (job: CallJob, error: WireError, cause?: Cause.Cause<unknown>): void => {
+  if (job.span === undefined) return
+  const { code, message } = error
+  job.span.end(cause === undefined ? Exit.fail(PsrpcError.fromCode(code, { message })) : Exit.failCause(cause), code)
 }
 
 const interrupted = (interruption: Interruption | undefined, label: string): WireError =>

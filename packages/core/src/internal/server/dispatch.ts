@@ -4,13 +4,16 @@
  *
  * No fiber is parked for a request: one that waits for its claim is an entry in a map.
  */
-import { Cause, Context, Effect, type Fiber } from "effect"
+import { Cause, Context, Effect, type Fiber, Tracer } from "effect"
 import type { Delivery } from "../../MessageBus.ts"
 import { CurrentCall } from "../callContext.ts"
 import type { Timed } from "../deadlines.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
 import * as Envelope from "../envelope.ts"
 import type { CalledMethod } from "../method.ts"
+import * as Attributes from "../telemetry/attributes.ts"
+import { type CallSpan, describeCalls, Spans } from "../telemetry/spans.ts"
+import { fromMetadata } from "../telemetry/traceContext.ts"
 import type { AnyCall, AnyEffect, AnyTopic, Interruption, ServerState } from "./state.ts"
 
 /** A request in hand. */
@@ -43,6 +46,7 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
   protected readonly jobs = new Map<string, J>()
   /** The caller's deadline covers the loss of a claim or of an answer. */
   protected readonly reply: Delivery
+  readonly #spans: Spans | undefined
   #weighing = 0
 
   constructor(server: ServerState, method: M, topic: AnyTopic) {
@@ -54,6 +58,10 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
       delivered() {},
       undelivered: (error) => server.drops("undelivered", method.label, error.message)
     }
+    this.#spans = Spans.make(server.context, () => {
+      const described = describeCalls(method, "server")
+      return { ...described, attributes: { ...described.attributes, ...Attributes.topic(method, topic) } }
+    })
   }
 
   /** How many requests are in hand. */
@@ -159,7 +167,8 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
     }
     this.#weighing++
     this.admit(job)
-    job.fiber = this.fork(job, affinity)
+    // the server's own span begins when the request is its own
+    job.fiber = this.fork(job, affinity, this.#spans && fromMetadata(job.call.header.metadata))
     job.fiber.addObserver((exit) => {
       this.#weighing--
       job.fiber = undefined
@@ -192,8 +201,20 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
     bus.publishUnsafe(target, Envelope.encodeClaimRequest(target, job.id, serverId, affinity), expiry, this.reply)
   }
 
-  protected fork(job: J, effect: AnyEffect): Fiber.Fiber<unknown, unknown> {
-    return Effect.runForkWith(Context.add(this.server.context, CurrentCall, job.call))(Effect.scoped(effect))
+  /** The span of a request whose handler is about to run. */
+  protected spanOf(job: J): CallSpan | undefined {
+    if (this.#spans === undefined) return undefined
+    const { header, requestId } = job.call
+    return this.#spans.start(fromMetadata(header.metadata), {
+      [Attributes.requestId]: requestId,
+      [Attributes.peerId]: header.remoteId
+    })
+  }
+
+  protected fork(job: J, effect: AnyEffect, parent: Tracer.AnySpan | undefined): Fiber.Fiber<unknown, unknown> {
+    const context = Context.add(this.server.context, CurrentCall, job.call)
+    const within = parent === undefined ? context : Context.add(context, Tracer.ParentSpan, parent)
+    return Effect.runForkWith(within)(Effect.scoped(effect))
   }
 
   protected log(message: string, cause: Cause.Cause<unknown>): void {

@@ -8,6 +8,7 @@ import type { StreamMethod } from "../method.ts"
 import * as Envelope from "../streamEnvelope.ts"
 import { causeOf } from "../streams/causes.ts"
 import { Endpoint } from "../streams/endpoint.ts"
+import { StreamSpan } from "../telemetry/streamSpan.ts"
 import { Dispatch, Job } from "./dispatch.ts"
 import type { AnyCall, AnyEffect, AnyTopic, Interruption, ServerState } from "./state.ts"
 
@@ -22,6 +23,7 @@ export interface StreamHandler {
 class StreamJob extends Job {
   readonly opening: Envelope.StreamOpen
   end: Endpoint | undefined
+  span: StreamSpan | undefined
   isHijacked = false
   isInterrupted = false
   hasReturned = false
@@ -90,6 +92,8 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
     const refusal = this.#isLeaving ? eof : this.isFull(job) ? this.tooMany() : undefined
     this.admit(job)
     deadlines.delete(job)
+    const span = refusal === undefined ? this.spanOf(job) : undefined
+    if (span !== undefined) job.span = new StreamSpan(span, opening.streamId)
     const end = new Endpoint({
       streamId: opening.streamId,
       label,
@@ -103,6 +107,7 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
       bufferSize,
       timeout,
       keepalive,
+      span: job.span,
       onClosed: () => this.#release(job)
     })
     job.end = end
@@ -127,7 +132,8 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
     }
     const fiber = this.fork(
       job,
-      Effect.suspend(() => this.#handler.handle(stream, job.call))
+      Effect.suspend(() => this.#handler.handle(stream, job.call)),
+      span?.span
     )
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) return this.#returned(job, end, exit)
@@ -154,6 +160,7 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
   /** Closes the stream of a handler that has returned, unless it lives on. */
   #returned(job: StreamJob, end: Endpoint, exit: Exit.Exit<unknown, unknown>): void {
     job.hasReturned = true
+    job.span?.returned(exit)
     if (exit._tag === "Failure") {
       const { cause } = exit
       const failure = Cause.findErrorOption(cause)
@@ -164,7 +171,9 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
   }
 
   #release(job: StreamJob): void {
-    if (job.hasReturned && job.end?.isClosed === true) this.remove(job)
+    if (!job.hasReturned || job.end?.isClosed !== true) return
+    job.span?.end()
+    this.remove(job)
   }
 }
 
