@@ -35,6 +35,7 @@ import { subscriber } from "./internal/client/subscription.ts"
 import { unary } from "./internal/client/unaryCall.ts"
 import * as Deadlines from "./internal/deadlines.ts"
 import * as Drops from "./internal/drops.ts"
+import * as Meter from "./internal/telemetry/metrics/meter.ts"
 import * as Envelope from "./internal/envelope.ts"
 import { newClientId } from "./internal/id.ts"
 import { methodOf } from "./internal/method.ts"
@@ -138,6 +139,7 @@ export const make: <Name extends string, M extends Service_.AnyMethods>(
   const clientId = options.clientId === undefined ? newClientId() : yield* checkClientId(at, options.clientId)
   const context = Context.omit(Scope.Scope)(yield* Effect.context<Scope.Scope>())
   const maxMetadataSize = yield* checkCount(at, "maxMetadataSize", options.maxMetadataSize ?? Metadata.defaultMaxSize)
+  const meter = Meter.make(context, "client", name)
   const state: ClientState = {
     clientId,
     bus: yield* MessageBus,
@@ -145,7 +147,8 @@ export const make: <Name extends string, M extends Service_.AnyMethods>(
     calls: new Map(),
     streams: new Map(),
     subscriptions: new Set(),
-    drops: Drops.make(context, "client", name),
+    meter,
+    drops: Drops.make(context, meter),
     fork: Effect.runForkWith(context),
     timeout: options.timeout === undefined ? undefined : yield* checkTimeout(at, "timeout", options.timeout),
     selection: options.selection,

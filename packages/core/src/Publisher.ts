@@ -33,6 +33,8 @@ import { encodeValue } from "./internal/envelope.ts"
 import { invalidArgument } from "./internal/invalidArgument.ts"
 import { messageOf } from "./internal/messageOf.ts"
 import { methodOf, type SubscriptionMethod } from "./internal/method.ts"
+import * as Meter from "./internal/telemetry/metrics/meter.ts"
+import type { Outcome, Series } from "./internal/telemetry/metrics/series.ts"
 import { millisOf } from "./internal/millis.ts"
 import { checkTimeout } from "./internal/options.ts"
 import { type Delivery, MessageBus } from "./MessageBus.ts"
@@ -106,10 +108,12 @@ export type From<S> = FromMethods<Service_.Methods<S>>
 /** An update on its way. */
 class Update implements Delivery {
   readonly #resume: (exit: Exit.Exit<void, PsrpcError.PsrpcError>) => void
+  readonly #series: Series
   #isWanted = true
 
-  constructor(resume: (exit: Exit.Exit<void, PsrpcError.PsrpcError>) => void) {
+  constructor(resume: (exit: Exit.Exit<void, PsrpcError.PsrpcError>) => void, series: Series) {
     this.#resume = resume
+    this.#series = series
   }
 
   wanted(): boolean {
@@ -118,16 +122,27 @@ class Update implements Delivery {
 
   // that nobody listens means nothing to an update
   delivered(): void {
-    this.#resume(Exit.void)
+    this.#end(Exit.void, "ok")
   }
 
   undelivered(error: PsrpcError.PsrpcError): void {
-    this.#resume(Exit.fail(error))
+    this.#end(Exit.fail(error), error.code)
   }
 
   /** Nobody waits for it any more: it is not sent where it has not been. */
   withdraw(): void {
+    this.#over("canceled")
+  }
+
+  #end(exit: Exit.Exit<void, PsrpcError.PsrpcError>, outcome: Outcome): void {
+    if (this.#over(outcome)) this.#resume(exit)
+  }
+
+  #over(outcome: Outcome): boolean {
+    if (!this.#isWanted) return false
     this.#isWanted = false
+    this.#series.finish(outcome)
+    return true
   }
 }
 
@@ -140,7 +155,8 @@ const publisher = (
   bus: MessageBus["Service"],
   clock: Clock.Clock,
   method: SubscriptionMethod,
-  defaultMillis: number
+  defaultMillis: number,
+  series: Series
 ): ((message: unknown, options?: AnyPublishOptions) => Effect.Effect<void, PsrpcError.PsrpcError>) => {
   const { label, name, queue, service, type } = method
   // three updates that are alike are three updates, also for a queue that tells messages by their bytes
@@ -165,7 +181,9 @@ const publisher = (
       }
       // sent by the waiting itself: who is interrupted before that has sent nothing
       return Effect.callback((resume) => {
-        const update = new Update(resume)
+        const update = new Update(resume, series)
+        series.started++
+        series.send(raw.length)
         bus.publishUnsafe(target, encodeValue(target, type, raw), clock.currentTimeMillisUnsafe() + timeout, update)
         return Effect.sync(() => update.withdraw())
       })
@@ -190,13 +208,14 @@ export const make: <Name extends string, M extends Service_.AnyMethods>(
 ): Effect.fn.Return<FromMethods<M>, PsrpcError.PsrpcError, MessageBus> {
   const name = service.serviceName
   const bus = yield* MessageBus
+  const meter = Meter.make(yield* Effect.context<never>(), "publisher", name)
   const clock = yield* Clock.Clock
   const timeout = yield* checkTimeout(`publisher of ${name}`, "timeout", options.timeout ?? defaultTimeout)
   const all: Record<string, unknown> = Object.create(null)
   for (const [key, rpc] of Object.entries(service.methods)) {
     const method = methodOf(name, key, rpc)
     if (method.kind !== "subscription") continue
-    const publish = publisher(bus, clock, method, timeout)
+    const publish = publisher(bus, clock, method, timeout, meter.of(method))
     const sendsNothing = (rpc as { readonly message?: unknown }).message === undefined
     all[key] = sendsNothing ? (publishOptions?: AnyPublishOptions) => publish(undefined, publishOptions) : publish
   }

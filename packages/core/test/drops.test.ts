@@ -4,6 +4,7 @@ import { Effect, Schema } from "effect"
 import * as Client from "../src/Client.ts"
 import * as Channels from "../src/internal/channel.ts"
 import * as Drops from "../src/internal/drops.ts"
+import * as Meter from "../src/internal/telemetry/metrics/meter.ts"
 import * as Publisher from "../src/Publisher.ts"
 import * as Rpc from "../src/Rpc.ts"
 import * as Service from "../src/Service.ts"
@@ -30,7 +31,8 @@ const nonsense = (method: string, count: number) =>
 describe("what is warned of", () => {
   it.effect("is so the first time, the tenth, the hundredth and so on, and says how often it was", () =>
     Effect.gen(function* () {
-      const drops = Drops.make(yield* Effect.context<never>(), "client", "News")
+      const context = yield* Effect.context<never>()
+      const drops = Drops.make(context, Meter.make(context, "client", "News"))
       for (let i = 0; i < 10_001; i++) drops("overflow", "News.Told", "updates", "updates are lost")
       for (let i = 0; i < 9; i++) drops("malformed", "News.Told", undefined, "updates cannot be read")
       for (let i = 0; i < 9; i++) drops("expired", "News.Told")

@@ -4,6 +4,7 @@ import * as Channels from "../src/internal/channel.ts"
 import type { ClientState } from "../src/internal/client/state.ts"
 import * as Deadlines from "../src/internal/deadlines.ts"
 import * as Drops from "../src/internal/drops.ts"
+import * as Meter from "../src/internal/telemetry/metrics/meter.ts"
 import * as Envelope from "../src/internal/envelope.ts"
 import { decodeStream, type Stream } from "../src/internal/streamEnvelope.ts"
 import { MessageBus } from "../src/MessageBus.ts"
@@ -13,6 +14,7 @@ import * as Metadata from "../src/Metadata.ts"
 export const openClient = Effect.fnUntraced(function* (service: string, options: Partial<ClientState> = {}) {
   const bus = yield* MessageBus
   const context = yield* Effect.context<never>()
+  const meter = Meter.make(context, "client", service)
   const state: ClientState = {
     clientId: "CLI_open",
     bus,
@@ -20,7 +22,8 @@ export const openClient = Effect.fnUntraced(function* (service: string, options:
     calls: new Map(),
     streams: new Map(),
     subscriptions: new Set(),
-    drops: Drops.make(context, "client", service),
+    meter,
+    drops: Drops.make(context, meter),
     fork: Effect.runForkWith(context),
     timeout: undefined,
     selection: undefined,

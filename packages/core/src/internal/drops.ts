@@ -1,4 +1,5 @@
-import { type Context, Effect, Metric } from "effect"
+import { type Context, Effect } from "effect"
+import type { Meter } from "./telemetry/metrics/meter.ts"
 
 /** Why a message that arrived was not used. */
 export type DropReason =
@@ -16,22 +17,18 @@ export type DropReason =
   | "repeated"
   /** The server takes no more streams. */
   | "leaving"
+  /** A request that the server has claimed, and heard no more of until its time was over. */
+  | "unclaimed"
 
 /**
- * Messages that arrived, or were to be sent, and came to nothing, by `reason`, `side` and `service`.
+ * Counts what came to nothing. `where` is the label of its method, or says what it was where no method can be told.
+ * `warning` is for what its user should see: logged as a warning the first time, the tenth, the hundredth, …
  */
-export const droppedMessages = Metric.counter("psrpc_messages_dropped", {
-  description: "Messages that came to nothing, by reason",
-  incremental: true
-})
-
-/** `warning` is for what its user should see: logged as a warning the first time, the tenth, the hundredth, … */
 export type Drops = (reason: DropReason, where: string, detail?: unknown, warning?: string) => void
 
 /** Counts and logs from callbacks: at debug level, but for what is warned of. */
-export const make = (context: Context.Context<never>, side: "client" | "server", service: string): Drops => {
+export const make = (context: Context.Context<never>, meter: Meter): Drops => {
   const runFork = Effect.runForkWith(context)
-  const counters = new Map<DropReason, Metric.Counter<number>>()
   const warnings = new Map<string, number>()
   /** How often a warning is due by now; `undefined` where it is not: a log that fills up helps nobody. */
   const due = (warning: string): number | undefined => {
@@ -40,12 +37,7 @@ export const make = (context: Context.Context<never>, side: "client" | "server",
     return Number.isInteger(Math.log10(count)) ? count : undefined
   }
   return (reason, where, detail, warning) => {
-    let counter = counters.get(reason)
-    if (counter === undefined) {
-      counter = Metric.withAttributes(droppedMessages, { reason, side, service })
-      counters.set(reason, counter)
-    }
-    counter.updateUnsafe(1, context)
+    meter.at(where).drops.add(reason)
     const count = warning === undefined ? undefined : due(warning)
     if (count !== undefined) runFork(Effect.logWarning(`psrpc: ${warning}, ${count} so far`))
     const text = `psrpc: message dropped (${reason}) at ${where}`

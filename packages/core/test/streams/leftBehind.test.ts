@@ -6,6 +6,7 @@ import { type AnyStreamOpener, opener } from "../../src/internal/client/streamCa
 import * as Channels from "../../src/internal/channel.ts"
 import * as Deadlines from "../../src/internal/deadlines.ts"
 import * as Drops from "../../src/internal/drops.ts"
+import * as Meter from "../../src/internal/telemetry/metrics/meter.ts"
 import { BoundedCache } from "../../src/internal/boundedCache.ts"
 import { methodOf, type StreamMethod } from "../../src/internal/method.ts"
 import type { Replies, ServerState } from "../../src/internal/server/state.ts"
@@ -27,12 +28,15 @@ const openChat = Effect.map(openClient("Chat", { bufferSize: 2, keepalive: 1000 
 /** A dispatch of streams whose state the test can see, with nothing of a server around it. */
 const openServer = Effect.fnUntraced(function* (handler: StreamHandler["handle"]) {
   const bus = yield* MessageBus
+  const context = yield* Effect.context<never>()
+  const meter = Meter.make(context, "server", "Chat")
   const state: ServerState = {
     serverId: "SRV_open",
     bus,
     deadlines: yield* Deadlines.make,
-    drops: Drops.make(yield* Effect.context<never>(), "server", "Chat"),
-    context: yield* Effect.context<never>(),
+    meter,
+    drops: Drops.make(context, meter),
+    context,
     replies: new BoundedCache<string, Replies>(10, (clientId) => ({
       claim: bus.target(Channels.claimRequest("Chat", clientId)),
       response: bus.target(Channels.response("Chat", clientId)),

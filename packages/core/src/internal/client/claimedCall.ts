@@ -14,6 +14,7 @@ import { newRequestId } from "../id.ts"
 import type { CalledMethod } from "../method.ts"
 import * as Attributes from "../telemetry/attributes.ts"
 import type { CallSpan } from "../telemetry/spans.ts"
+import { type Outcome, outcomeOfCause, type Series } from "../telemetry/metrics/series.ts"
 import type { Prepared } from "./prepare.ts"
 import { counts, select, takesAtOnce } from "./select.ts"
 import { type ClientState, clientClosed, type Route, type Waiting } from "./state.ts"
@@ -34,6 +35,7 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
   seq = 0
 
   readonly id: string = newRequestId()
+  protected readonly series: Series
   protected readonly span: CallSpan | undefined
   protected readonly client: ClientState
   protected readonly method: M
@@ -47,6 +49,8 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
   #rejection: PsrpcError.PsrpcError | undefined
   /** When the call ends, on the deadlines' own clock. */
   #end = 0
+  /** Milliseconds on the monotonic clock. */
+  #startedAt = 0
   /** Whether the pending deadline is the call's own, and not that of its claims. */
   #isLast = true
   #ended = false
@@ -62,8 +66,10 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
     method: M,
     prepared: Prepared,
     selection: Selection.Selection,
-    span: CallSpan | undefined
+    span: CallSpan | undefined,
+    series: Series
   ) {
+    this.series = series
     this.span = span
     span?.attribute(Attributes.requestId, this.id)
     this.client = client
@@ -78,7 +84,8 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
   start(message: Uint8Array): void {
     const { bus, calls, deadlines } = this.client
     calls.set(this.id, this)
-    deadlines.add(this, this.#timeout)
+    this.series.started++
+    this.#startedAt = deadlines.add(this, this.#timeout)
     this.#end = this.due
     bus.publishUnsafe(this.#route.request, message, this.expiry, this)
   }
@@ -102,6 +109,7 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
   claim(claim: Selection.Claim): void {
     if (this.chosen !== undefined || !this.method.requireClaim) return
     this.#received++
+    this.series.claims++
     this.span?.event("claim", { [Attributes.peerId]: claim.serverId, [Attributes.affinity]: claim.affinity })
     if (this.#comparison !== undefined) {
       if (Queue.offerUnsafe(this.#comparison.claims, claim)) return
@@ -135,7 +143,7 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
       }
     ).pipe(
       Effect.onInterrupt(() => Effect.sync(() => this.cancel())),
-      Effect.onError(() => Effect.sync(() => this.#abandon()))
+      Effect.onError((cause) => Effect.sync(() => this.#abandon(outcomeOfCause(cause))))
     )
     const resume = this.#resume
     this.#resume = undefined
@@ -147,12 +155,13 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
   #choose(serverId: string): void {
     const { bus, calls, deadlines } = this.client
     if (!calls.has(this.id)) return
-    if (this.#ended) return this.#giveUp(Exit.fail(this.timedOut()))
+    if (this.#ended) return this.#giveUp(this.timedOut())
     if (!this.#isLast) {
       this.#isLast = true
       deadlines.moveTo(this, this.#end)
     }
     this.chosen = serverId
+    this.series.claimWait.record(deadlines.monotonic() - this.#startedAt)
     if (this.span !== undefined) {
       this.span.attribute(Attributes.peerId, serverId)
       this.span.event("chosen", { [Attributes.peerId]: serverId })
@@ -169,7 +178,7 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
   }
 
   expired(): void {
-    if (!this.method.requireClaim || this.chosen !== undefined) return this.settle(Exit.fail(this.timedOut()))
+    if (!this.method.requireClaim || this.chosen !== undefined) return this.fail(this.timedOut())
     if (this.#isLast) this.#ended = true
     else {
       // the time for claims is over: what is left is for the choice
@@ -178,7 +187,7 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
     }
     // a function that chooses is asked also when no claim counts
     if (this.#comparison === undefined && this.#selection.selectionFunc !== undefined) this.#compare()
-    if (this.#comparison === undefined) return this.#giveUp(Exit.fail(this.#nobody()))
+    if (this.#comparison === undefined) return this.#giveUp(this.#nobody())
     this.#comparison.over.openUnsafe()
     if (this.#ended) this.#comparison.ended.openUnsafe()
   }
@@ -189,14 +198,12 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
 
   delivered(receivers: number): void {
     if (receivers !== 0) return this.#left()
-    this.settle(
-      Exit.fail(
-        PsrpcError.fromCode("unavailable", {
-          message: `no response from servers: nobody listens (${this.method.label})`,
-          reason: "no_listeners",
-          mayHaveRun: false
-        })
-      )
+    this.fail(
+      PsrpcError.fromCode("unavailable", {
+        message: `no response from servers: nobody listens (${this.method.label})`,
+        reason: "no_listeners",
+        mayHaveRun: false
+      })
     )
   }
 
@@ -205,7 +212,7 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
     if (error.mayHaveRun) {
       this.#trouble = error
       this.#left()
-    } else this.settle(Exit.fail(error))
+    } else this.fail(error)
   }
 
   /** The client is closed: nobody hears an answer any more. */
@@ -215,8 +222,8 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
   }
 
   /** Stops waiting, and tells the servers. */
-  cancel(): void {
-    if (!this.#remove()) return
+  cancel(outcome: Outcome = "canceled"): void {
+    if (!this.#remove(outcome)) return
     const { bus } = this.client
     const target = this.#route.claimResponse
     // while the request itself still waits for a connection, there is nothing to withdraw
@@ -225,9 +232,9 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
   }
 
   /** No server was chosen: those that offered themselves need not wait. */
-  #abandon(): void {
-    if (this.#received > 0) this.cancel()
-    else this.#remove()
+  #abandon(outcome: Outcome): void {
+    if (this.#received > 0) this.cancel(outcome)
+    else this.#remove(outcome)
   }
 
   /** Has the answer, or whatever else ends the call, told to `resume`. */
@@ -273,14 +280,18 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
     )
   }
 
-  #giveUp(exit: Exit.Exit<unknown, unknown>): void {
-    this.#abandon()
-    this.#resumeWith(exit)
+  #giveUp(error: PsrpcError.PsrpcError): void {
+    this.#abandon(error.code)
+    this.#resumeWith(Exit.fail(error))
   }
 
-  /** Ends the call. */
-  protected settle(exit: Exit.Exit<unknown, unknown>): void {
-    if (this.#remove()) this.#resumeWith(exit)
+  /** Ends the call; `outcome` is what it counts as. */
+  protected settle(exit: Exit.Exit<unknown, unknown>, outcome: Outcome): void {
+    if (this.#remove(outcome)) this.#resumeWith(exit)
+  }
+
+  protected fail(error: PsrpcError.PsrpcError): void {
+    this.settle(Exit.fail(error), error.code)
   }
 
   #resumeWith(exit: Exit.Exit<unknown, unknown>): void {
@@ -288,15 +299,23 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
     this.#resume?.(exit)
   }
 
-  #remove(): boolean {
+  #remove(outcome: Outcome): boolean {
     if (!this.client.calls.delete(this.id)) return false
     this.client.deadlines.delete(this)
-    this.released()
+    this.released(outcome)
     return true
   }
 
   /** Called once, when the call does not wait any more. */
-  protected released(): void {}
+  protected released(outcome: Outcome): void {
+    this.over(outcome)
+  }
+
+  /** Called once, when all that it is has come to its end. */
+  protected over(outcome: Outcome): void {
+    this.series.duration.record(this.client.deadlines.monotonic() - this.#startedAt)
+    this.series.finish(outcome)
+  }
 
   protected get mayHaveRun(): boolean {
     return !this.method.requireClaim || this.chosen !== undefined

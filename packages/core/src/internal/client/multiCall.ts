@@ -13,6 +13,7 @@ import { millisOf } from "../millis.ts"
 import { countOf } from "../options.ts"
 import * as Attributes from "../telemetry/attributes.ts"
 import { type CallSpan, describeCalls, opening } from "../telemetry/spans.ts"
+import type { Outcome, Series } from "../telemetry/metrics/series.ts"
 import { answerOf, errorOf } from "./answer.ts"
 import { type AnyCallOptions, type Prepared, preparation, unencodable } from "./prepare.ts"
 import { type ClientState, clientClosed, type Waiting } from "./state.ts"
@@ -53,14 +54,19 @@ class MultiCall implements Timed, Delivery, Waiting {
   #notices = 0
   #trouble: PsrpcError.PsrpcError | undefined
   readonly #span: CallSpan | undefined
+  readonly #series: Series
+  /** Milliseconds on the monotonic clock. */
+  #startedAt = 0
 
   constructor(
     client: ClientState,
     method: CallMethod,
     prepared: Prepared,
     options: { readonly capacity: number; readonly expect: number; readonly idle: number | undefined },
-    span: CallSpan | undefined
+    span: CallSpan | undefined,
+    series: Series
   ) {
+    this.#series = series
     this.#span = span
     span?.attribute(Attributes.requestId, this.#id)
     this.#client = client
@@ -89,7 +95,9 @@ class MultiCall implements Timed, Delivery, Waiting {
     }
     const message = Envelope.encodeRequest(route.request, request)
     calls.set(this.#id, this)
-    deadlines.add(this, timeout)
+    this.#startedAt = deadlines.add(this, timeout)
+    this.#series.started++
+    this.#series.send(raw.length)
     bus.publishUnsafe(route.request, message, this.#expiry, this)
     return this.#mailbox.batches
   }
@@ -102,6 +110,7 @@ class MultiCall implements Timed, Delivery, Waiting {
     // one answer each, whatever the broker does
     if (this.#servers.has(serverId)) return this.#client.drops("repeated", this.#method.label, "answers")
     this.#servers.add(serverId)
+    this.#series.receive(response.raw.length)
     this.#span?.event("answer", {
       [Attributes.peerId]: serverId,
       ...(response.error !== "" && { [Attributes.statusCode]: response.code || "unknown" })
@@ -182,24 +191,28 @@ class MultiCall implements Timed, Delivery, Waiting {
    */
   finish(exit: Exit.Exit<unknown, unknown> = Exit.void): void {
     this.#withdraw()
-    if (!this.#remove()) return
     // what a reader fails with is its own
-    this.#endSpan(exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause) ? exit : Exit.void)
+    const isInterrupted = exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause)
+    if (!this.#remove(isInterrupted ? "canceled" : "ok")) return
+    this.#endSpan(isInterrupted ? exit : Exit.void)
     this.#reportLoss()
     this.#mailbox.end(done)
   }
 
   #fail(error: PsrpcError.PsrpcError): void {
-    if (!this.#remove()) return
+    if (!this.#remove(error.code)) return
     this.#endSpan(Exit.fail(error))
     this.#reportLoss()
     this.#mailbox.end(Effect.fail(error))
   }
 
-  #remove(): boolean {
-    if (!this.#client.calls.delete(this.#id)) return false
-    this.#client.deadlines.delete(this)
-    if (this.#idle !== undefined) this.#client.deadlines.delete(this.#idleTimer)
+  #remove(outcome: Outcome): boolean {
+    const { calls, deadlines } = this.#client
+    if (!calls.delete(this.#id)) return false
+    deadlines.delete(this)
+    if (this.#idle !== undefined) deadlines.delete(this.#idleTimer)
+    this.#series.duration.record(deadlines.monotonic() - this.#startedAt)
+    this.#series.finish(outcome)
     return true
   }
 
@@ -228,6 +241,7 @@ export const multi = (
   const prepare = preparation(client, method)
 
   const described = describeCalls(method, "client")
+  const series = client.meter.of(method)
 
   const start = (
     fiber: Fiber.Fiber<unknown, unknown>,
@@ -248,7 +262,8 @@ export const multi = (
           expect: options?.expect === undefined ? Infinity : countOf("expect", options.expect),
           idle: options?.idle === undefined ? undefined : millisOf("idle", options.idle)
         },
-        span
+        span,
+        series
       )
     } catch (cause) {
       return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))

@@ -7,6 +7,7 @@ import type { Deadlines } from "../deadlines.ts"
 import type { Drops } from "../drops.ts"
 import type * as Envelope from "../envelope.ts"
 import type { Stream } from "../streamEnvelope.ts"
+import type { Meter } from "../telemetry/metrics/meter.ts"
 
 /** A call that waits for something from servers, in the client's map by its request id. */
 export interface Waiting {
@@ -37,6 +38,7 @@ export interface ClientState {
   readonly calls: Map<string, Waiting>
   readonly streams: Map<string, StreamReceiver>
   readonly subscriptions: Set<Open>
+  readonly meter: Meter
   readonly drops: Drops
   /** Runs what is not the caller's, such as a line in the log. */
   readonly fork: (effect: Effect.Effect<void>) => void

@@ -14,6 +14,7 @@ import { Endpoint } from "../streams/endpoint.ts"
 import { pump } from "../streams/pump.ts"
 import * as Attributes from "../telemetry/attributes.ts"
 import { type CallSpan, describeCalls, opening } from "../telemetry/spans.ts"
+import type { Outcome, Series } from "../telemetry/metrics/series.ts"
 import { StreamSpan } from "../telemetry/streamSpan.ts"
 import { ClaimedCall } from "./claimedCall.ts"
 import { countOf } from "../options.ts"
@@ -39,9 +40,10 @@ class Opening extends ClaimedCall<StreamMethod> implements StreamReceiver {
     prepared: Prepared,
     selection: Selection.Selection,
     bufferSize: number,
-    callSpan: CallSpan | undefined
+    callSpan: CallSpan | undefined,
+    series: Series
   ) {
-    super(client, method, prepared, selection, callSpan)
+    super(client, method, prepared, selection, callSpan, series)
     const { bus, deadlines, drops, keepalive, streams } = client
     const streamId = this.#streamId
     const span = callSpan === undefined ? undefined : new StreamSpan(callSpan, streamId)
@@ -57,11 +59,15 @@ class Opening extends ClaimedCall<StreamMethod> implements StreamReceiver {
       bufferSize,
       timeout: prepared.patience,
       keepalive,
+      series,
       span,
       onClosed: () => {
         streams.delete(streamId)
-        // an opening that fails ends its span with what it fails with
-        if (this.#opened) span?.end()
+        // an opening that fails ends with what it fails with
+        if (!this.#opened) return
+        series.openStreams--
+        this.over(this.#end.outcome)
+        span?.end()
       }
     })
   }
@@ -77,13 +83,14 @@ class Opening extends ClaimedCall<StreamMethod> implements StreamReceiver {
   receive(message: Envelope.Stream): void {
     if (message.kind === "ack" && message.requestId === this.id) {
       this.#opened = true
+      this.series.openStreams++
       this.client.streams.set(this.#streamId, this.#end)
       this.#end.opened(message)
-      return this.settle(Exit.succeed(this.#end))
+      return this.settle(Exit.succeed(this.#end), "ok")
     }
     this.#end.receive(message)
     // closed by the server, or for what it has sent before its ack
-    if (this.#end.isClosed) this.settle(Exit.fail(this.#end.over))
+    if (this.#end.isClosed) this.fail(this.#end.over)
   }
 
   /** A stream's opening is acknowledged on the stream's own channel. */
@@ -92,8 +99,10 @@ class Opening extends ClaimedCall<StreamMethod> implements StreamReceiver {
   /** The call hears of its client's end by itself. */
   closeUnsafe(): void {}
 
-  protected override released(): void {
+  protected override released(outcome: Outcome): void {
+    // what is open is over when it is closed
     if (this.#opened) return
+    this.over(outcome)
     // a server that has opened it must not keep it; while the request waits for a connection there is none
     const delivery: Delivery = { wanted: () => this.sent, delivered() {}, undelivered() {} }
     if (this.mayHaveRun) this.#end.closeUnsafe(givenUp(), delivery)
@@ -125,6 +134,7 @@ export const opener = (client: ClientState, method: StreamMethod): AnyStreamOpen
   const defaultSelection = client.selection ?? (method.affinity ? Selection.affinity : Selection.first)
   const prepare = preparation(client, method)
   const described = describeCalls(method, "client")
+  const series = client.meter.of(method)
 
   /** Opens a stream, for who cannot be interrupted: only `waiting`, the wait for the server, can be. */
   const openIn = (
@@ -138,7 +148,7 @@ export const opener = (client: ClientState, method: StreamMethod): AnyStreamOpen
     let call: Opening
     try {
       const bufferSize = countOf("bufferSize", options?.bufferSize ?? client.bufferSize)
-      call = new Opening(client, method, prepared, options?.selection ?? defaultSelection, bufferSize, span)
+      call = new Opening(client, method, prepared, options?.selection ?? defaultSelection, bufferSize, span, series)
     } catch (cause) {
       return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
     }

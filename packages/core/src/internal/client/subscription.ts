@@ -8,6 +8,7 @@ import { done, type Ending, Mailbox } from "../mailbox.ts"
 import { messageOf } from "../messageOf.ts"
 import type { SubscriptionMethod } from "../method.ts"
 import { countOf } from "../options.ts"
+import type { Series } from "../telemetry/metrics/series.ts"
 import { byTopic } from "./prepare.ts"
 import { type ClientState, clientClosed, type Open } from "./state.ts"
 
@@ -25,16 +26,19 @@ export interface AnySubscribeOptions {
 class Subscription implements Open {
   readonly #client: ClientState
   readonly #method: SubscriptionMethod
+  readonly #series: Series
   readonly #capacity: number
   readonly #overflow: Overflow
   readonly #mailbox = new Mailbox<unknown>()
   /** The subscription on the bus: no longer than this one, or it takes from a queue what others would read. */
   readonly #scope = Scope.makeUnsafe()
+  #isCounted = false
   #lost = 0
   /** The number of losses that is warned of next. */
   #warnAt = 1
 
-  constructor(client: ClientState, method: SubscriptionMethod, capacity: number, overflow: Overflow) {
+  constructor(client: ClientState, method: SubscriptionMethod, capacity: number, overflow: Overflow, series: Series) {
+    this.#series = series
     this.#client = client
     this.#method = method
     this.#capacity = capacity
@@ -54,7 +58,7 @@ class Subscription implements Open {
     subscriptions.add(this)
     return bus.subscribe(channel, this.#receive, { queue }).pipe(
       Scope.provide(this.#scope),
-      Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : this.end))
+      Effect.onExit((exit) => (Exit.isSuccess(exit) ? this.#subscribed : this.end))
     )
   }
 
@@ -81,6 +85,7 @@ class Subscription implements Open {
       this.#lose()
       this.#mailbox.shift()
     }
+    this.#series.receive(raw.length)
     this.#mailbox.push(update)
   }
 
@@ -112,9 +117,19 @@ class Subscription implements Open {
     }
   }
 
+  /** The broker has acknowledged it. */
+  readonly #subscribed: Effect.Effect<void> = Effect.sync(() => {
+    // it may have ended meanwhile
+    if (!this.#client.subscriptions.has(this)) return
+    this.#isCounted = true
+    this.#series.subscriptions++
+  })
+
   /** Unsubscribes; what the broker has given by then is still read. */
   readonly #leave: Effect.Effect<void> = Effect.suspend(() => {
     this.#client.subscriptions.delete(this)
+    if (this.#isCounted) this.#series.subscriptions--
+    this.#isCounted = false
     return Scope.close(this.#scope, Exit.void)
   })
 
@@ -142,6 +157,7 @@ export const subscriber = (
   options?: AnySubscribeOptions
 ) => Effect.Effect<Stream.Stream<unknown, PsrpcError.PsrpcError>, PsrpcError.PsrpcError, Scope.Scope>) => {
   const { label, name, queue, service } = method
+  const series = client.meter.of(method)
   const channelOf = byTopic(method, (topic) => Channels.request(service, name, topic, queue))
 
   return (options) =>
@@ -155,7 +171,7 @@ export const subscriber = (
         if (!policies.includes(overflow)) {
           throw new TypeError(`overflow ${String(overflow)}: expected one of ${policies.join(", ")}`)
         }
-        subscription = new Subscription(client, method, countOf("bufferSize", bufferSize), overflow)
+        subscription = new Subscription(client, method, countOf("bufferSize", bufferSize), overflow, series)
       } catch (cause) {
         return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
       }

@@ -6,6 +6,7 @@ import * as Selection from "../../Selection.ts"
 import * as Envelope from "../envelope.ts"
 import type { CallMethod } from "../method.ts"
 import * as Attributes from "../telemetry/attributes.ts"
+import { outcomeOf } from "../telemetry/metrics/series.ts"
 import { type CallSpan, describeCalls, within } from "../telemetry/spans.ts"
 import { answerOf, errorOf } from "./answer.ts"
 import { ClaimedCall } from "./claimedCall.ts"
@@ -24,6 +25,7 @@ class UnaryCall extends ClaimedCall<CallMethod> {
       metadata,
       raw
     }
+    this.series.send(raw.length)
     this.start(Envelope.encodeRequest(route.request, request))
   }
 
@@ -32,19 +34,21 @@ class UnaryCall extends ClaimedCall<CallMethod> {
     if (method.requireClaim && this.chosen === undefined) {
       // a server that cannot read the request says so before any claim
       if (response.error === "") return
+      this.series.receive(0)
       const rejection = errorOf(method, response, this.mayHaveRun) as PsrpcError.PsrpcError
       this.reject(rejection)
       // in a queue nobody else has the request; otherwise others may still claim
-      if (method.queue) this.settle(Exit.fail(rejection))
+      if (method.queue) this.fail(rejection)
     } else if (this.chosen === undefined || response.serverId === this.chosen || response.serverId === "") {
       if (this.chosen === undefined) this.span?.attribute(Attributes.peerId, response.serverId)
+      this.series.receive(response.raw.length)
       if (response.error === "") {
         const answer = answerOf(method, response.raw)
-        return this.settle(answer._tag === "Success" ? Exit.succeed(answer.success) : Exit.fail(answer.failure))
+        return answer._tag === "Success" ? this.settle(Exit.succeed(answer.success), "ok") : this.fail(answer.failure)
       }
       // a handler that its deadline ends may answer, in time by its own clock, whatever its language calls that
-      const late = this.client.deadlines.now() >= this.expiry
-      this.settle(Exit.fail(late ? this.timedOut() : errorOf(method, response, this.mayHaveRun)))
+      if (this.client.deadlines.now() >= this.expiry) return this.fail(this.timedOut())
+      this.settle(Exit.fail(errorOf(method, response, this.mayHaveRun)), outcomeOf(response.code))
     }
   }
 }
@@ -59,6 +63,7 @@ export const unary = (
   const prepare = preparation(client, method)
 
   const described = describeCalls(method, "client")
+  const series = client.meter.of(method)
 
   const run = (
     fiber: Fiber.Fiber<unknown, unknown>,
@@ -74,7 +79,7 @@ export const unary = (
     } catch (cause) {
       return Effect.fail(unencodable(label, "request", cause))
     }
-    const call = new UnaryCall(client, method, prepared, options?.selection ?? defaultSelection, span)
+    const call = new UnaryCall(client, method, prepared, options?.selection ?? defaultSelection, span, series)
     const metadata = span === undefined ? prepared.metadata : span.into(prepared.metadata)
     return Effect.callback((resume) => {
       // the fiber may have yielded since

@@ -7,6 +7,7 @@ import type { WireError } from "../domainError.ts"
 import * as Envelope from "../envelope.ts"
 import { messageOf } from "../messageOf.ts"
 import type { CallMethod } from "../method.ts"
+import { type Outcome, outcomeOf } from "../telemetry/metrics/series.ts"
 import type { CallSpan } from "../telemetry/spans.ts"
 import { Dispatch, Job } from "./dispatch.ts"
 import type { AnyCall, AnyEffect, AnyTopic, Interruption, ServerState } from "./state.ts"
@@ -26,6 +27,8 @@ class CallJob extends Job {
   readonly request: unknown
   interruption: Interruption | undefined
   answered = false
+  /** What it counts as: what its caller was told, or would have been. */
+  outcome: Outcome = "ok"
   span: CallSpan | undefined
 
   constructor(dispatch: CallDispatch, id: string, call: AnyCall, request: unknown) {
@@ -86,6 +89,7 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
     }
     const { name, service } = method
     const call = { service, method: name, requestId: id, topic: this.topic, header, deadline: expiry }
+    this.series.receive(envelope.raw.length)
     this.arrived(new CallJob(this, id, call, request))
   }
 
@@ -94,7 +98,11 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
   }
 
   protected run(job: CallJob): void {
-    if (this.isFull(job)) return this.#answer(job.id, job.call.header, noBytes, wireError(this.tooMany()))
+    this.started(job)
+    if (this.isFull(job)) {
+      this.#reply(job, noBytes, wireError(this.tooMany()))
+      return this.finished(job, job.outcome)
+    }
     job.span = this.spanOf(job)
     const fiber = this.fork(
       job,
@@ -115,7 +123,7 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
     // who waits is told at once, also where the handler takes its time to stop
     if (interruption === "closing" && this.jobs.has(job.id) && !job.answered) {
       job.answered = true
-      this.#answer(job.id, job.call.header, noBytes, interrupted("closing", this.method.label))
+      this.#reply(job, noBytes, interrupted("closing", this.method.label))
     }
   }
 
@@ -123,6 +131,7 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
     if (exit._tag === "Failure") this.#fail(job, exit.cause)
     else if (!job.answered) this.#succeed(job, exit.value)
     else endSpan(job, interrupted("closing", this.method.label))
+    this.finished(job, job.outcome)
     this.remove(job)
   }
 
@@ -136,20 +145,20 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
       // why is for the log: the text may hold what the caller must not see
       const error = { code: "malformed_result", message: `the answer cannot be encoded (${label})`, details: [] }
       endSpan(job, error)
-      return this.#answer(job.id, job.call.header, noBytes, error)
+      return this.#reply(job, noBytes, error)
     }
     job.span?.end(Exit.void)
-    this.#answer(job.id, job.call.header, raw, undefined)
+    this.#reply(job, raw, undefined)
   }
 
   #fail(job: CallJob, cause: Cause.Cause<unknown>): void {
-    const { id } = job
-    const { header } = job.call
     if (Cause.hasInterruptsOnly(cause)) {
       const error = interrupted(job.interruption, this.method.label)
       endSpan(job, error, job.interruption === "deadline" || job.interruption === "closing" ? undefined : cause)
+      if (job.answered) return
       // who has gone hears nothing; whose deadline has passed is told, in case its clock is behind
-      if (job.interruption !== "cancelled" && !job.answered) this.#answer(id, header, noBytes, error)
+      if (job.interruption === "cancelled") job.outcome = "canceled"
+      else this.#reply(job, noBytes, error)
       return
     }
     const failure = Cause.findErrorOption(cause)
@@ -158,7 +167,13 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
       this.log(`psrpc: the handler of ${this.method.label} died`, cause)
     const error = failure._tag === "None" ? internal : this.#wireError(failure.value)
     endSpan(job, error, cause)
-    if (!job.answered) this.#answer(id, header, noBytes, error)
+    if (!job.answered) this.#reply(job, noBytes, error)
+  }
+
+  /** Answers a request in hand. */
+  #reply(job: CallJob, raw: Uint8Array, error: WireError | undefined): void {
+    job.outcome = error === undefined ? "ok" : outcomeOf(error.code)
+    this.#answer(job.id, job.call.header, raw, error)
   }
 
   #wireError(error: unknown): WireError {
@@ -203,6 +218,7 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
       code: error === undefined ? "" : error.code,
       details: error === undefined ? Envelope.emptyDetails : error.details
     }
+    this.series.send(raw.length)
     bus.publishUnsafe(target, Envelope.encodeResponse(target, response), header.expiry, delivery)
   }
 }

@@ -12,6 +12,7 @@ import * as PsrpcError from "../../PsrpcError.ts"
 import * as Envelope from "../envelope.ts"
 import type { CalledMethod } from "../method.ts"
 import * as Attributes from "../telemetry/attributes.ts"
+import type { ClaimOutcome, Outcome, Series } from "../telemetry/metrics/series.ts"
 import { type CallSpan, describeCalls, Spans } from "../telemetry/spans.ts"
 import { fromMetadata } from "../telemetry/traceContext.ts"
 import type { AnyCall, AnyEffect, AnyTopic, Interruption, ServerState } from "./state.ts"
@@ -27,6 +28,8 @@ export abstract class Job implements Timed {
   readonly call: AnyCall
   phase: "weighing" | "waiting" | "running" = "weighing"
   fiber: Fiber.Fiber<unknown, unknown> | undefined
+  /** When it began to be worked on: milliseconds on the monotonic clock. */
+  startedAt = 0
 
   constructor(dispatch: { interrupt(job: Job, interruption: Interruption): void }, id: string, call: AnyCall) {
     this.#dispatch = dispatch
@@ -43,6 +46,7 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
   protected readonly server: ServerState
   protected readonly method: M
   protected readonly topic: AnyTopic
+  protected readonly series: Series
   protected readonly jobs = new Map<string, J>()
   /** The caller's deadline covers the loss of a claim or of an answer. */
   protected readonly reply: Delivery
@@ -53,6 +57,7 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
     this.server = server
     this.method = method
     this.topic = topic
+    this.series = server.meter.of(method)
     this.reply = {
       wanted: () => true,
       delivered() {},
@@ -91,10 +96,11 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
     const job = this.jobs.get(claim.id)
     if (job === undefined) return
     if (job.phase === "waiting" && claim.serverId === serverId) {
+      this.series.claimOutcomes.add("chosen")
       job.phase = "running"
       this.run(job)
     } else if (claim.serverId === "") this.interrupt(job, "cancelled")
-    else if (claim.serverId !== serverId && job.phase !== "running") this.forget(job)
+    else if (claim.serverId !== serverId && job.phase !== "running") this.forget(job, "other")
   }
 
   /** A request that can be served: offers it to the client, or runs it where nothing has to be claimed. */
@@ -130,8 +136,9 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
 
   /** Interrupts a handler, or forgets a request that has none yet. */
   interrupt(job: J, interruption: Interruption): void {
-    if (job.phase === "running") this.interruptHandler(job, interruption)
-    else this.forget(job)
+    if (job.phase === "running") return this.interruptHandler(job, interruption)
+    if (interruption === "deadline" && job.phase === "waiting") this.server.drops("unclaimed", this.method.label)
+    this.forget(job, unclaimed[interruption])
   }
 
   /** Interrupts everything in hand. */
@@ -148,7 +155,8 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
   }
 
   /** Forgets a request that waits: its caller has chosen another, or has gone. */
-  protected forget(job: J): void {
+  protected forget(job: J, outcome: ClaimOutcome): void {
+    if (job.phase === "waiting") this.series.claimOutcomes.add(outcome)
     // out first: the interruption is no failure of the affinity
     this.remove(job)
     job.fiber?.interruptUnsafe()
@@ -194,11 +202,24 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
       return this.server.drops("overflow", this.method.label, "requests")
     }
     job.phase = "waiting"
+    this.series.claims++
     this.admit(job)
     const { bus, replies, serverId } = this.server
     const { expiry, remoteId } = job.call.header
     const target = replies.get(remoteId).claim
     bus.publishUnsafe(target, Envelope.encodeClaimRequest(target, job.id, serverId, affinity), expiry, this.reply)
+  }
+
+  /** A request is worked on from here on. */
+  protected started(job: J): void {
+    this.series.started++
+    job.startedAt = this.server.deadlines.monotonic()
+  }
+
+  /** It is done with. */
+  protected finished(job: J, outcome: Outcome): void {
+    this.series.duration.record(this.server.deadlines.monotonic() - job.startedAt)
+    this.series.finish(outcome)
   }
 
   /** The span of a request whose handler is about to run. */
@@ -220,4 +241,11 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
   protected log(message: string, cause: Cause.Cause<unknown>): void {
     Effect.runForkWith(this.server.context)(Effect.logError(message, cause))
   }
+}
+
+/** What a claim that is waited for counts as once its request is interrupted. */
+const unclaimed: Readonly<Record<Interruption, ClaimOutcome>> = {
+  deadline: "expired",
+  cancelled: "canceled",
+  closing: "closing"
 }

@@ -11,6 +11,7 @@ import { CurrentCall } from "../callContext.ts"
 import * as Channels from "../channel.ts"
 import * as Deadlines from "../deadlines.ts"
 import * as Drops from "../drops.ts"
+import * as Meter from "../telemetry/metrics/meter.ts"
 import { newServerId } from "../id.ts"
 import { type CalledMethod, methodOf } from "../method.ts"
 import { checkCount, checkKeepalive, checkServerId, checkTimeout } from "../options.ts"
@@ -57,11 +58,13 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
   const keepalive = yield* checkKeepalive(at, options.keepalive ?? defaultKeepalive)
   const bus = yield* MessageBus
   const idle = new Idle()
+  const meter = Meter.make(context, "server", name)
   const state: ServerState = {
     serverId,
     bus,
     deadlines: yield* Deadlines.make,
-    drops: Drops.make(context, "server", name),
+    meter,
+    drops: Drops.make(context, meter),
     context,
     replies: new BoundedCache<string, Replies>(clientsKept, (clientId) => ({
       claim: bus.target(Channels.claimRequest(name, clientId)),

@@ -4,12 +4,14 @@ import type { BoundedCache } from "../boundedCache.ts"
 import type { Call } from "../callContext.ts"
 import type { Deadlines } from "../deadlines.ts"
 import type { Drops } from "../drops.ts"
+import type { Meter } from "../telemetry/metrics/meter.ts"
 
 /** The server that its dispatches share. */
 export interface ServerState {
   readonly serverId: string
   readonly bus: MessageBus["Service"]
   readonly deadlines: Deadlines
+  readonly meter: Meter
   readonly drops: Drops
   /** What handlers run with, but for what belongs to one call. */
   readonly context: Context.Context<never>

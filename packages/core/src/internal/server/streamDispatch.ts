@@ -23,6 +23,7 @@ export interface StreamHandler {
 class StreamJob extends Job {
   readonly opening: Envelope.StreamOpen
   end: Endpoint | undefined
+  isOpen = false
   span: StreamSpan | undefined
   isHijacked = false
   isInterrupted = false
@@ -55,7 +56,7 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
       // every server of the method hears of every stream
       if (job === undefined) return
       if (job.end !== undefined) job.end.receive(message)
-      else if (message.kind === "close") this.forget(job)
+      else if (message.kind === "close") this.forget(job, "canceled")
       return
     }
     if (!(message.expiry > deadlines.now())) return drops("expired", method.label)
@@ -90,6 +91,7 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
     const target = replies.get(opening.clientId).stream
     const { receive, label, send } = this.method
     const refusal = this.#isLeaving ? eof : this.isFull(job) ? this.tooMany() : undefined
+    this.started(job)
     this.admit(job)
     deadlines.delete(job)
     const span = refusal === undefined ? this.spanOf(job) : undefined
@@ -107,8 +109,13 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
       bufferSize,
       timeout,
       keepalive,
+      series: this.series,
       span: job.span,
-      onClosed: () => this.#release(job)
+      onClosed: () => {
+        if (job.isOpen) this.series.openStreams--
+        job.isOpen = false
+        this.#release(job)
+      }
     })
     job.end = end
     if (refusal !== undefined) {
@@ -122,6 +129,8 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
       },
       undelivered: (error) => drops("undelivered", label, error.message)
     }
+    job.isOpen = true
+    this.series.openStreams++
     end.opened(opening)
     bus.publishUnsafe(target, Envelope.encodeStreamAck(target, opening, end.abilities), opening.expiry, delivery)
     const stream: ServerStream<unknown, unknown> = {
@@ -171,8 +180,9 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
   }
 
   #release(job: StreamJob): void {
-    if (!job.hasReturned || job.end?.isClosed !== true) return
+    if (!job.hasReturned || job.end?.isClosed !== true || !this.jobs.has(job.id)) return
     job.span?.end()
+    this.finished(job, job.end.outcome)
     this.remove(job)
   }
 }

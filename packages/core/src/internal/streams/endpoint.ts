@@ -16,6 +16,7 @@ import { invalidArgument } from "../invalidArgument.ts"
 import { messageOf } from "../messageOf.ts"
 import { millisOf } from "../millis.ts"
 import * as Envelope from "../streamEnvelope.ts"
+import type { Outcome, Series } from "../telemetry/metrics/series.ts"
 import type { StreamSpan } from "../telemetry/streamSpan.ts"
 import { afterEnd, causeOf, closeCause, closedText, notSent, streamClosed } from "./causes.ts"
 import { type Acknowledger, Inbox } from "./inbox.ts"
@@ -54,6 +55,8 @@ export interface EndpointOptions {
   readonly timeout: number
   /** Milliseconds between signs of life; Infinity for never. */
   readonly keepalive: number
+  /** The numbers of its method. */
+  readonly series: Series
   /** Its span, where there is one. */
   readonly span?: StreamSpan | undefined
   /** Called once, when the stream is closed. */
@@ -149,6 +152,7 @@ export class Endpoint implements Acknowledger {
           const text = `the message cannot be decoded (${label}): ${messageOf(cause)}`
           return this.closeUnsafe(PsrpcError.fromCode("malformed_request", { message: text, cause }))
         }
+        this.#options.series.receive(message.raw.length)
         this.#options.span?.received(message.raw.length)
         if (this.#idle !== undefined) deadlines.move(this.#idle.timer, this.#idle.millis)
         return this.#inbox.offer(message, value)
@@ -243,6 +247,7 @@ export class Endpoint implements Acknowledger {
       settled(Exit.fail(PsrpcError.fromCode("malformed_request", about)))
       return undefined
     }
+    this.#options.series.send(raw.length)
     this.#options.span?.sent(raw.length)
     return this.#publish(timeout, settled, (head) => Envelope.encodeStreamMessage(this.#options.target, head, raw))
   }
@@ -316,6 +321,11 @@ export class Endpoint implements Acknowledger {
 
   get isClosed(): boolean {
     return this.#isClosed
+  }
+
+  /** What the stream counts as once it is closed. */
+  get outcome(): Outcome {
+    return this.#cause === undefined ? "ok" : this.#cause.code
   }
 
   // ── closing ───────────────────────────────────────────────────────────────────────────────────────────────────────
