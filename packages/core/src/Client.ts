@@ -38,9 +38,19 @@ import * as Drops from "./internal/drops.ts"
 import * as Meter from "./internal/telemetry/metrics/meter.ts"
 import * as Envelope from "./internal/envelope.ts"
 import { newClientId } from "./internal/id.ts"
+import * as Chain from "./internal/interceptors/chain.ts"
+import * as Intercepted from "./internal/interceptors/client.ts"
 import { methodOf } from "./internal/method.ts"
-import { checkClientId, checkCount, checkKeepalive, checkMetadata, checkTimeout } from "./internal/options.ts"
+import {
+  checkClientId,
+  checkCount,
+  checkInterceptors,
+  checkKeepalive,
+  checkMetadata,
+  checkTimeout
+} from "./internal/options.ts"
 import { decodeStream } from "./internal/streamEnvelope.ts"
+import type * as Interceptor from "./Interceptor.ts"
 import { defaultBufferSize, MessageBus } from "./MessageBus.ts"
 import * as Metadata from "./Metadata.ts"
 import type { PsrpcError } from "./PsrpcError.ts"
@@ -79,7 +89,7 @@ export const defaultTimeout: Duration.Duration = Duration.millis(Prepare.default
  * @category models
  * @since 0.1.0
  */
-export interface Options {
+export interface Options<I extends ReadonlyArray<Interceptor.Any> = readonly []> {
   /** The client's id, unique among all clients of the service. Default: `CLI_` and 12 random characters. */
   readonly clientId?: string | undefined
   /**
@@ -105,6 +115,11 @@ export interface Options {
    * How often a stream with nothing to send gives a sign of life; `"Infinity"` for never. Default: 10 seconds.
    */
   readonly keepalive?: Duration.Input | undefined
+  /**
+   * What runs around calls, streams and subscriptions, the first outermost. What it requires, the client requires.
+   * Default: none.
+   */
+  readonly interceptors?: I | undefined
 }
 
 /**
@@ -124,87 +139,97 @@ export type From<S> = FromMethods<Service_.Methods<S>>
  * @category constructors
  * @since 0.1.0
  */
-export const make: <Name extends string, M extends Service_.AnyMethods>(
-  service: Service_.Service<Name, M>,
-  options?: Options
-) => Effect.Effect<FromMethods<M>, PsrpcError, MessageBus | Scope.Scope> = Effect.fnUntraced(function* <
+export const make: <
   Name extends string,
-  M extends Service_.AnyMethods
+  M extends Service_.AnyMethods,
+  const I extends ReadonlyArray<Interceptor.Any> = readonly []
 >(
   service: Service_.Service<Name, M>,
-  options: Options = {}
-): Effect.fn.Return<FromMethods<M>, PsrpcError, MessageBus | Scope.Scope> {
-  const name = service.serviceName
-  const at = `client of ${name}`
-  const clientId = options.clientId === undefined ? newClientId() : yield* checkClientId(at, options.clientId)
-  const context = Context.omit(Scope.Scope)(yield* Effect.context<Scope.Scope>())
-  const maxMetadataSize = yield* checkCount(at, "maxMetadataSize", options.maxMetadataSize ?? Metadata.defaultMaxSize)
-  const meter = Meter.make(context, "client", name)
-  const state: ClientState = {
-    clientId,
-    bus: yield* MessageBus,
-    deadlines: yield* Deadlines.make,
-    calls: new Map(),
-    streams: new Map(),
-    subscriptions: new Set(),
-    meter,
-    drops: Drops.make(context, meter),
-    fork: Effect.runForkWith(context),
-    timeout: options.timeout === undefined ? undefined : yield* checkTimeout(at, "timeout", options.timeout),
-    selection: options.selection,
-    metadata: yield* checkMetadata(at, options.metadata ?? Metadata.empty, maxMetadataSize),
-    maxMetadataSize,
-    bufferSize: yield* checkCount(at, "bufferSize", options.bufferSize ?? defaultBufferSize),
-    keepalive: yield* checkKeepalive(at, options.keepalive ?? defaultKeepalive),
-    closed: false
-  }
-  const { bus, calls, drops, streams, subscriptions } = state
-  yield* Effect.all(
-    [
-      bus.subscribe(Channels.response(name, clientId), (message) => {
-        const response = Envelope.decodeResponse(message)
-        if (typeof response === "string") drops(response, "responses")
-        else calls.get(response.id)?.response(response)
-      }),
-      bus.subscribe(Channels.claimRequest(name, clientId), (message) => {
-        const claim = Envelope.decodeClaimRequest(message)
-        if (typeof claim === "string") drops(claim, "claims")
-        else if (claim.serverId === "") drops("malformed", "claims")
-        else calls.get(claim.id)?.claim(claim)
-      }),
-      bus.subscribe(Channels.clientStream(name, clientId), (bytes) => {
-        const message = decodeStream(bytes)
-        if (typeof message === "string") drops(message, "streams")
-        else streams.get(message.streamId)?.receive(message)
-      })
-    ],
-    { concurrency: "unbounded", discard: true }
-  )
-  // first of all at closing: who waits is told while the bus is still there
-  yield* Effect.addFinalizer(() =>
-    Effect.suspend(() => {
-      state.closed = true
-      for (const call of calls.values()) call.close()
-      for (const stream of streams.values()) stream.closeUnsafe(clientClosed(name, true))
-      return Effect.forEach(Array.from(subscriptions), ({ close }) => close, {
-        concurrency: "unbounded",
-        discard: true
-      })
-    })
-  )
-  const client: Record<string, unknown> = Object.create(null)
-  for (const [key, rpc] of Object.entries(service.methods)) {
-    const method = methodOf(name, key, rpc)
-    if (method.kind === "stream") client[key] = opener(state, method)
-    else if (method.kind === "subscription") client[key] = subscriber(state, method)
-    else {
-      const call = method.kind === "unary" ? unary(state, method) : multi(state, method)
-      const takesNothing = (rpc as { readonly request?: unknown }).request === undefined
-      client[key] = takesNothing ? (callOptions?: Prepare.AnyCallOptions) => call(undefined, callOptions) : call
+  options?: Options<I>
+) => Effect.Effect<FromMethods<M>, PsrpcError, MessageBus | Interceptor.ClientServices<I> | Scope.Scope> =
+  Effect.fnUntraced(function* <Name extends string, M extends Service_.AnyMethods>(
+    service: Service_.Service<Name, M>,
+    options: Options<ReadonlyArray<Interceptor.Any>> = {}
+  ): Effect.fn.Return<FromMethods<M>, PsrpcError, any> {
+    const name = service.serviceName
+    const at = `client of ${name}`
+    const clientId = options.clientId === undefined ? newClientId() : yield* checkClientId(at, options.clientId)
+    const context = Context.omit(Scope.Scope)(yield* Effect.context<Scope.Scope>())
+    const maxMetadataSize = yield* checkCount(at, "maxMetadataSize", options.maxMetadataSize ?? Metadata.defaultMaxSize)
+    const meter = Meter.make(context, "client", name)
+    const state: ClientState = {
+      clientId,
+      bus: yield* MessageBus,
+      deadlines: yield* Deadlines.make,
+      calls: new Map(),
+      streams: new Map(),
+      subscriptions: new Set(),
+      meter,
+      drops: Drops.make(context, meter),
+      fork: Effect.runForkWith(context),
+      timeout: options.timeout === undefined ? undefined : yield* checkTimeout(at, "timeout", options.timeout),
+      selection: options.selection,
+      metadata: yield* checkMetadata(at, options.metadata ?? Metadata.empty, maxMetadataSize),
+      maxMetadataSize,
+      interception: {
+        entries: yield* checkInterceptors(at, options.interceptors),
+        services: Chain.servicesOf(context as Context.Context<never>)
+      },
+      bufferSize: yield* checkCount(at, "bufferSize", options.bufferSize ?? defaultBufferSize),
+      keepalive: yield* checkKeepalive(at, options.keepalive ?? defaultKeepalive),
+      closed: false
     }
-  }
-  return client as FromMethods<M>
-})
+    const { bus, calls, drops, streams, subscriptions } = state
+    yield* Effect.all(
+      [
+        bus.subscribe(Channels.response(name, clientId), (message) => {
+          const response = Envelope.decodeResponse(message)
+          if (typeof response === "string") drops(response, "responses")
+          else calls.get(response.id)?.response(response)
+        }),
+        bus.subscribe(Channels.claimRequest(name, clientId), (message) => {
+          const claim = Envelope.decodeClaimRequest(message)
+          if (typeof claim === "string") drops(claim, "claims")
+          else if (claim.serverId === "") drops("malformed", "claims")
+          else calls.get(claim.id)?.claim(claim)
+        }),
+        bus.subscribe(Channels.clientStream(name, clientId), (bytes) => {
+          const message = decodeStream(bytes)
+          if (typeof message === "string") drops(message, "streams")
+          else streams.get(message.streamId)?.receive(message)
+        })
+      ],
+      { concurrency: "unbounded", discard: true }
+    )
+    // first of all at closing: who waits is told while the bus is still there
+    yield* Effect.addFinalizer(() =>
+      Effect.suspend(() => {
+        state.closed = true
+        for (const call of calls.values()) call.close()
+        for (const stream of streams.values()) stream.closeUnsafe(clientClosed(name, true))
+        return Effect.forEach(Array.from(subscriptions), ({ close }) => close, {
+          concurrency: "unbounded",
+          discard: true
+        })
+      })
+    )
+    const client: Record<string, unknown> = Object.create(null)
+    for (const [key, rpc] of Object.entries(service.methods)) {
+      const method = methodOf(name, key, rpc)
+      if (method.kind === "stream") client[key] = opener(state, method)
+      else if (method.kind === "subscription") {
+        client[key] = Intercepted.subscriber(state, method, subscriber(state, method))
+      } else {
+        const call =
+          method.kind === "unary"
+            ? Intercepted.unary(state, method, unary(state, method))
+            : Intercepted.multi(state, method, multi(state, method))
+        const takesNothing = (rpc as { readonly request?: unknown }).request === undefined
+        client[key] = takesNothing ? (callOptions?: Prepare.AnyCallOptions) => call(undefined, callOptions) : call
+      }
+    }
+    return client as FromMethods<M>
+  })
 
 /**
  * Of what a call to every server gives, the answers of those that succeeded. Errors go, those of servers and the one that
@@ -246,7 +271,9 @@ export interface ServiceClass<
   /** The client with the defaults. The same value provided twice is one client. */
   readonly layer: Layer.Layer<Self, PsrpcError, MessageBus>
   /** The client with options. Each call makes a client of its own. */
-  readonly layerWith: (options: Options) => Layer.Layer<Self, PsrpcError, MessageBus>
+  readonly layerWith: <const I extends ReadonlyArray<Interceptor.Any> = readonly []>(
+    options: Options<I>
+  ) => Layer.Layer<Self, PsrpcError, MessageBus | Interceptor.ClientServices<I>>
 }
 
 /**
@@ -262,7 +289,8 @@ export const Service =
     service: Service_.Service<Name, M>
   ): ServiceClass<Self, Id, M, Name> => {
     const Tag = Context.Service<Self, FromMethods<M>>()(id)
-    const layerWith = (options: Options) => Layer.effect(Tag, make(service, options))
+    const layerWith = <const I extends ReadonlyArray<Interceptor.Any> = readonly []>(options: Options<I>) =>
+      Layer.effect(Tag, make(service, options))
     return Object.assign(Tag, { service, layerWith, layer: layerWith({}) }) as unknown as ServiceClass<
       Self,
       Id,

@@ -30,13 +30,16 @@ import type { Arguments } from "./internal/arguments.ts"
 import * as Channels from "./internal/channel.ts"
 import { byTopic, unencodable } from "./internal/client/prepare.ts"
 import { encodeValue } from "./internal/envelope.ts"
+import * as Chain from "./internal/interceptors/chain.ts"
+import * as Intercepted from "./internal/interceptors/client.ts"
 import { invalidArgument } from "./internal/invalidArgument.ts"
 import { messageOf } from "./internal/messageOf.ts"
 import { methodOf, type SubscriptionMethod } from "./internal/method.ts"
 import * as Meter from "./internal/telemetry/metrics/meter.ts"
 import type { Outcome, Series } from "./internal/telemetry/metrics/series.ts"
 import { millisOf } from "./internal/millis.ts"
-import { checkTimeout } from "./internal/options.ts"
+import { checkInterceptors, checkTimeout } from "./internal/options.ts"
+import type * as Interceptor from "./Interceptor.ts"
 import { type Delivery, MessageBus } from "./MessageBus.ts"
 import type * as PsrpcError from "./PsrpcError.ts"
 import type * as Rpc from "./Rpc.ts"
@@ -56,9 +59,11 @@ export const defaultTimeout: Duration.Duration = Duration.seconds(3)
  * @category models
  * @since 0.1.0
  */
-export interface Options {
+export interface Options<I extends ReadonlyArray<Interceptor.Any> = readonly []> {
   /** How long updates wait for a lost connection to come back. Default: 3 seconds. */
   readonly timeout?: Duration.Input | undefined
+  /** What runs around updates, the first outermost. What it requires, the publisher requires. Default: none. */
+  readonly interceptors?: I | undefined
 }
 
 /**
@@ -70,6 +75,8 @@ export interface Options {
 export interface PublishOptions {
   /** How long this update waits for a lost connection, in place of the publisher's timeout. */
   readonly timeout?: Duration.Input | undefined
+  /** What runs around this update alone, inside of the publisher's own interceptors. Default: none. */
+  readonly interceptors?: ReadonlyArray<Interceptor.Free> | undefined
 }
 
 /**
@@ -196,31 +203,42 @@ const publisher = (
  * @category constructors
  * @since 0.1.0
  */
-export const make: <Name extends string, M extends Service_.AnyMethods>(
-  service: Service_.Service<Name, M>,
-  options?: Options
-) => Effect.Effect<FromMethods<M>, PsrpcError.PsrpcError, MessageBus> = Effect.fnUntraced(function* <
+export const make: <
   Name extends string,
-  M extends Service_.AnyMethods
+  M extends Service_.AnyMethods,
+  const I extends ReadonlyArray<Interceptor.Any> = readonly []
 >(
   service: Service_.Service<Name, M>,
-  options: Options = {}
-): Effect.fn.Return<FromMethods<M>, PsrpcError.PsrpcError, MessageBus> {
-  const name = service.serviceName
-  const bus = yield* MessageBus
-  const meter = Meter.make(yield* Effect.context<never>(), "publisher", name)
-  const clock = yield* Clock.Clock
-  const timeout = yield* checkTimeout(`publisher of ${name}`, "timeout", options.timeout ?? defaultTimeout)
-  const all: Record<string, unknown> = Object.create(null)
-  for (const [key, rpc] of Object.entries(service.methods)) {
-    const method = methodOf(name, key, rpc)
-    if (method.kind !== "subscription") continue
-    const publish = publisher(bus, clock, method, timeout, meter.of(method))
-    const sendsNothing = (rpc as { readonly message?: unknown }).message === undefined
-    all[key] = sendsNothing ? (publishOptions?: AnyPublishOptions) => publish(undefined, publishOptions) : publish
-  }
-  return all as FromMethods<M>
-})
+  options?: Options<I>
+) => Effect.Effect<FromMethods<M>, PsrpcError.PsrpcError, MessageBus | Interceptor.PublisherServices<I>> =
+  Effect.fnUntraced(function* <Name extends string, M extends Service_.AnyMethods>(
+    service: Service_.Service<Name, M>,
+    options: Options<ReadonlyArray<Interceptor.Any>> = {}
+  ): Effect.fn.Return<FromMethods<M>, PsrpcError.PsrpcError, any> {
+    const name = service.serviceName
+    const at = `publisher of ${name}`
+    const bus = yield* MessageBus
+    const meter = Meter.make(yield* Effect.context<never>(), "publisher", name)
+    const clock = yield* Clock.Clock
+    const timeout = yield* checkTimeout(at, "timeout", options.timeout ?? defaultTimeout)
+    const interception: Intercepted.Interception = {
+      entries: yield* checkInterceptors(at, options.interceptors),
+      services: Chain.servicesOf(yield* Effect.context<never>())
+    }
+    const all: Record<string, unknown> = Object.create(null)
+    for (const [key, rpc] of Object.entries(service.methods)) {
+      const method = methodOf(name, key, rpc)
+      if (method.kind !== "subscription") continue
+      const publish = Intercepted.publisher(
+        interception,
+        method,
+        publisher(bus, clock, method, timeout, meter.of(method))
+      )
+      const sendsNothing = (rpc as { readonly message?: unknown }).message === undefined
+      all[key] = sendsNothing ? (publishOptions?: AnyPublishOptions) => publish(undefined, publishOptions) : publish
+    }
+    return all as FromMethods<M>
+  })
 
 /**
  * The class of a publisher as a service of the program.
@@ -236,7 +254,9 @@ export interface ServiceClass<Self, Id extends string, M extends Service_.AnyMet
   /** The publisher with the defaults. */
   readonly layer: Layer.Layer<Self, PsrpcError.PsrpcError, MessageBus>
   /** The publisher with options. */
-  readonly layerWith: (options: Options) => Layer.Layer<Self, PsrpcError.PsrpcError, MessageBus>
+  readonly layerWith: <const I extends ReadonlyArray<Interceptor.Any> = readonly []>(
+    options: Options<I>
+  ) => Layer.Layer<Self, PsrpcError.PsrpcError, MessageBus | Interceptor.PublisherServices<I>>
 }
 
 /**
@@ -252,6 +272,7 @@ export const Service =
     service: Service_.Service<Name, M>
   ): ServiceClass<Self, Id, M> => {
     const Tag = Context.Service<Self, FromMethods<M>>()(id)
-    const layerWith = (options: Options) => Layer.effect(Tag, make(service, options))
+    const layerWith = <const I extends ReadonlyArray<Interceptor.Any> = readonly []>(options: Options<I>) =>
+      Layer.effect(Tag, make(service, options))
     return Object.assign(Tag, { layerWith, layer: layerWith({}) }) as unknown as ServiceClass<Self, Id, M>
   }

@@ -26,9 +26,10 @@
  * @since 0.1.0
  */
 import { Context, Duration, Effect, Layer, type Scope } from "effect"
-import type { CheckedHandlers, Handlers, HandlersServices } from "./internal/handlers.ts"
+import type { CheckedHandlers, Handlers, InterceptedServices } from "./internal/handlers.ts"
 import { methodOf } from "./internal/method.ts"
 import * as Made from "./internal/server/make.ts"
+import type * as Interceptor from "./Interceptor.ts"
 import type { MessageBus } from "./MessageBus.ts"
 import * as PsrpcError from "./PsrpcError.ts"
 import type * as Service_ from "./Service.ts"
@@ -42,6 +43,7 @@ export type {
   HandlerOf,
   Handlers,
   HandlersServices,
+  InterceptedServices,
   StreamAffinity,
   StreamAffinityHandler,
   StreamHandlerFn
@@ -129,7 +131,7 @@ export type TopicOf<M> = M extends { readonly topic: infer T } ? Topic.Topic<T> 
  * @category models
  * @since 0.1.0
  */
-export interface Options<Methods> {
+export interface Options<Methods, I extends ReadonlyArray<Interceptor.Any> = readonly []> {
   /** The server's id, unique among all servers of the service. Default: `SRV_` and 12 random characters. */
   readonly serverId?: string | undefined
   /** How long requests in hand may take when the server closes. Default: 3 seconds. */
@@ -163,6 +165,11 @@ export interface Options<Methods> {
    * makes no more offers, and where nothing is claimed answers `resource_exhausted`. Default: 10,000.
    */
   readonly maxPending?: number | undefined
+  /**
+   * What runs around handlers, the first outermost. What it provides, the handlers need not be given; what it requires,
+   * the server requires. Default: none.
+   */
+  readonly interceptors?: I | undefined
 }
 
 /**
@@ -257,20 +264,26 @@ export const unimplemented = <Name extends string, M extends Service_.AnyMethods
  * @category constructors
  * @since 0.1.0
  */
-export const make: <Name extends string, M extends Service_.AnyMethods, const H extends Handlers<M>>(
+export const make: <
+  Name extends string,
+  M extends Service_.AnyMethods,
+  const H extends Handlers<M>,
+  const I extends ReadonlyArray<Interceptor.Any> = readonly []
+>(
   service: Service_.Service<Name, M>,
   handlers: H & CheckedHandlers<H, M>,
-  options?: Options<M>
-) => Effect.Effect<Server<M>, PsrpcError.PsrpcError, MessageBus | HandlersServices<H> | Scope.Scope> = Made.make
+  options?: Options<M, I>
+) => Effect.Effect<Server<M>, PsrpcError.PsrpcError, MessageBus | InterceptedServices<H, M, I> | Scope.Scope> =
+  Made.make
 
 /** Makes a server of handlers, or of an Effect that makes them. */
 const makeFrom = <Name extends string, M extends Service_.AnyMethods>(
   service: Service_.Service<Name, M>,
   handlers: object,
-  options: Options<M> | undefined
+  options: Options<M, ReadonlyArray<Interceptor.Any>> | undefined
 ): Effect.Effect<Server<M>, unknown, unknown> =>
   Effect.flatMap(Effect.isEffect(handlers) ? handlers : Effect.succeed(handlers), (made) =>
-    make(service, made as never, options)
+    Made.make(service, made as never, options)
   )
 
 /**
@@ -285,12 +298,13 @@ export const layer = <
   M extends Service_.AnyMethods,
   const H extends Handlers<M>,
   E = never,
-  R = never
+  R = never,
+  const I extends ReadonlyArray<Interceptor.Any> = readonly []
 >(
   service: Service_.Service<Name, M>,
   handlers: (H & CheckedHandlers<H, M>) | Effect.Effect<H & CheckedHandlers<H, M>, E, R>,
-  options?: Options<M>
-): Layer.Layer<never, PsrpcError.PsrpcError | E, MessageBus | HandlersServices<H> | Exclude<R, Scope.Scope>> =>
+  options?: Options<M, I>
+): Layer.Layer<never, PsrpcError.PsrpcError | E, MessageBus | InterceptedServices<H, M, I> | Exclude<R, Scope.Scope>> =>
   Layer.effectDiscard(makeFrom(service, handlers as object, options)) as never
 
 /**
@@ -305,10 +319,15 @@ export interface ServiceClass<Self, Id extends string, M extends Service_.AnyMet
   Server<M>
 > {
   /** The server as a Layer, which provides its handle; see `Server.layer`. */
-  readonly layer: <const H extends Handlers<M>, E = never, R = never>(
+  readonly layer: <
+    const H extends Handlers<M>,
+    E = never,
+    R = never,
+    const I extends ReadonlyArray<Interceptor.Any> = readonly []
+  >(
     handlers: (H & CheckedHandlers<H, M>) | Effect.Effect<H & CheckedHandlers<H, M>, E, R>,
-    options?: Options<M>
-  ) => Layer.Layer<Self, PsrpcError.PsrpcError | E, MessageBus | HandlersServices<H> | Exclude<R, Scope.Scope>>
+    options?: Options<M, I>
+  ) => Layer.Layer<Self, PsrpcError.PsrpcError | E, MessageBus | InterceptedServices<H, M, I> | Exclude<R, Scope.Scope>>
 }
 
 /**

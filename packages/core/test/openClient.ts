@@ -1,7 +1,8 @@
 /** A client whose state the test can see. */
-import { Effect } from "effect"
+import { Context, Effect } from "effect"
 import * as Channels from "../src/internal/channel.ts"
 import type { ClientState } from "../src/internal/client/state.ts"
+import { servicesOf } from "../src/internal/interceptors/chain.ts"
 import * as Deadlines from "../src/internal/deadlines.ts"
 import * as Drops from "../src/internal/drops.ts"
 import * as Meter from "../src/internal/telemetry/metrics/meter.ts"
@@ -27,6 +28,7 @@ export const openClient = Effect.fnUntraced(function* (service: string, options:
     fork: Effect.runForkWith(context),
     timeout: undefined,
     selection: undefined,
+    interception: { entries: [], services: servicesOf(Context.empty()) },
     metadata: Metadata.empty,
     maxMetadataSize: 16_384,
     bufferSize: 100,

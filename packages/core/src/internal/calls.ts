@@ -9,6 +9,12 @@ import type { DomainErrorOf, PsrpcError } from "../PsrpcError.ts"
 import type * as Rpc from "../Rpc.ts"
 import type { Selection } from "../Selection.ts"
 import type { Arguments, OptionArguments } from "./arguments.ts"
+import type { Free } from "./interceptors/models.ts"
+
+interface Intercepted {
+  /** What runs around this call alone, inside of the client's own interceptors; the first is outermost. Default: none. */
+  readonly interceptors?: ReadonlyArray<Free> | undefined
+}
 
 /**
  * Options of a call.
@@ -16,7 +22,7 @@ import type { Arguments, OptionArguments } from "./arguments.ts"
  * @category models
  * @since 0.1.0
  */
-export interface CallOptions {
+export interface CallOptions extends Intercepted {
   /** How long this call waits, in place of the client's timeout. */
   readonly timeout?: Duration.Input | undefined
   /** Metadata of this call, over the client's and `Metadata.with`'s. */
@@ -98,7 +104,7 @@ export interface ThroughOptions {
  * @category models
  * @since 0.1.0
  */
-export interface SubscribeOptions {
+export interface SubscribeOptions extends Intercepted {
   /** How many updates wait to be read. Default: the client's. */
   readonly bufferSize?: number | undefined
   /**

@@ -8,6 +8,7 @@ import type * as PsrpcError from "../PsrpcError.ts"
 import type * as Rpc from "../Rpc.ts"
 import type * as Topic from "../Topic.ts"
 import type { Call, CurrentCall } from "./callContext.ts"
+import type { AroundCalls, AroundStreams } from "./interceptors/models.ts"
 
 /**
  * A handler: the request and the call to an answer. It runs in a scope of its own and is interrupted at its deadline.
@@ -136,6 +137,32 @@ type ServicesOfHandler<H> = H extends (...args: any) => infer E
     : H extends object
       ? { [K in keyof H]: ServicesOfHandler<H[K]> }[keyof H]
       : never
+
+/** The part of a handler that interceptors run around, and the part that they do not. */
+type HandleOf<H> = H extends { readonly handle: infer F } ? F : H
+type AffinityOf<H> = H extends { readonly affinity: infer F } ? F : never
+
+/** What handlers of methods of some kinds require. */
+type ServicesOf<H, Methods, Kind> = {
+  [K in keyof H]: K extends keyof Methods
+    ? Methods[K] extends { readonly kind: Kind }
+      ? ServicesOfHandler<HandleOf<H[K]>>
+      : never
+    : never
+}[keyof H]
+
+type AffinityServices<H> = { [K in keyof H]: ServicesOfHandler<AffinityOf<H[K]>> }[keyof H]
+
+/**
+ * What handlers require behind interceptors: what these provide goes, what they require themselves comes.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type InterceptedServices<H, Methods, I> =
+  | AroundCalls<I, ServicesOf<H, Methods, "unary" | "multi">>
+  | AroundStreams<I, ServicesOf<H, Methods, "stream">>
+  | Exclude<AffinityServices<H>, Scope.Scope | CurrentCall>
 
 /**
  * What handlers require, but for what each call has of its own: a `Scope`, and `Server.CurrentCall`.

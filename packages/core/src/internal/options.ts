@@ -1,6 +1,8 @@
 import { type Duration, Effect } from "effect"
 import type { Metadata } from "../Metadata.ts"
 import type * as PsrpcError from "../PsrpcError.ts"
+import { type Entry, entriesOf } from "./interceptors/chain.ts"
+import type { Any as AnyInterceptor } from "./interceptors/models.ts"
 import { invalidArgument } from "./invalidArgument.ts"
 import { messageOf } from "./messageOf.ts"
 import { problemOf } from "./metadataCheck.ts"
@@ -56,6 +58,12 @@ export const countOf = (option: string, count: number): number => {
 /** The same as an Effect. */
 export const checkCount = (at: string, option: string, count: number): Effect.Effect<number, PsrpcError.PsrpcError> =>
   checked(at, () => countOf(option, count))
+
+/** What runs around calls, in their order. */
+export const checkInterceptors = (
+  at: string,
+  interceptors: ReadonlyArray<AnyInterceptor> | undefined
+): Effect.Effect<ReadonlyArray<Entry>, PsrpcError.PsrpcError> => checked(at, () => entriesOf(interceptors))
 
 /** Metadata of every call. */
 export const checkMetadata = (

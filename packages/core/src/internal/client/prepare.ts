@@ -53,6 +53,25 @@ export const byTopic = <A>(
   return (topic) => made.get(JSON.stringify(method.topic.encode(topic)))
 }
 
+/**
+ * How long a call may take from now on, in milliseconds, and how long what outlives the handler that it is made in: by
+ * what it asks for, its client, and its handler's deadline. Throws a `TypeError` for a time that is none.
+ */
+export const patienceOf = (
+  client: ClientState,
+  fiber: Fiber.Fiber<unknown, unknown>,
+  given: Duration.Input | undefined,
+  now = client.deadlines.now()
+): { readonly timeout: number; readonly patience: number } => {
+  const caller = Context.getOrUndefined(fiber.context, CurrentCall)
+  const wanted = given === undefined ? client.timeout : millisOf("timeout", given)
+  const patience = wanted ?? defaultTimeout
+  // the handler of a stream has no deadline to give on
+  if (caller === undefined || caller.deadline === Infinity) return { timeout: patience, patience }
+  const left = caller.deadline - now
+  return { timeout: Math.min(wanted ?? left, left), patience }
+}
+
 /** The preparation of a method's calls; all that is made once is made here. What it refuses, it returns. */
 export const preparation = (
   client: ClientState,
@@ -75,19 +94,15 @@ export const preparation = (
   return (fiber, options) => {
     if (client.closed) return clientClosed(label, false)
     const now = client.deadlines.now()
-    const caller = Context.getOrUndefined(fiber.context, CurrentCall)
-    // the handler of a stream has no deadline to give on
-    const left = caller === undefined || caller.deadline === Infinity ? undefined : caller.deadline - now
     let route: Route
-    let wanted: number | undefined
+    let times: ReturnType<typeof patienceOf>
     try {
       route = routeOf(options?.topic)
-      wanted = options?.timeout === undefined ? client.timeout : millisOf("timeout", options.timeout)
+      times = patienceOf(client, fiber, options?.timeout, now)
     } catch (cause) {
       return invalidArgument(`${label}: ${messageOf(cause)}`, cause)
     }
-    const patience = wanted ?? defaultTimeout
-    const timeout = left === undefined ? patience : Math.min(wanted ?? left, left)
+    const { patience, timeout } = times
     if (!(timeout > 0)) {
       return PsrpcError.fromCode("deadline_exceeded", {
         message: `request timed out before it was sent (${label})`,

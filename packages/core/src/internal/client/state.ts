@@ -6,6 +6,7 @@ import type * as Selection from "../../Selection.ts"
 import type { Deadlines } from "../deadlines.ts"
 import type { Drops } from "../drops.ts"
 import type * as Envelope from "../envelope.ts"
+import type { Interception } from "../interceptors/client.ts"
 import type { Stream } from "../streamEnvelope.ts"
 import type { Meter } from "../telemetry/metrics/meter.ts"
 
@@ -46,6 +47,7 @@ export interface ClientState {
   readonly timeout: number | undefined
   readonly selection: Selection.Selection | undefined
   readonly metadata: Metadata.Metadata
+  readonly interception: Interception
   /** Bytes of UTF-8, keys and values together. */
   readonly maxMetadataSize: number
   readonly bufferSize: number

@@ -5,6 +5,7 @@ import type { Delivery } from "../../MessageBus.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
 import * as Selection from "../../Selection.ts"
 import { newStreamId } from "../id.ts"
+import * as Intercepted from "../interceptors/client.ts"
 import { invalidArgument } from "../invalidArgument.ts"
 import { messageOf } from "../messageOf.ts"
 import type { StreamMethod } from "../method.ts"
@@ -136,6 +137,8 @@ export const opener = (client: ClientState, method: StreamMethod): AnyStreamOpen
   const described = describeCalls(method, "client")
   const series = client.meter.of(method)
 
+  const behind = Intercepted.opener<AnyStreamOptions>(client, method)
+
   /** Opens a stream, for who cannot be interrupted: only `waiting`, the wait for the server, can be. */
   const openIn = (
     fiber: Fiber.Fiber<unknown, unknown>,
@@ -197,9 +200,19 @@ export const opener = (client: ClientState, method: StreamMethod): AnyStreamOpen
         } catch (cause) {
           return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
         }
-        return Effect.flatMap(scoped(options), (end) => pump(end, outgoing, concurrency, idle))
+        let end: Endpoint | undefined
+        const opened = behind(options, (given) =>
+          Effect.map(scoped(given), (own) => {
+            end = own
+            return own.api
+          })
+        )
+        return opened === undefined
+          ? Effect.flatMap(scoped(options), (own) => pump(own, own.api, outgoing, concurrency, idle))
+          : Effect.flatMap(opened, (stream) => pump(end, stream, outgoing, concurrency, idle))
       })
     )
 
-  return Object.assign((options?: AnyStreamOptions) => Effect.map(scoped(options), (end) => end.api), { through })
+  const plain = (options?: AnyStreamOptions) => Effect.map(scoped(options), (end) => end.api)
+  return Object.assign((options?: AnyStreamOptions) => behind(options, plain) ?? plain(options), { through })
 }

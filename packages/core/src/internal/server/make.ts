@@ -1,6 +1,7 @@
 /** The making of a server: what it is asked for is checked, its handlers found, and what it serves at once registered. */
 import { Context, Effect, Scope, Tracer } from "effect"
 import { defaultKeepalive } from "../../BidiStream.ts"
+import type * as Interceptor from "../../Interceptor.ts"
 import { defaultBufferSize, MessageBus } from "../../MessageBus.ts"
 import * as Metadata from "../../Metadata.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
@@ -13,8 +14,9 @@ import * as Deadlines from "../deadlines.ts"
 import * as Drops from "../drops.ts"
 import * as Meter from "../telemetry/metrics/meter.ts"
 import { newServerId } from "../id.ts"
+import { intercepted } from "../interceptors/server.ts"
 import { type CalledMethod, methodOf } from "../method.ts"
-import { checkCount, checkKeepalive, checkServerId, checkTimeout } from "../options.ts"
+import { checkCount, checkInterceptors, checkKeepalive, checkServerId, checkTimeout } from "../options.ts"
 import { CallDispatch, type CallHandler } from "./callDispatch.ts"
 import { type AnyHandler, handlerOf } from "./handlerOf.ts"
 import { Idle } from "./idle.ts"
@@ -38,7 +40,7 @@ const own = <A>(record: { readonly [key: string]: A }, key: string): A | undefin
 export const make = Effect.fnUntraced(function* <Name extends string, M extends Service_.AnyMethods>(
   service: Service_.Service<Name, M>,
   handlers: object,
-  options: Options<M> = {}
+  options: Options<M, ReadonlyArray<Interceptor.Any>> = {}
 ): Effect.fn.Return<Server<M>, PsrpcError.PsrpcError, any> {
   const name = service.serviceName
   const at = `server of ${name}`
@@ -56,6 +58,7 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
   const drainTimeout = yield* checkTimeout(at, "drainTimeout", options.drainTimeout ?? defaultTimeout)
   const timeout = yield* checkTimeout(at, "timeout", options.timeout ?? defaultTimeout)
   const keepalive = yield* checkKeepalive(at, options.keepalive ?? defaultKeepalive)
+  const interceptors = yield* checkInterceptors(at, options.interceptors)
   const bus = yield* MessageBus
   const idle = new Idle()
   const meter = Meter.make(context, "server", name)
@@ -85,7 +88,8 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
   for (const [key, rpc] of Object.entries(service.methods)) {
     const method = methodOf(name, key, rpc)
     if (method.kind === "subscription") continue
-    methods.set(key, { method, handler: yield* handlerOf(handlers, key, method) })
+    const handler = yield* handlerOf(handlers, key, method)
+    methods.set(key, { method, handler: intercepted(interceptors, method, handler) })
   }
   const extra = Object.keys(handlers).find((key) => !methods.has(key))
   if (extra !== undefined) {

@@ -72,6 +72,7 @@ export class Endpoint implements Acknowledger {
   /** An ack: who misses one finds out by itself. */
   readonly #acknowledgement: Delivery
   readonly #signOfLife: Delivery
+  #api: BidiStream<unknown, unknown> | undefined
   #isClosed = false
   #cause: PsrpcError.PsrpcError | undefined
   /** Whether this end has said that no more messages follow, and whether the other has heard it. */
@@ -125,14 +126,14 @@ export class Endpoint implements Acknowledger {
 
   /** What users have of it. */
   get api(): BidiStream<unknown, unknown> {
-    return {
+    return (this.#api ??= {
       streamId: this.#options.streamId,
       send: (message, options) => this.#send(message, options),
       messages: this.#inbox.messages,
       end: this.#end,
       close: (cause) => this.close(cause),
       closed: Deferred.await(this.#closed)
-    }
+    })
   }
 
   // ── receiving ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,24 +1,37 @@
 import { type Cause, Effect, Exit, Fiber, type Scope, Stream } from "effect"
+import type { BidiStream } from "../../BidiStream.ts"
 import type * as PsrpcError from "../../PsrpcError.ts"
 import { causeOf } from "./causes.ts"
 import type { Endpoint } from "./endpoint.ts"
+
+/** Sends a message; `settled` is called once. */
+type Post = (message: unknown, settled: (exit: Exit.Exit<void, PsrpcError.PsrpcError>) => void) => void
+
+/** Sends by the stream itself, which interceptors may have made: in the order of the calls, since each begins at once. */
+const postOn = (stream: BidiStream<unknown, unknown>): Effect.Effect<Post> =>
+  Effect.map(Effect.context<never>(), (context): Post => (message, settled) => {
+    const fiber = Effect.runForkWith(context)(stream.send(message))
+    const exit = fiber.pollUnsafe()
+    if (exit === undefined) fiber.addObserver(settled)
+    else settled(exit)
+  })
 
 /** Sends that are under way, so many at a time, in order. */
 class Window {
   #underWay = 0
   #failure: PsrpcError.PsrpcError | undefined
   #look: (() => void) | undefined
-  readonly #end: Endpoint
+  readonly #post: Post
 
-  constructor(end: Endpoint) {
-    this.#end = end
+  constructor(post: Post) {
+    this.#post = post
   }
 
   /** Sends, and completes when fewer than `most` are under way. */
   send(message: unknown, most: number): Effect.Effect<void, PsrpcError.PsrpcError> {
     return Effect.suspend(() => {
       this.#underWay++
-      this.#end.post(message, undefined, (exit) => {
+      this.#post(message, (exit) => {
         this.#underWay--
         if (exit._tag === "Failure") {
           for (const reason of exit.cause.reasons) if (reason._tag === "Fail") this.#failure ??= reason.error
@@ -52,43 +65,47 @@ class Window {
 /**
  * Sends all of `outgoing` on an open stream, in the background, and gives what is received, until both ends have said that
  * no more follows, or the stream is closed. `concurrency` sends are under way at most; `idle` closes a stream whose other
- * end cannot be told.
+ * end cannot be told. `end` is the endpoint behind the stream; where interceptors have made one without, there is none.
  */
 export const pump = (
-  end: Endpoint,
+  end: Endpoint | undefined,
+  stream: BidiStream<unknown, unknown>,
   outgoing: Stream.Stream<unknown, unknown, unknown>,
   concurrency: number,
   idle: number | undefined
 ): Effect.Effect<Stream.Stream<unknown, unknown>, never, unknown> => {
-  const { closed, end: tellEnd, messages } = end.api
+  const { close, closed, end: tellEnd, messages } = stream
   let failure: Cause.Cause<unknown> | undefined
   let isLeaving = false
-  const window = new Window(end)
   // what the other end has no room for would be a gap in the middle of what it has
-  const most = Math.min(concurrency, end.roomThere)
-  const send = Stream.runForEach(outgoing, (message) => window.send(message, most)).pipe(
-    Effect.andThen(window.fewerThan(1)),
-    Effect.andThen(tellEnd),
-    Effect.flatMap((told) =>
-      told ? Effect.void : Effect.andThen(idle === undefined ? Effect.void : end.closeWhenIdle(idle), closed)
-    ),
-    Effect.onExit((exit) => {
-      // a stream that is closed ends by itself, and says how; one that nobody reads any more is closed with its scope
-      if (Exit.isSuccess(exit) || end.isClosed || isLeaving) return Effect.void
-      failure = exit.cause
-      return end.close(causeOf(exit.cause))
-    }),
-    Effect.exit
-  )
+  const most = Math.min(concurrency, end?.roomThere ?? Infinity)
+  const idled = end === undefined || idle === undefined ? Effect.void : end.closeWhenIdle(idle)
+  const sendBy = (window: Window) =>
+    Stream.runForEach(outgoing, (message) => window.send(message, most)).pipe(
+      Effect.andThen(window.fewerThan(1)),
+      Effect.andThen(tellEnd),
+      Effect.flatMap((told) => (told ? Effect.void : Effect.andThen(idled, closed))),
+      Effect.onExit((exit) => {
+        // a stream that is closed ends by itself, and says how; one that nobody reads any more is closed with its scope
+        if (Exit.isSuccess(exit) || end?.isClosed === true || isLeaving) return Effect.void
+        failure = exit.cause
+        return close(causeOf(exit.cause))
+      }),
+      Effect.exit
+    )
   return Effect.gen(function* () {
-    const sending = yield* Effect.forkScoped(send)
+    const plain = end !== undefined && end.api === stream
+    const post: Post = plain ? (message, settled) => end.post(message, undefined, settled) : yield* postOn(stream)
+    const sending = yield* Effect.forkScoped(sendBy(new Window(post)))
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         isLeaving = true
       })
     )
     // the other end may have sent all that it has to send while this one has not
-    const rest = Effect.suspend(() => (end.isClosed ? closed : Effect.raceFirst(closed, Fiber.await(sending))))
+    const rest = Effect.suspend(() =>
+      end?.isClosed === true ? closed : Effect.raceFirst(closed, Fiber.await(sending))
+    )
     return Stream.concat(messages, Stream.fromEffectDrain(rest)).pipe(
       Stream.catchCause((cause) => Stream.failCause(failure ?? cause))
     )

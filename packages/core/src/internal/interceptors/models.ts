@@ -1,0 +1,367 @@
+/**
+ * The types of interceptors; public in `Interceptor`.
+ */
+import type { Effect, Result, Scope, Stream } from "effect"
+import type { BidiStream, ServerStream } from "../../BidiStream.ts"
+import type { PublishOptions } from "../../Publisher.ts"
+import type { PsrpcError } from "../../PsrpcError.ts"
+import type * as Rpc from "../../Rpc.ts"
+import type { Selection } from "../../Selection.ts"
+import type { Call, CurrentCall } from "../callContext.ts"
+import type { CallOptions, StreamOptions, SubscribeOptions } from "../calls.ts"
+
+/**
+ * The type id of interceptors.
+ *
+ * @category type ids
+ * @since 0.1.0
+ */
+export const TypeId: TypeId = "~effect-psrpc/Interceptor"
+
+/**
+ * The type id of interceptors.
+ *
+ * @category type ids
+ * @since 0.1.0
+ */
+export type TypeId = "~effect-psrpc/Interceptor"
+
+/**
+ * What an interceptor may wrap: a server's handlers (of calls, of streams), a client's calls (with one answer, with many),
+ * its streams, its subscriptions, and a publisher's updates.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Kind = "server" | "serverStream" | "client" | "clientMulti" | "clientStream" | "subscribe" | "publish"
+
+/**
+ * An answer, as an interceptor of any method sees it: to be handed on, kept, or handed out again for the same method, and
+ * not to be made up.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Answer {
+  readonly "~effect-psrpc/Interceptor/Answer": never
+}
+
+/**
+ * A method's own error, as an interceptor of any method sees it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface MethodError {
+  readonly "~effect-psrpc/Interceptor/MethodError": never
+}
+
+/**
+ * A message of a stream, or an update, as an interceptor of any method sees it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Message {
+  readonly "~effect-psrpc/Interceptor/Message": never
+}
+
+/**
+ * What a call fails with, as an interceptor of any method sees it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Failure = PsrpcError | MethodError
+
+/**
+ * What every interceptor sees.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Info {
+  /** The service's name on the wire. */
+  readonly service: string
+  /** The method's name on the wire. */
+  readonly method: string
+  readonly kind: Rpc.Kind
+  /** The topic's values, by parameter. */
+  readonly topic: Readonly<Record<string, unknown>>
+  /** Whether the method is defined to be idempotent. */
+  readonly idempotent: boolean
+}
+
+/**
+ * A call that a server answers: what its handler gets, and what it is about.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ServerCall extends Info, Call<Readonly<Record<string, unknown>>> {
+  readonly kind: "unary" | "multi"
+  readonly topic: Readonly<Record<string, unknown>>
+  readonly request: unknown
+}
+
+/**
+ * A stream that a server takes part in.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ServerStreamCall extends Info, Call<Readonly<Record<string, unknown>>> {
+  readonly kind: "stream"
+  readonly topic: Readonly<Record<string, unknown>>
+}
+
+/**
+ * Options of a call that an interceptor may change.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ClientOptions extends CallOptions {
+  /** How this call chooses among servers; of no effect where there is no choice. */
+  readonly selection?: Selection | undefined
+}
+
+/**
+ * A call that a client makes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ClientCall extends Info {
+  readonly kind: "unary" | "multi"
+  readonly request: unknown
+  /** The options that the call was given. */
+  readonly options: ClientOptions
+  /** How long the call may take from now on, in milliseconds: by its options, its client, and its caller's deadline. */
+  readonly timeout: number
+}
+
+/**
+ * A stream that a client opens.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ClientStreamCall extends Info {
+  readonly kind: "stream"
+  readonly options: ClientOptions & StreamOptions
+  /** How long the opening may take from now on, in milliseconds. */
+  readonly timeout: number
+}
+
+/**
+ * A subscription that a client makes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface SubscribeCall extends Info {
+  readonly kind: "subscription"
+  readonly options: SubscribeOptions
+}
+
+/**
+ * An update that a publisher sends.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PublishCall extends Info {
+  readonly kind: "subscription"
+  readonly message: unknown
+  readonly options: PublishOptions
+}
+
+/**
+ * One server's answer, of many.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface MultiAnswer {
+  readonly serverId: string
+  readonly result: Result.Result<Answer, Failure>
+}
+
+/** What each kind is called with, what `next` takes, and what both give. */
+export interface Signatures {
+  readonly server: {
+    readonly call: ServerCall
+    readonly next: readonly []
+    readonly result: Effect.Effect<Answer, Failure>
+  }
+  readonly client: {
+    readonly call: ClientCall
+    readonly next: readonly [options?: ClientOptions]
+    readonly result: Effect.Effect<Answer, Failure>
+  }
+  readonly clientMulti: {
+    readonly call: ClientCall
+    readonly next: readonly [options?: ClientOptions]
+    readonly result: Stream.Stream<MultiAnswer, PsrpcError>
+  }
+  readonly clientStream: {
+    readonly call: ClientStreamCall
+    readonly next: readonly [options?: ClientOptions & StreamOptions]
+    readonly result: Effect.Effect<BidiStream<Message, Message>, PsrpcError, Scope.Scope>
+  }
+  readonly serverStream: {
+    readonly call: ServerStreamCall
+    readonly next: readonly [stream: ServerStream<Message, Message>]
+    readonly result: Effect.Effect<unknown, PsrpcError>
+  }
+  readonly subscribe: {
+    readonly call: SubscribeCall
+    readonly next: readonly [options?: SubscribeOptions]
+    readonly result: Effect.Effect<Stream.Stream<Message, PsrpcError>, PsrpcError, Scope.Scope>
+  }
+  readonly publish: {
+    readonly call: PublishCall
+    readonly next: readonly [options?: PublishOptions]
+    readonly result: Effect.Effect<void, PsrpcError>
+  }
+}
+
+/**
+ * What a wrap of one kind does to the requirements of what is behind it: takes away what it provides, and adds its own.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Wrap<out K extends Kind, out Provides, out Requires> {
+  readonly kind: K
+  readonly provides: Provides
+  readonly requires: Requires
+}
+
+/**
+ * Any wrap, erased.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type AnyWrap = Wrap<Kind, unknown, unknown>
+
+/**
+ * An interceptor: wraps of one kind or of several, the first outermost.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Interceptor<out Wraps extends ReadonlyArray<AnyWrap>> {
+  readonly [TypeId]: (_: never) => Wraps
+}
+
+/**
+ * Any interceptor, erased.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Any {
+  readonly [TypeId]: (_: never) => unknown
+}
+
+/**
+ * An interceptor that requires nothing, as a single call may be given.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Free = Interceptor<ReadonlyArray<Wrap<Kind, unknown, never>>>
+
+type WrapsOf<I> = I extends { readonly [TypeId]: (_: never) => infer W extends ReadonlyArray<AnyWrap> } ? W : never
+
+/**
+ * The wraps of interceptors, one behind the other.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Wraps<I> = I extends readonly []
+  ? readonly []
+  : I extends readonly [infer Head, ...infer Tail]
+    ? readonly [...WrapsOf<Head>, ...Wraps<Tail>]
+    : I extends ReadonlyArray<infer Each>
+      ? ReadonlyArray<WrapsOf<Each>[number]>
+      : never
+
+type RequiresOf<W, K extends Kind> =
+  W extends Wrap<infer Own, unknown, infer Requires> ? (Own extends K ? Requires : never) : never
+
+/**
+ * The requirements of what wraps of the given kinds are around, from the innermost outwards. Of a list whose order is not
+ * known, nothing is taken to be provided.
+ */
+type Around<W, K extends Kind, R> = W extends readonly []
+  ? R
+  : W extends readonly [...infer Outer, infer Inner]
+    ? Around<Outer, K, Inner extends Wrap<infer Own, infer P, infer Q> ? (Own extends K ? Exclude<R, P> | Q : R) : R>
+    : R | (W extends ReadonlyArray<infer Each> ? RequiresOf<Each, K> : never)
+
+/** What each call has of its own. */
+type OfTheCall = Scope.Scope | CurrentCall
+
+/**
+ * What handlers of calls require behind interceptors.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type AroundCalls<I, R> = Around<Wraps<I>, "server", Exclude<R, OfTheCall>>
+
+/**
+ * What handlers of streams require behind interceptors.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type AroundStreams<I, R> = Around<Wraps<I>, "serverStream", Exclude<R, OfTheCall>>
+
+/**
+ * What a client requires for its interceptors.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type ClientServices<I> = RequiresOf<Wraps<I>[number], "client" | "clientMulti" | "clientStream" | "subscribe">
+
+/**
+ * What a publisher requires for its interceptors.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type PublisherServices<I> = RequiresOf<Wraps<I>[number], "publish">
+
+export type CallOf<K extends Kind> = Signatures[K]["call"]
+
+export type NextOf<K extends Kind> = Signatures[K]["next"]
+
+/** What `next` gives, and an interceptor gives, with the services that it then requires. */
+export type ResultOf<K extends Kind, R> =
+  Signatures[K]["result"] extends Effect.Effect<infer A, infer E, infer Q>
+    ? Effect.Effect<A, E, Q | R>
+    : Signatures[K]["result"] extends Stream.Stream<infer A, infer E, infer Q>
+      ? Stream.Stream<A, E, Q | R>
+      : never
+
+/** What a wrap of a kind requires of others: what runs in a scope, or for a call, has these. */
+type Of<K extends Kind, R> = K extends "server" | "serverStream"
+  ? Exclude<R, OfTheCall>
+  : K extends "clientStream" | "subscribe"
+    ? Exclude<R, Scope.Scope>
+    : R
+
+/** An interceptor of several kinds, which provides the same in all, and requires the same. */
+export type Same<Kinds extends ReadonlyArray<Kind>, P, R> = Interceptor<{
+  readonly [N in keyof Kinds]: Wrap<Kinds[N], P, Of<Kinds[N], R>>
+}>
+
+/** An interceptor of one kind. */
+export type Single<K extends Kind, P, R> = Same<readonly [K], P, R>

@@ -1,0 +1,129 @@
+import { Context, Effect, Layer, Schema, Stream } from "effect"
+import { Client, Interceptor, type MessageBus, PsrpcError, Publisher, Rpc, Server, Service } from "../src/index.ts"
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+const same = <A, B>(_: Equal<A, B>): void => {}
+
+class User extends Context.Service<User, { readonly name: string }>()("test/User") {}
+class Db extends Context.Service<Db, { readonly find: Effect.Effect<string> }>()("test/Db") {}
+class Tenant extends Context.Service<Tenant, string>()("test/Tenant") {}
+
+class Greeter extends Service.make("Greeter", {
+  hello: Rpc.unary({ request: Schema.String, response: Schema.String }),
+  best: Rpc.unary({ response: Schema.String, routing: "affinity" }),
+  chat: Rpc.stream({ send: Schema.String, receive: Schema.Int })
+}) {}
+
+const handlers = Greeter.of({
+  hello: () => Effect.map(User, ({ name }) => name),
+  best: { affinity: 1, handle: () => Effect.succeed("") },
+  chat: () => Effect.void
+})
+
+type Requires<L> = L extends Layer.Layer<never, any, infer R> ? R : never
+
+// ── what an interceptor provides goes, and what it requires comes ─────────────────────────────────────────────────────
+
+const authentication = Interceptor.server({ provides: User }, (_, next) =>
+  Effect.flatMap(Db, ({ find }) => Effect.flatMap(find, (name) => Effect.provideService(next(), User, { name })))
+)
+
+const without = Server.layer(Greeter, handlers)
+same<Requires<typeof without>, MessageBus.MessageBus | User>(true)
+
+const authenticated = Server.layer(Greeter, handlers, { interceptors: [authentication] })
+same<Requires<typeof authenticated>, MessageBus.MessageBus | Db>(true)
+
+// an interceptor that does not provide what it says requires it itself
+const forgetful = Interceptor.server({ provides: User }, (_, next) => next())
+const forgotten = Server.layer(Greeter, handlers, { interceptors: [forgetful] })
+same<Requires<typeof forgotten>, MessageBus.MessageBus | User>(true)
+
+// the order counts: what is outside of the one that provides has nothing of it
+const tenant = Interceptor.provide(Tenant, () => Effect.map(User, ({ name }) => name))
+const user = Interceptor.provide(User, () => Effect.succeed({ name: "" }))
+const inOrder = Server.layer(Greeter, handlers, { interceptors: [user, tenant] })
+same<Requires<typeof inOrder>, MessageBus.MessageBus>(true)
+const outOfOrder = Server.layer(Greeter, handlers, { interceptors: [tenant, user] })
+same<Requires<typeof outOfOrder>, MessageBus.MessageBus | User>(true)
+
+// a bundle is its parts
+const bundled = Server.layer(Greeter, handlers, { interceptors: [Interceptor.all(user, tenant)] })
+same<Requires<typeof bundled>, MessageBus.MessageBus>(true)
+
+// streams are not calls, and an affinity is asked before any interceptor
+const streaming = Server.layer(
+  Greeter,
+  { ...handlers, chat: () => Effect.asVoid(User) },
+  { interceptors: [authentication] }
+)
+same<Requires<typeof streaming>, MessageBus.MessageBus | Db | User>(true)
+const weighing = Server.layer(
+  Greeter,
+  { ...handlers, best: { affinity: () => Effect.as(User, 1), handle: () => Effect.succeed("") } },
+  { interceptors: [authentication] }
+)
+same<Requires<typeof weighing>, MessageBus.MessageBus | Db | User>(true)
+
+// several services at once
+const both = Interceptor.server({ provides: [User, Tenant] }, (_, next) =>
+  next().pipe(Effect.provideService(User, { name: "" }), Effect.provideService(Tenant, ""))
+)
+const withBoth = Server.layer(Greeter, handlers, { interceptors: [both] })
+same<Requires<typeof withBoth>, MessageBus.MessageBus>(true)
+
+// ── the requirements of a client's and a publisher's ──────────────────────────────────────────────────────────────────
+
+const signed = Interceptor.client((_, next) => Effect.flatMap(Db, ({ find }) => Effect.flatMap(find, () => next())))
+class GreeterClient extends Client.Service<GreeterClient>()("test/GreeterClient", Greeter) {}
+same<Requires<typeof GreeterClient.layer>, MessageBus.MessageBus>(true)
+const signing = GreeterClient.layerWith({ interceptors: [signed] })
+same<Requires<typeof signing>, MessageBus.MessageBus | Db>(true)
+const plainOptions: Client.Options = { timeout: 100 }
+const plain = GreeterClient.layerWith(plainOptions)
+same<Requires<typeof plain>, MessageBus.MessageBus>(true)
+// an interceptor of servers alone asks nothing of a client
+const unrelated = GreeterClient.layerWith({ interceptors: [authentication] })
+same<Requires<typeof unrelated>, MessageBus.MessageBus>(true)
+
+const publishing = Publisher.make(Greeter, {
+  interceptors: [Interceptor.publish((_, next) => Effect.flatMap(Db, () => next()))]
+})
+publishing satisfies Effect.Effect<unknown, PsrpcError.PsrpcError, MessageBus.MessageBus | Db>
+// @ts-expect-error Db is required
+publishing satisfies Effect.Effect<unknown, PsrpcError.PsrpcError, MessageBus.MessageBus>
+
+declare const client: Client.From<typeof Greeter>
+client.hello("", { interceptors: [Interceptor.client((_, next) => next())] })
+// @ts-expect-error a call has nobody to ask for Db
+client.hello("", { interceptors: [signed] })
+
+// ── an answer cannot be made up ───────────────────────────────────────────────────────────────────────────────────────
+
+// @ts-expect-error not an answer
+Interceptor.server(() => Effect.succeed("forged"))
+// @ts-expect-error not an answer
+Interceptor.client((_, next) => Effect.as(next(), "forged"))
+// @ts-expect-error not a message
+Interceptor.stream((stream) => ({ ...stream, messages: Stream.make("forged") }))
+// @ts-expect-error an interceptor fails as calls do
+Interceptor.server((_, next) => Effect.andThen(Effect.fail("foreign"), next()))
+Interceptor.server(() => Effect.fail(new PsrpcError.Unauthenticated({ message: "" })))
+
+// ── for one method, with its types ────────────────────────────────────────────────────────────────────────────────────
+
+Interceptor.serverMethod(Greeter, "hello", (name, call, next) => {
+  same<typeof name, string>(true)
+  same<typeof call.topic, {}>(true)
+  return Effect.map(next(name), (answer) => answer.toUpperCase())
+})
+// @ts-expect-error the answer of hello is a string
+Interceptor.serverMethod(Greeter, "hello", (name, _, next) => Effect.as(next(name), 1))
+// @ts-expect-error chat is a stream
+Interceptor.serverMethod(Greeter, "chat", (name, _, next) => next(name))
+Interceptor.clientMethod(Greeter, "hello", (name, _, next) => next(`${name}!`, { timeout: "1 second" }))
+Interceptor.clientStreamMethod(Greeter, "chat", (stream) => ({
+  ...stream,
+  messages: Stream.map(stream.messages, (n) => n + 1),
+  send: (text) => stream.send(text.trim())
+}))
