@@ -131,8 +131,17 @@ func TestUnary(t *testing.T) {
 		t.Errorf("error: %v", got)
 	}
 
+	relay, _ := json.Marshal(fields{"do": "relay", "method": "Raw", "request": string(request)})
+	if got := s.do("call", fields{"method": "Echo", "request": string(relay)})["error"]; !reflect.DeepEqual(got, want) {
+		t.Errorf("relayed error: %v", got)
+	}
+	relay, _ = json.Marshal(fields{"do": "relay", "method": "Raw", "request": "hi"})
+	if got := s.ok("call", fields{"method": "Echo", "request": string(relay)}); got["text"] != "go:hi" {
+		t.Errorf("relayed answer: %v", got)
+	}
+
 	counts := s.ok("handled", fields{"server": server["server"]})["counts"]
-	if !reflect.DeepEqual(counts, map[string]any{"Echo": 2.0}) {
+	if !reflect.DeepEqual(counts, map[string]any{"Echo": 4.0, "Raw": 2.0}) {
 		t.Errorf("counts: %v", counts)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/livekit/psrpc"
+	"github.com/livekit/psrpc/pkg/client"
 	"github.com/livekit/psrpc/pkg/metadata"
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/status"
@@ -28,6 +29,9 @@ type script struct {
 	Message string   `json:"message"`
 	Details []detail `json:"details"`
 	Base64  []byte   `json:"base64"`
+	Method  string   `json:"method"`
+	Topic   topic    `json:"topic"`
+	Request string   `json:"request"`
 }
 
 // report is the answer of `echo` and `sleep`: what the handler saw.
@@ -72,7 +76,7 @@ func rawMessage(b []byte) *emptypb.Empty {
 }
 
 // runScript is the handler of all unary and multi methods.
-func runScript(ctx context.Context, serverID, method, text string) (proto.Message, error) {
+func runScript(ctx context.Context, p *peer, serverID, method, text string) (proto.Message, error) {
 	if !strings.HasPrefix(text, "{") {
 		return wrapperspb.String("go:" + text), nil
 	}
@@ -113,6 +117,12 @@ func runScript(ctx context.Context, serverID, method, text string) (proto.Messag
 
 	case "raw":
 		return rawMessage(s.Base64), nil
+
+	case "relay":
+		if _, err := findMethod(s.Method, kindUnary); err != nil {
+			return nil, err
+		}
+		return client.RequestSingle[*wrapperspb.StringValue](ctx, p.client, s.Method, s.Topic, wrapperspb.String(s.Request))
 
 	case "unencodable":
 		return wrapperspb.String("\xff"), nil

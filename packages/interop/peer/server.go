@@ -139,7 +139,7 @@ func (s *testServer) handler(name string) func(context.Context, *wrapperspb.Stri
 	return func(ctx context.Context, req *wrapperspb.StringValue) (proto.Message, error) {
 		done := s.started(name, req.GetValue())
 		defer func() { done(ctx.Err() != nil) }()
-		return runScript(ctx, s.rpc.ID, name, req.GetValue())
+		return runScript(ctx, s.peer, s.rpc.ID, name, req.GetValue())
 	}
 }
 
