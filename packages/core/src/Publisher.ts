@@ -40,6 +40,8 @@ import type { Outcome, Series } from "./internal/telemetry/metrics/series.ts"
 import { millisOf } from "./internal/millis.ts"
 import { checkInterceptors, checkTimeout } from "./internal/options.ts"
 import type * as Interceptor from "./Interceptor.ts"
+import * as Attributes from "./internal/telemetry/attributes.ts"
+import { type CallSpan, describeUpdates, within } from "./internal/telemetry/spans.ts"
 import { type Delivery, MessageBus } from "./MessageBus.ts"
 import type * as PsrpcError from "./PsrpcError.ts"
 import type * as Rpc from "./Rpc.ts"
@@ -170,31 +172,47 @@ const publisher = (
   const targetOf = byTopic(method, (topic) =>
     bus.target(Channels.request(service, name, topic, queue), { unique: true })
   )
-  return (message, options) =>
-    Effect.suspend(() => {
-      let target: ReturnType<typeof targetOf>
-      let timeout: number
-      let raw: Uint8Array
-      try {
-        target = targetOf(options?.topic)
-        timeout = options?.timeout === undefined ? defaultMillis : millisOf("timeout", options.timeout)
-      } catch (cause) {
-        return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
-      }
-      try {
-        raw = method.message.encode(message)
-      } catch (cause) {
-        return Effect.fail(unencodable(label, "update", cause))
-      }
-      // sent by the waiting itself: who is interrupted before that has sent nothing
-      return Effect.callback((resume) => {
-        const update = new Update(resume, series)
-        series.started++
-        series.send(raw.length)
-        bus.publishUnsafe(target, encodeValue(target, type, raw), clock.currentTimeMillisUnsafe() + timeout, update)
-        return Effect.sync(() => update.withdraw())
-      })
+  const described = describeUpdates(method, "producer")
+
+  const publish = (
+    message: unknown,
+    options: AnyPublishOptions | undefined,
+    span: CallSpan | undefined
+  ): Effect.Effect<void, PsrpcError.PsrpcError> => {
+    let target: ReturnType<typeof targetOf>
+    let timeout: number
+    let raw: Uint8Array
+    try {
+      target = targetOf(options?.topic)
+      timeout = options?.timeout === undefined ? defaultMillis : millisOf("timeout", options.timeout)
+    } catch (cause) {
+      return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
+    }
+    try {
+      raw = method.message.encode(message)
+    } catch (cause) {
+      return Effect.fail(unencodable(label, "update", cause))
+    }
+    span?.attribute(Attributes.messagingBodySize, raw.length)
+    // sent by the waiting itself: who is interrupted before that has sent nothing
+    return Effect.callback((resume) => {
+      const update = new Update(resume, series)
+      const value = encodeValue(target, type, raw, span?.context())
+      series.started++
+      series.send(raw.length)
+      bus.publishUnsafe(target, value, clock.currentTimeMillisUnsafe() + timeout, update)
+      return Effect.sync(() => update.withdraw())
     })
+  }
+
+  return (message, options) =>
+    Effect.withFiber((fiber) =>
+      fiber.cache.tracer === undefined
+        ? publish(message, options, undefined)
+        : within(fiber, described, Attributes.destination(method, options?.topic), (span) =>
+            publish(message, options, span)
+          )
+    )
 }
 
 /**

@@ -11,6 +11,7 @@
 import * as Any from "./anys.ts"
 import * as Entries from "./entries.ts"
 import { beginMsg, emptyBytes, endMsg, type Frame, makeType, openMsg, type Rejected, type Type } from "./frame.ts"
+import { traceBound, type TraceContext } from "./msgTrace.ts"
 import * as Reader from "./reader.ts"
 import * as Writer from "./writer.ts"
 
@@ -116,11 +117,12 @@ export const encodeClaimResponse = (frame: Frame, id: string, serverId: string):
   return endMsg(frame, body, likely)
 }
 
-/** A `Msg` around bytes of a type made once: an update. */
-export const encodeValue = (frame: Frame, type: Type, value: Uint8Array): Uint8Array => {
-  const body = beginMsg(frame, type, value.length, value.length)
+/** A `Msg` around bytes of a type made once: an update, and the trace that it is part of. */
+export const encodeValue = (frame: Frame, type: Type, value: Uint8Array, trace?: TraceContext): Uint8Array => {
+  const bound = trace === undefined ? value.length : value.length + traceBound(trace)
+  const body = beginMsg(frame, type, bound, value.length)
   Writer.writeRaw(value)
-  return endMsg(frame, body, value.length)
+  return endMsg(frame, body, value.length, trace)
 }
 
 // ── decoding ────────────────────────────────────────────────────────────────────────────────────────────────────────

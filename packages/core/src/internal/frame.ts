@@ -2,6 +2,7 @@
  * The `Msg` around what is sent: its head with the type, and its tail with what a bus adds. An encoder begins one, writes
  * its message and ends it; a decoder opens one and reads its message.
  */
+import { type TraceContext, writeTrace } from "./msgTrace.ts"
 import * as Reader from "./reader.ts"
 import * as Writer from "./writer.ts"
 
@@ -57,10 +58,11 @@ export const beginMsg = (frame: Frame, type: Type, bound: number, likely: number
   return Writer.openLength(likely)
 }
 
-export const endMsg = (frame: Frame, body: number, likely: number): Uint8Array => {
+export const endMsg = (frame: Frame, body: number, likely: number, trace?: TraceContext): Uint8Array => {
   Writer.closeLength(body, likely)
   if (frame.tail.length > 0) Writer.writeRaw(frame.tail)
   if (frame.unique) Writer.writeNonceField(0x79)
+  if (trace !== undefined) writeTrace(trace)
   return Writer.finish()
 }
 

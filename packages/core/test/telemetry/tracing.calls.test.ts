@@ -12,9 +12,7 @@ import * as Service from "../../src/Service.ts"
 import { fakeClient, fakeServers, onBus, settle, start, Traffic } from "../support.ts"
 import { attributesOf, eventsOf, only, Recorded, recorded } from "./recording.ts"
 
-class Taken extends Schema.TaggedError<Taken>("test/Taken")("Taken", { name: Schema.String }, {
-  code: "already_exists"
-} as never) {}
+class Taken extends Schema.TaggedError<Taken>()("Taken", { name: Schema.String }, { psrpcCode: "already_exists" }) {}
 
 class Greeter extends Service.make("Greeter", {
   hello: Rpc.unary({ request: Schema.String, response: Schema.String, error: Taken }),

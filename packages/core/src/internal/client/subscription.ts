@@ -1,5 +1,5 @@
 /** Subscriptions: updates, from the bus's callback to a Stream. */
-import { Effect, Exit, Scope, type Stream } from "effect"
+import { type Context, Effect, Exit, Scope, type Stream } from "effect"
 import * as PsrpcError from "../../PsrpcError.ts"
 import * as Channels from "../channel.ts"
 import * as Envelope from "../envelope.ts"
@@ -9,6 +9,8 @@ import { messageOf } from "../messageOf.ts"
 import type { SubscriptionMethod } from "../method.ts"
 import { countOf } from "../options.ts"
 import type { Series } from "../telemetry/metrics/series.ts"
+import { describeUpdates, Spans } from "../telemetry/spans.ts"
+import { UpdateSpans } from "../telemetry/updateSpans.ts"
 import { byTopic } from "./prepare.ts"
 import { type ClientState, clientClosed, type Open } from "./state.ts"
 
@@ -29,7 +31,8 @@ class Subscription implements Open {
   readonly #series: Series
   readonly #capacity: number
   readonly #overflow: Overflow
-  readonly #mailbox = new Mailbox<unknown>()
+  readonly #mailbox: Mailbox<unknown>
+  readonly #spans: UpdateSpans | undefined
   /** The subscription on the bus: no longer than this one, or it takes from a queue what others would read. */
   readonly #scope = Scope.makeUnsafe()
   #isCounted = false
@@ -37,8 +40,17 @@ class Subscription implements Open {
   /** The number of losses that is warned of next. */
   #warnAt = 1
 
-  constructor(client: ClientState, method: SubscriptionMethod, capacity: number, overflow: Overflow, series: Series) {
+  constructor(
+    client: ClientState,
+    method: SubscriptionMethod,
+    capacity: number,
+    overflow: Overflow,
+    series: Series,
+    spans: UpdateSpans | undefined
+  ) {
     this.#series = series
+    this.#spans = spans
+    this.#mailbox = new Mailbox(spans === undefined ? undefined : () => spans.taken())
     this.#client = client
     this.#method = method
     this.#capacity = capacity
@@ -84,8 +96,10 @@ class Subscription implements Open {
     if (isFull) {
       this.#lose()
       this.#mailbox.shift()
+      this.#spans?.lost(this.#overflown())
     }
     this.#series.receive(raw.length)
+    this.#spans?.arrived(message, raw.length)
     this.#mailbox.push(update)
   }
 
@@ -100,9 +114,7 @@ class Subscription implements Open {
     drops("overflow", label, "updates")
     this.#lost++
     if (this.#overflow === "fail") {
-      const message = `updates come faster than they are read: the buffer of ${this.#capacity} is full (${label})`
-      const error = PsrpcError.fromCode("resource_exhausted", { message, reason: "overflow" })
-      this.#mailbox.end(Effect.fail(error))
+      this.#mailbox.end(Effect.fail(this.#overflown()))
       // not within the bus's callback, which others still wait for
       fork(Effect.andThen(Effect.yieldNow, this.#leave))
     } else if (this.#lost === this.#warnAt) {
@@ -115,6 +127,12 @@ class Subscription implements Open {
         )
       )
     }
+  }
+
+  #overflown(): PsrpcError.PsrpcError {
+    const { label } = this.#method
+    const message = `updates come faster than they are read: the buffer of ${this.#capacity} is full (${label})`
+    return PsrpcError.fromCode("resource_exhausted", { message, reason: "overflow" })
   }
 
   /** The broker has acknowledged it. */
@@ -145,7 +163,12 @@ class Subscription implements Open {
 
   /** Its scope is closed. */
   readonly end: Effect.Effect<void> = Effect.suspend(() =>
-    Effect.tap(this.#leave, () => Effect.sync(() => this.#endWith(done)))
+    Effect.tap(this.#leave, () =>
+      Effect.sync(() => {
+        this.#endWith(done)
+        this.#spans?.left()
+      })
+    )
   )
 }
 
@@ -160,8 +183,14 @@ export const subscriber = (
   const series = client.meter.of(method)
   const channelOf = byTopic(method, (topic) => Channels.request(service, name, topic, queue))
 
+  /** What an update is told to of its life, where the subscriber has a tracer. */
+  const spansIn = (context: Context.Context<never>, topic: AnySubscribeOptions["topic"]): UpdateSpans | undefined => {
+    const spans = Spans.make(context, () => describeUpdates(method, "consumer", topic))
+    return spans === undefined ? undefined : new UpdateSpans(spans)
+  }
+
   return (options) =>
-    Effect.suspend(() => {
+    Effect.withFiber((fiber) => {
       if (client.closed) return Effect.fail(clientClosed(label, false))
       const { bufferSize = client.bufferSize, overflow = "dropping", topic } = options ?? {}
       let channel: Channels.Channel
@@ -171,7 +200,14 @@ export const subscriber = (
         if (!policies.includes(overflow)) {
           throw new TypeError(`overflow ${String(overflow)}: expected one of ${policies.join(", ")}`)
         }
-        subscription = new Subscription(client, method, countOf("bufferSize", bufferSize), overflow, series)
+        subscription = new Subscription(
+          client,
+          method,
+          countOf("bufferSize", bufferSize),
+          overflow,
+          series,
+          spansIn(fiber.context, topic)
+        )
       } catch (cause) {
         return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
       }

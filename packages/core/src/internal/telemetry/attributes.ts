@@ -1,5 +1,6 @@
 /** What the attributes of spans are called: by OpenTelemetry's conventions for RPC and messaging, and by Go's otelpsrpc. */
-import type { Method } from "../method.ts"
+import * as Channels from "../channel.ts"
+import type { Method, SubscriptionMethod } from "../method.ts"
 
 export const rpcSystem = "rpc.system"
 export const rpcService = "rpc.service"
@@ -55,4 +56,17 @@ export const topic = (
     return {}
   }
   return attributes
+}
+
+/** Where an update goes: its topic, and the channel's name. */
+export const destination = (
+  method: SubscriptionMethod,
+  values: Readonly<Record<string, unknown>> | undefined
+): Record<string, unknown> => {
+  try {
+    const channel = Channels.request(method.service, method.name, method.topic.encode(values), method.queue)
+    return { ...topic(method, values), [messagingDestinationName]: channel.name }
+  } catch {
+    return {}
+  }
 }

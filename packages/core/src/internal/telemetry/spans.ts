@@ -5,13 +5,14 @@
  * Spans are Effect's own, so that what it lets a program say of spans (their links, their annotations, the least level,
  * that there be none) holds for these.
  */
-import { Cause, Clock, Context, Effect, Exit, type Fiber, References, Tracer } from "effect"
+import { Cause, Clock, Context, Effect, type Exit, type Fiber, References, Tracer } from "effect"
 import type { Metadata } from "../../Metadata.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
 import type { DomainError } from "../domainError.ts"
-import type { Method } from "../method.ts"
+import type { Method, SubscriptionMethod } from "../method.ts"
+import type { TraceContext } from "../msgTrace.ts"
 import * as Attributes from "./attributes.ts"
-import { intoMetadata } from "./traceContext.ts"
+import { intoMetadata, outgoing } from "./traceContext.ts"
 
 /** The most events that a span has: what OpenTelemetry's SDKs keep of one, where nobody says otherwise. */
 export const mostEvents = 128
@@ -57,6 +58,11 @@ export class CallSpan {
 
   attribute(key: string, value: unknown): void {
     this.span.attribute(key, value)
+  }
+
+  /** What another end goes on from, where there is no metadata to put it into. */
+  context(): TraceContext | undefined {
+    return outgoing(this.span)
   }
 
   /** The metadata with this span in it, for the other end to go on from. */
@@ -105,8 +111,12 @@ export const describeCalls = (method: Method, kind: "client" | "server"): Descri
   errors: method.kind === "stream" || method.kind === "subscription" ? undefined : method.error
 })
 
-/** Spans of updates. */
-export const describeUpdates = (method: Method, kind: "producer" | "consumer"): Described => {
+/** Spans of updates; a subscription has one topic, which all of its spans have. */
+export const describeUpdates = (
+  method: SubscriptionMethod,
+  kind: "producer" | "consumer",
+  topic?: Readonly<Record<string, unknown>>
+): Described => {
   const operation = kind === "producer" ? "publish" : "receive"
   return {
     name: `${operation} ${method.service}/${method.name}`,
@@ -116,7 +126,8 @@ export const describeUpdates = (method: Method, kind: "producer" | "consumer"): 
       [Attributes.messagingSystem]: "psrpc",
       [Attributes.messagingOperationName]: operation,
       [Attributes.messagingOperationType]: kind === "producer" ? "send" : "receive",
-      [Attributes.messagingDestinationTemplate]: `${method.service}/${method.name}`
+      [Attributes.messagingDestinationTemplate]: `${method.service}/${method.name}`,
+      ...(kind === "consumer" && Attributes.destination(method, topic))
     },
     errors: undefined
   }

@@ -6,12 +6,7 @@
  */
 import { Context, Option, Tracer } from "effect"
 import type { Metadata } from "../../Metadata.ts"
-
-/** Trace context as it travels. */
-export interface TraceContext {
-  readonly traceparent: string
-  readonly tracestate: string | undefined
-}
+import type { TraceContext } from "../msgTrace.ts"
 
 /** What OpenTelemetry's API asks of a trace state. */
 interface TraceState {
