@@ -29,6 +29,7 @@
 import { Cause, Effect, Layer, Scheduler } from "effect"
 import { noFrame } from "./internal/frame.ts"
 import { type Listener, type ListenerGroup, Listeners } from "./internal/listeners.ts"
+import { busSeriesOf } from "./internal/telemetry/metrics/buses.ts"
 import { MessageBus } from "./MessageBus.ts"
 
 /** Messages in a row before timers and input get a turn: microtasks alone would starve them. */
@@ -47,6 +48,7 @@ export const make: Effect.Effect<MessageBus["Service"]> = Effect.gen(function* (
   // who brings a scheduler of its own, as TestClock does, has to see what is still to come
   const quick = scheduler instanceof Scheduler.MixedScheduler && scheduler.executionMode === "async"
   const runFork = Effect.runForkWith(context)
+  const series = busSeriesOf(context, "local", false)
   const listeners = new Listeners((defect) => {
     runFork(Effect.logError("a listener of the local bus threw", Cause.die(defect)))
   })
@@ -81,6 +83,8 @@ export const make: Effect.Effect<MessageBus["Service"]> = Effect.gen(function* (
       const to = listeners.get(names[head]!)
       const body = messages[head++]!
       if (to === undefined) continue
+      series.received++
+      series.receivedBytes += body.length
       if (to.receivers === 1) {
         if (to.hasQueue) to.one(body)
         else to.all(body)
@@ -108,6 +112,8 @@ export const make: Effect.Effect<MessageBus["Service"]> = Effect.gen(function* (
     target: (channel) => ({ name: channel.name, ...noFrame }),
     failure: () => undefined,
     publishUnsafe: (target, message, _expiry, delivery) => {
+      series.published++
+      series.publishedBytes += message.length
       const receivers = listeners.get(target.name)?.receivers ?? 0
       if (receivers > 0) {
         names.push(target.name)
@@ -119,10 +125,14 @@ export const make: Effect.Effect<MessageBus["Service"]> = Effect.gen(function* (
     subscribe: (channel, listener, options) => {
       const queue = options?.queue === true
       return Effect.acquireRelease(
-        Effect.sync(() => listeners.add(channel.name, listener, queue)),
+        Effect.sync(() => {
+          series.subscriptions++
+          listeners.add(channel.name, listener, queue)
+        }),
         () =>
           Effect.sync(() => {
             flush()
+            series.subscriptions--
             listeners.delete(channel.name, listener, queue)
           })
       )

@@ -1,3 +1,4 @@
+export * as BusMetrics from "./BusMetrics.ts"
 export * as BusRuntime from "./BusRuntime.ts"
 export * as Limits from "./Limits.ts"
 export * as Outbox from "./Outbox.ts"

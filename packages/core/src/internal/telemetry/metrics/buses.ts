@@ -1,0 +1,97 @@
+/** What a bus counts. */
+import type { Context } from "effect"
+import { type Definition, stateOf } from "./definitions.ts"
+import { PerRegistry, register } from "./registry.ts"
+
+/** The numbers of a bus, or of all buses of its kind. */
+export class BusSeries {
+  subscriptions = 0
+  published = 0
+  publishedBytes = 0
+  received = 0
+  receivedBytes = 0
+  lost = 0
+  reconnects = 0
+}
+
+interface OfBus extends Definition {
+  /** Whether only a bus with a broker has it. */
+  readonly ofBrokers: boolean
+  readonly read: (series: BusSeries) => number
+}
+
+const bus = ["side", "bus"]
+
+export const ofBuses: ReadonlyArray<OfBus> = [
+  {
+    name: "psrpc_bus_subscriptions",
+    type: "gauge",
+    attributes: bus,
+    description: "Subscriptions to channels that the bus has acknowledged",
+    ofBrokers: false,
+    read: ({ subscriptions }) => subscriptions
+  },
+  {
+    name: "psrpc_bus_messages_published",
+    type: "counter",
+    attributes: bus,
+    description: "Messages of every kind given to the bus",
+    ofBrokers: false,
+    read: ({ published }) => published
+  },
+  {
+    name: "psrpc_bus_messages_received",
+    type: "counter",
+    attributes: bus,
+    description: "Messages of every kind that came from the bus",
+    ofBrokers: false,
+    read: ({ received }) => received
+  },
+  {
+    name: "psrpc_bus_published_bytes",
+    type: "counter",
+    unit: "By",
+    attributes: bus,
+    description: "Bytes of the messages given to the bus, envelopes included",
+    ofBrokers: false,
+    read: ({ publishedBytes }) => publishedBytes
+  },
+  {
+    name: "psrpc_bus_received_bytes",
+    type: "counter",
+    unit: "By",
+    attributes: bus,
+    description: "Bytes of the messages that came from the bus, envelopes included",
+    ofBrokers: false,
+    read: ({ receivedBytes }) => receivedBytes
+  },
+  {
+    name: "psrpc_bus_connections_lost",
+    type: "counter",
+    attributes: bus,
+    description: "Connections to the broker that were lost",
+    ofBrokers: true,
+    read: ({ lost }) => lost
+  },
+  {
+    name: "psrpc_bus_reconnects",
+    type: "counter",
+    attributes: bus,
+    description: "Connections to the broker that were lost and are back",
+    ofBrokers: true,
+    read: ({ reconnects }) => reconnects
+  }
+]
+
+const kept = new PerRegistry<BusSeries>()
+
+/** The numbers of a kind of bus: the same for all of its kind in one metric registry, with the same attributes. */
+export const busSeriesOf = (context: Context.Context<never>, kind: string, hasBroker: boolean): BusSeries =>
+  kept.get(context, [kind], () => {
+    const series = new BusSeries()
+    for (const definition of ofBuses) {
+      if (definition.ofBrokers && !hasBroker) continue
+      register(context, definition, { side: "bus", bus: kind }, () => stateOf(definition, definition.read(series)))
+    }
+    return series
+  })

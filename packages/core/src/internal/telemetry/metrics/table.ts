@@ -1,0 +1,90 @@
+/** Stats as a table of text. */
+import { Duration } from "effect"
+import type { Counts, MethodStats, Stats } from "./stats.ts"
+
+interface Column {
+  readonly title: string
+  /** Words begin at the left, numbers end at the right. */
+  readonly isNumber: boolean
+  readonly of: (row: Row) => string
+}
+
+/** A method, or the sum of a side. */
+type Row = Counts & Pick<MethodStats, "side"> & Partial<Pick<MethodStats, "service" | "method" | "kind" | "attributes">>
+
+const number = (title: string, of: (row: Row) => number | string): Column => ({
+  title,
+  isNumber: true,
+  of: (row) => String(of(row))
+})
+
+const word = (title: string, of: (row: Row) => string): Column => ({ title, isNumber: false, of })
+
+const millis = ({ averageCallTime, calls, inFlight, side }: Row): string =>
+  side === "publisher" || calls === inFlight ? "-" : Duration.toMillis(averageCallTime).toFixed(2)
+
+const dropped = (row: Row): number => Object.values(row.dropped).reduce((sum, count) => sum + count, 0)
+
+const nameOf = ({ attributes = {}, method, service }: Row): string => {
+  const given = Object.entries(attributes).map(([key, value]) => `${key}=${value}`)
+  const name = service === undefined ? "all" : method === undefined ? `${service} (no method)` : `${service}.${method}`
+  return given.length === 0 ? name : `${name} {${given.join(", ")}}`
+}
+
+const columns: ReadonlyArray<Column> = [
+  word("side", ({ side }) => side),
+  word("method", nameOf),
+  word("kind", ({ kind }) => kind ?? ""),
+  number("calls", ({ calls }) => calls),
+  number("in flight", ({ inFlight }) => inFlight),
+  number("errors", ({ errors }) => errors),
+  number("avg ms", millis),
+  number("msgs out", ({ sent }) => sent.messages),
+  number("bytes out", ({ sent }) => sent.bytes),
+  number("msgs in", ({ received }) => received.messages),
+  number("bytes in", ({ received }) => received.bytes),
+  number("dropped", dropped),
+  number("streams", ({ openStreams }) => openStreams),
+  number("subscr.", ({ subscriptions }) => subscriptions)
+]
+
+/**
+ * Stats as a table for people: a line for each method, and one for the sum of each side. Times are averages in
+ * milliseconds, `-` where there is none; bytes are those of payloads; streams and subscriptions are those open now.
+ *
+ * **Example** (Printing it)
+ *
+ * ```ts
+ * import { Telemetry } from "@effect-psrpc/core"
+ * import { Console, Effect } from "effect"
+ *
+ * const program = Effect.flatMap(Telemetry.stats, (stats) => Console.log(Telemetry.table(stats)))
+ * ```
+ *
+ * @category stats
+ * @since 0.1.0
+ */
+export const table = ({ methods, totals }: Stats): string => {
+  const rows: ReadonlyArray<Row> = [
+    ...methods,
+    ...(["client", "server", "publisher"] as const)
+      .filter((side) => methods.some((row) => row.side === side))
+      .map((side) => ({ side, ...totals[side] }))
+  ]
+  const cells = rows.map((row) => columns.map((column) => column.of(row)))
+  const widths = columns.map(({ title }, i) => Math.max(title.length, ...cells.map((row) => row[i]!.length)))
+  const line = (row: ReadonlyArray<string>): string =>
+    row
+      .map((cell, i) => (columns[i]!.isNumber ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
+      .join("  ")
+      .trimEnd()
+  const rule = widths.map((width) => "-".repeat(width)).join("  ")
+  const body = cells.map(line)
+  return [
+    line(columns.map(({ title }) => title)),
+    rule,
+    ...body.slice(0, methods.length),
+    rule,
+    ...body.slice(methods.length)
+  ].join("\n")
+}
