@@ -1,6 +1,6 @@
 /** A server's handlers behind interceptors. */
 import type { ServerStream } from "../../BidiStream.ts"
-import type { CalledMethod } from "../method.ts"
+import type { CalledMethod, CallMethod } from "../method.ts"
 import type { AnyHandler } from "../server/handlerOf.ts"
 import type { AnyCall, AnyEffect } from "../server/state.ts"
 import { around, type Entry, infoOf, stepsOf } from "./chain.ts"
@@ -8,6 +8,7 @@ import type { ServerCall, ServerStreamCall } from "./models.ts"
 
 /** What a step around a handler of calls is about. */
 export interface Answering {
+  readonly method: CallMethod
   readonly about: ServerCall
   /** What the handler gets. */
   readonly call: AnyCall
@@ -35,6 +36,6 @@ export const intercepted = (entries: ReadonlyArray<Entry>, method: CalledMethod,
   const { kind } = method
   const run = around<Answering, AnyEffect>(steps, ({ about, call }) => handle(about.request, call))
   const answering = (request: unknown, call: AnyCall): AnyEffect =>
-    run({ about: { ...info, ...call, kind, request }, call })
+    run({ method, about: { ...info, ...call, kind, request }, call })
   return { ...handler, handle: answering as AnyHandler["handle"] }
 }

@@ -1,6 +1,7 @@
 /** Why a stream is closed, and what sends on it fail with. */
 import { Cause } from "effect"
 import * as PsrpcError from "../../PsrpcError.ts"
+import { withMayHaveRun } from "../psrpcError/mayHaveRun.ts"
 import type { StreamClose } from "../streamEnvelope.ts"
 
 /** The text of a close without a cause, as Go has it. */
@@ -15,14 +16,7 @@ export const streamClosed = (label: string): PsrpcError.PsrpcError =>
   PsrpcError.fromCode("canceled", { message: `${closedText} (${label})`, reason: "stream_closed" })
 
 /** The same for what is tried only now. */
-export const notSent = (error: PsrpcError.PsrpcError): PsrpcError.PsrpcError =>
-  PsrpcError.fromCode(error._tag === "Unknown" ? (error.peerCode ?? error.code) : error.code, {
-    message: error.message,
-    details: error.details,
-    reason: error.reason,
-    cause: error.cause,
-    mayHaveRun: false
-  })
+export const notSent = (error: PsrpcError.PsrpcError): PsrpcError.PsrpcError => withMayHaveRun(error, false)
 
 /** What a send fails with that comes after `end`. */
 export const afterEnd = (label: string): PsrpcError.PsrpcError =>
