@@ -3,7 +3,7 @@ import { Cause, Deferred, Effect, Exit, Fiber, Option, References, Schema, Scope
 import { TestClock } from "effect/testing"
 import * as Client from "../../src/Client.ts"
 import * as Envelope from "../../src/internal/envelope.ts"
-import * as Metadata from "../../src/Metadata.ts"
+import type * as Metadata from "../../src/Metadata.ts"
 import * as PsrpcError from "../../src/PsrpcError.ts"
 import * as Rpc from "../../src/Rpc.ts"
 import * as Selection from "../../src/Selection.ts"
@@ -278,7 +278,7 @@ describe("the spans of a unary call", () => {
 const sentMetadata = Effect.map(Traffic, (traffic) =>
   traffic
     .filter(({ type }) => type === "Request")
-    .map(({ message }) => ({ ...(Envelope.decodeRequest(message) as Envelope.Request).metadata }))
+    .map(({ message }) => Object.assign({}, (Envelope.decodeRequest(message) as Envelope.Request).metadata))
 )
 
 describe("trace context in the metadata", () => {
