@@ -14,6 +14,10 @@
  * | `cause` | what led to the error, where that is known; stays in this process |
  * | `reason` | where this library found the failure itself; stays in this process |
  *
+ * Towards other protocols, {@link toHttpResponse} and {@link toTwirpError} have all that travels, {@link encodeGrpcStatus} all
+ * but the names of the codes that gRPC does not have; {@link fromHttpResponse}, {@link fromTwirpError} and
+ * {@link decodeGrpcStatus} take what they made, and what anybody else says.
+ *
  * **Example** (Failing with an error and recovering from it)
  *
  * ```ts

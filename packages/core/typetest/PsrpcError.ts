@@ -62,6 +62,33 @@ same<typeof PsrpcError.Union.Type, PsrpcError.PsrpcError>(true)
 same<typeof PsrpcError.Union.DecodingServices, never>(true)
 same<typeof PsrpcError.Union.EncodingServices, never>(true)
 
+// Errors to other worlds.
+const response = PsrpcError.toHttpResponse(notFound)
+same<typeof response.body, string>(true)
+same<typeof response.headers, Readonly<Record<string, string>>>(true)
+new Response(response.body, response) satisfies Response
+same<ReturnType<typeof PsrpcError.fromHttpResponse>, PsrpcError.PsrpcError>(true)
+PsrpcError.fromHttpResponse({ status: 404 })
+PsrpcError.fromHttpResponse({ status: 404, body: { code: "not_found" } })
+// @ts-expect-error the status is missing
+PsrpcError.fromHttpResponse({ body: "" })
+// @ts-expect-error a code alone has no message
+PsrpcError.toHttpResponse("not_found")
+same<ReturnType<typeof PsrpcError.encodeGrpcStatus>, Uint8Array>(true)
+same<ReturnType<typeof PsrpcError.decodeGrpcStatus>, PsrpcError.PsrpcError>(true)
+// @ts-expect-error bytes, not base64
+PsrpcError.decodeGrpcStatus("CAU")
+const twirp: PsrpcError.TwirpError = PsrpcError.toTwirpError(notFound)
+same<typeof twirp.code, PsrpcError.TwirpCode>(true)
+same<typeof twirp.meta, Readonly<Record<string, string>> | undefined>(true)
+same<Extract<PsrpcError.TwirpCode, "bad_route" | "dataloss" | "data_loss">, "bad_route" | "dataloss" | "data_loss">(
+  true
+)
+PsrpcError.fromTwirpError(JSON.parse("{}")) satisfies PsrpcError.PsrpcError
+PsrpcError.toTwirpStatus("not_found") satisfies number
+// @ts-expect-error no such code
+PsrpcError.toTwirpStatus("nonsense")
+
 // Errors of a method.
 class NameTaken extends Schema.TaggedError<NameTaken>()(
   "NameTaken",

@@ -17,8 +17,7 @@ const urlOf = (type: string): string => (type.includes("/") ? type : host + type
 
 export const toJson = (details: ReadonlyArray<Detail>): ReadonlyArray<JsonDetail> =>
   details.map(({ typeUrl, value }) => {
-    const name = typeUrl.startsWith(host) ? typeUrl.slice(host.length) : typeUrl
-    const type = name.includes("/") ? typeUrl : name
+    const type = typeUrl.startsWith(host) ? typeUrl.slice(host.length) : typeUrl
     return { type, value: base64Encode(value, "std_raw"), ...(urlOf(type) !== typeUrl && { typeUrl }) }
   })
 
