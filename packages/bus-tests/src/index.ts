@@ -10,4 +10,6 @@ export { again, grace, maxDelay } from "./grace.ts"
 
 export { lostConnection } from "./lostConnection.ts"
 
+export { busMetrics } from "./metrics.ts"
+
 export * from "./support.ts"

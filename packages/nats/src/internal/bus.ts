@@ -9,7 +9,7 @@ import { Link, type LinkListener } from "./link.ts"
 import type { Peer } from "./peer.ts"
 import { Publisher } from "./publisher.ts"
 import { Receiver } from "./receiver.ts"
-import type { BusRuntime, Limits } from "@effect-psrpc/core/broker"
+import { BusMetrics, type BusRuntime, type Limits } from "@effect-psrpc/core/broker"
 import { NatsTarget, refusalOf } from "./subjects.ts"
 
 export interface BusOptions extends Limits.Limits {
@@ -30,13 +30,14 @@ export const makeBus = Effect.fnUntraced(function* (
   closing: Closing
 ): Effect.fn.Return<MessageBus.MessageBus["Service"], PsrpcError.PsrpcError, Scope.Scope> {
   const { closeTimeout, connectTimeout } = options
-  const link = new Link(connection, peer, runtime)
+  const metrics = yield* BusMetrics.make(peer.kind)
+  const link = new Link(connection, peer, runtime, metrics)
   if (options.listener !== undefined) link.listen(options.listener)
   const inbox = new Inbox(link, options.inboxPrefix, peer, runtime)
   const publisher = new Publisher(link, inbox, peer, runtime, options)
   const interests = new Interests(link, peer, runtime)
   const handOn = new HandOn(link, publisher, inbox, interests, peer, runtime)
-  const receiver = new Receiver(interests, handOn, peer, runtime)
+  const receiver = new Receiver(interests, handOn, peer, runtime, metrics)
 
   yield* link.watch
   yield* Effect.addFinalizer(() =>
@@ -64,10 +65,13 @@ export const makeBus = Effect.fnUntraced(function* (
 
   return MessageBus.MessageBus.of({
     target: (channel) => new NatsTarget(channel.subject, channel.route),
-    publishUnsafe: (target, message, expiry, delivery) => publisher.publish(target, message, expiry, delivery),
+    publishUnsafe: (target, message, expiry, delivery) => {
+      metrics.published(message.length)
+      publisher.publish(target, message, expiry, delivery)
+    },
     failure: () => publisher.failure(),
-    subscribe: (channel, listener, subscribe) =>
-      Effect.suspend(() => {
+    subscribe: (channel, listener, subscribe) => {
+      const subscribing = Effect.suspend(() => {
         const refusal =
           refusalOf(channel.subject) ?? (link.ended === undefined ? undefined : peer.unreachable(link.trouble, false))
         if (refusal !== undefined) return Effect.fail(refusal)
@@ -85,5 +89,7 @@ export const makeBus = Effect.fnUntraced(function* (
           { interruptible: true }
         )
       })
+      return metrics.subscription(subscribing)
+    }
   })
 })

@@ -2,7 +2,7 @@ import type { PsrpcError } from "@effect-psrpc/core"
 import { Effect, type Scope } from "effect"
 import { breakSocket, type Connection, type ServerInfo, type Violation, violationOf } from "./connection.ts"
 import type { Peer } from "./peer.ts"
-import type { BusRuntime } from "@effect-psrpc/core/broker"
+import type { BusMetrics, BusRuntime } from "@effect-psrpc/core/broker"
 
 /** What happens to a connection. */
 export interface LinkListener {
@@ -28,6 +28,7 @@ export class Link {
   readonly connection: Connection
   readonly #peer: Peer
   readonly #runtime: BusRuntime.BusRuntime
+  readonly #metrics: BusMetrics.BusMetrics
   readonly #listeners = new Set<LinkListener>()
   /** Of the connection that works, or worked last. */
   #info: ServerInfo | undefined
@@ -42,7 +43,8 @@ export class Link {
   /** Who asks in this turn: all of them are answered by one PING. */
   #asking: Array<Asked> = []
 
-  constructor(connection: Connection, peer: Peer, runtime: BusRuntime.BusRuntime) {
+  constructor(connection: Connection, peer: Peer, runtime: BusRuntime.BusRuntime, metrics: BusMetrics.BusMetrics) {
+    this.#metrics = metrics
     this.connection = connection
     this.#peer = peer
     this.#runtime = runtime
@@ -145,7 +147,10 @@ export class Link {
     if (!this.#isUp) return
     this.#isUp = false
     this.#lostAt = this.#runtime.now()
-    if (this.#ended === undefined) this.#runtime.log("warning", this.#peer.message("the connection is lost"))
+    if (this.#ended === undefined) {
+      this.#metrics.lost()
+      this.#runtime.log("warning", this.#peer.message("the connection is lost"))
+    }
     const asked = [...this.#asked]
     this.#asked.clear()
     this.#tell("down")
@@ -161,6 +166,7 @@ export class Link {
     this.#isUp = true
     this.#said = undefined
     if (this.#lostAt !== undefined) {
+      this.#metrics.reconnected()
       this.#runtime.log(
         "info",
         this.#peer.message(`the connection is back after ${this.#runtime.now() - this.#lostAt} ms`)

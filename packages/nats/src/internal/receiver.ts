@@ -5,7 +5,7 @@ import type { Message } from "./connection.ts"
 import type { HandOn } from "./handOn.ts"
 import { Interest, type Interests } from "./interests.ts"
 import type { Peer } from "./peer.ts"
-import type { BusRuntime } from "@effect-psrpc/core/broker"
+import type { BusMetrics, BusRuntime } from "@effect-psrpc/core/broker"
 import { routeSubject } from "./subjects.ts"
 
 /** One subject, and the channels that share it. */
@@ -70,9 +70,17 @@ export class Receiver {
   readonly #handOn: HandOn
   readonly #peer: Peer
   readonly #runtime: BusRuntime.BusRuntime
+  readonly #metrics: BusMetrics.BusMetrics
   readonly #subjects = new Map<string, Subject>()
 
-  constructor(interests: Interests, handOn: HandOn, peer: Peer, runtime: BusRuntime.BusRuntime) {
+  constructor(
+    interests: Interests,
+    handOn: HandOn,
+    peer: Peer,
+    runtime: BusRuntime.BusRuntime,
+    metrics: BusMetrics.BusMetrics
+  ) {
+    this.#metrics = metrics
     this.#interests = interests
     this.#handOn = handOn
     this.#peer = peer
@@ -129,6 +137,7 @@ export class Receiver {
   readonly #receive = (subject: Subject, message: Message): void => {
     try {
       const bytes = bytesOf(message)
+      this.#metrics.received(bytes.length)
       if (!subject.interest.queue) return subject.giveAll(bytes)
       const route = subject.giveOne(bytes)
       if (route !== undefined) this.#handOn.handOn(subject.interest.subject, route, bytes)

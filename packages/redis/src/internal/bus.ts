@@ -9,7 +9,7 @@ import type { Peer } from "./peer.ts"
 import { probe } from "./probe.ts"
 import { Publisher } from "./publisher.ts"
 import { Receiver } from "./receiver.ts"
-import type { BusRuntime, Limits } from "@effect-psrpc/core/broker"
+import { BusMetrics, type BusRuntime, type Limits } from "@effect-psrpc/core/broker"
 import { Subscriptions } from "./subscriptions.ts"
 import { Wire } from "./wire.ts"
 
@@ -56,6 +56,7 @@ export const makeBus = Effect.fnUntraced(function* (
 ): Effect.fn.Return<MessageBus.MessageBus["Service"], PsrpcError.PsrpcError, Scope.Scope> {
   const { closeTimeout, connectTimeout, publisher: publishing, subscriber } = options
   const bounded = Effect.timeoutOption(closeTimeout)
+  const metrics = yield* BusMetrics.make(peer.kind)
   const subscriptions = new Subscriptions(subscriber, peer, runtime)
   const publisher = new Publisher(peer, runtime, options, subscriptions)
   subscriptions.onRestored = () => {
@@ -93,7 +94,7 @@ export const makeBus = Effect.fnUntraced(function* (
     closed = () => publisher.broken(wire)
     connected = () => publisher.resume()
   }
-  yield* watch(publishing, "the connection", peer, runtime, {
+  yield* watch(publishing, "the connection", peer, runtime, metrics, {
     ready: () => {
       publisher.revive(clientClosed)
       publisher.cameBack()
@@ -110,7 +111,7 @@ export const makeBus = Effect.fnUntraced(function* (
   if (options.heartbeat !== undefined) yield* heartbeat(subscriber, options.heartbeat, () => {})
   const receiver = new Receiver(peer, runtime, ask)
   const replaced = (): void => subscriptions.replaced()
-  yield* watch(subscriber, "the subscribing connection", peer, runtime, {
+  yield* watch(subscriber, "the subscribing connection", peer, runtime, metrics, {
     ready: () => {
       publisher.revive(subscriberClosed)
       subscriptions.restore()
@@ -122,7 +123,10 @@ export const makeBus = Effect.fnUntraced(function* (
   })
   yield* Effect.acquireRelease(
     Effect.sync(() => {
-      const onMessage = (name: Buffer, message: Buffer): void => receiver.receive(name.toString(), message)
+      const onMessage = (name: Buffer, message: Buffer): void => {
+        metrics.received(message.length)
+        receiver.receive(name.toString(), message)
+      }
       subscriber.on("messageBuffer", onMessage)
       // a Cluster does not say that it subscribes through another node now
       if (isCluster(subscriber)) subscriber.on("-node", replaced)
@@ -150,14 +154,17 @@ export const makeBus = Effect.fnUntraced(function* (
 
   return MessageBus.MessageBus.of({
     target: (channel, target) => new RedisTarget(channel.name, target?.unique === true),
-    publishUnsafe: (target, message, expiry, delivery) => publisher.publish(target, message, expiry, delivery),
+    publishUnsafe: (target, message, expiry, delivery) => {
+      metrics.published(message.length)
+      publisher.publish(target, message, expiry, delivery)
+    },
     failure: () => publisher.failure(),
     subscribe: ({ name }, listener, subscribe) => {
       const queue = subscribe?.queue === true
       const leave = Effect.suspend(() =>
         bounded(Effect.andThen(subscriptions.release(name), queue ? receiver.settled(name) : Effect.void))
       ).pipe(Effect.andThen(Effect.sync(() => receiver.delete(name, listener, queue))))
-      return Effect.acquireRelease(
+      const subscribing = Effect.acquireRelease(
         Effect.suspend(() => {
           receiver.add(name, listener, queue)
           subscriptions.retain(name)
@@ -166,6 +173,7 @@ export const makeBus = Effect.fnUntraced(function* (
         () => leave,
         { interruptible: true }
       )
+      return metrics.subscription(subscribing)
     }
   })
 })

@@ -3,7 +3,7 @@ import { Effect, type Scope } from "effect"
 import { Redis, type RedisOptions } from "ioredis"
 import type { AnyClient } from "./clients.ts"
 import type { Peer } from "./peer.ts"
-import type { BusRuntime } from "@effect-psrpc/core/broker"
+import type { BusMetrics, BusRuntime } from "@effect-psrpc/core/broker"
 
 const ignore = (): void => {}
 
@@ -65,12 +65,13 @@ export interface Events {
   readonly error: (reason: string) => void
 }
 
-/** Listens to a client as long as the scope is open, and logs a connection that is lost and one that is back. */
+/** Listens to a client as long as the scope is open, and logs and counts a connection that is lost and one that is back. */
 export const watch = (
   client: AnyClient,
   what: string,
   peer: Peer,
   runtime: BusRuntime.BusRuntime,
+  metrics: BusMetrics.BusMetrics,
   events: Events
 ): Effect.Effect<void, never, Scope.Scope> =>
   Effect.acquireRelease(
@@ -82,6 +83,7 @@ export const watch = (
           "ready",
           () => {
             if (lostAt !== undefined) {
+              metrics.reconnected()
               runtime.log("info", peer.message(`${what} is back after ${runtime.now() - lostAt} ms`))
             }
             lostAt = refused = undefined
@@ -91,8 +93,11 @@ export const watch = (
         [
           "close",
           () => {
-            if (lostAt === undefined) runtime.log("warning", peer.message(`${what} is lost`))
-            lostAt ??= runtime.now()
+            if (lostAt === undefined) {
+              lostAt = runtime.now()
+              metrics.lost()
+              runtime.log("warning", peer.message(`${what} is lost`))
+            }
             events.closed()
           }
         ],
