@@ -407,11 +407,12 @@ export class Endpoint implements Acknowledger {
     this.#liveness.stop()
     this.#options.span?.closed(cause)
     if (this.#idle !== undefined) this.#options.deadlines.delete(this.#idle.timer)
+    // before anybody is woken, who runs at once and looks
+    this.#options.onClosed()
     const over = Exit.fail(this.over)
     for (const outgoing of Array.from(this.#outgoing.values())) outgoing.settle(over)
     this.#inbox.close(cause)
     Deferred.doneUnsafe(this.#closed, cause === undefined ? Exit.void : Exit.fail(cause))
-    this.#options.onClosed()
   }
 }
 
