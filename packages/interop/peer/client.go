@@ -27,6 +27,7 @@ type requestParams struct {
 	Timeout   millis            `json:"timeoutMs"`  // psrpc.WithRequestTimeout
 	Deadline  millis            `json:"deadlineMs"` // of the caller's context
 	Metadata  map[string]string `json:"metadata"`
+	Trace     map[string]string `json:"trace"` // traceparent and tracestate that the caller's context has
 	Selection *selectionParams  `json:"selection"`
 }
 
@@ -50,6 +51,9 @@ func (r requestParams) options() []psrpc.RequestOption {
 func (r requestParams) context(ctx context.Context) (context.Context, context.CancelFunc) {
 	if r.Metadata != nil {
 		ctx = metadata.NewContextWithOutgoingMetadata(ctx, r.Metadata)
+	}
+	if r.Trace != nil {
+		ctx = within(ctx, r.Trace)
 	}
 	if r.Deadline.Duration != nil {
 		return context.WithTimeout(ctx, *r.Deadline.Duration)

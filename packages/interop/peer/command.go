@@ -23,6 +23,7 @@ type peer struct {
 	out      *output
 	service  string
 	serverID string
+	tracing  *tracing
 
 	client    *client.RPCClient
 	publisher *server.RPCServer // without handlers: in psrpc only a server publishes
@@ -36,11 +37,11 @@ type peer struct {
 	running map[int64]context.CancelFunc // by command id
 }
 
-func newPeer(bus *transport, out *output, service, serverID, clientID string) (*peer, error) {
+func newPeer(bus *transport, out *output, service, serverID, clientID string, tracing *tracing) (*peer, error) {
 	if clientID == "" {
 		clientID = rand.NewClientID()
 	}
-	c, err := client.NewRPCClientWithStreams(newDefinition(service, clientID), bus)
+	c, err := client.NewRPCClientWithStreams(newDefinition(service, clientID), bus, tracing.clientOptions()...)
 	if err != nil {
 		return nil, err
 	}
@@ -49,6 +50,7 @@ func newPeer(bus *transport, out *output, service, serverID, clientID string) (*
 		out:       out,
 		service:   service,
 		serverID:  serverID,
+		tracing:   tracing,
 		client:    c,
 		publisher: server.NewRPCServer(newDefinition(service, rand.NewServerID()), bus),
 		running:   map[int64]context.CancelFunc{},
@@ -107,6 +109,7 @@ func (p *peer) commands() map[string]command {
 		"send":        decoding(p.send),
 		"resume":      decoding(p.resume),
 		"closeStream": decoding(p.closeStream),
+		"spans":       decoding(p.spans),
 	}
 }
 

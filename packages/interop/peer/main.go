@@ -34,7 +34,12 @@ func runPeer(args []string) error {
 	service := fs.String("service", "Interop", "name of the service")
 	serverID := fs.String("server-id", "", "id of servers whose command gives none")
 	clientID := fs.String("client-id", "", "id of the client")
+	sampler := fs.String("trace", "", "trace with otelpsrpc: always, never, or parent (as the caller does)")
 	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	tracing, err := newTracing(*sampler)
+	if err != nil {
 		return err
 	}
 
@@ -50,7 +55,7 @@ func runPeer(args []string) error {
 	}
 	defer bus.close()
 
-	p, err := newPeer(bus, newOutput(os.Stdout), *service, *serverID, *clientID)
+	p, err := newPeer(bus, newOutput(os.Stdout), *service, *serverID, *clientID, tracing)
 	if err != nil {
 		return err
 	}

@@ -20,13 +20,18 @@ type session struct {
 
 func newSession(t *testing.T) *session {
 	t.Helper()
+	return newTracedSession(t, nil)
+}
+
+func newTracedSession(t *testing.T, tracing *tracing) *session {
+	t.Helper()
 	bus, err := newTransport("local", "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	commands, in := io.Pipe()
 	answers, out := io.Pipe()
-	p, err := newPeer(bus, newOutput(out), "Interop", "SRV_test", "CLI_test")
+	p, err := newPeer(bus, newOutput(out), "Interop", "SRV_test", "CLI_test", tracing)
 	if err != nil {
 		t.Fatal(err)
 	}

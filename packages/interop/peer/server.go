@@ -58,7 +58,7 @@ func (p *peer) serve(_ context.Context, params serveParams) (any, error) {
 	if id == "" {
 		id = rand.NewServerID()
 	}
-	opts := []psrpc.ServerOption{psrpc.WithServerChannelSize(params.ChannelSize)}
+	opts := append(p.tracing.serverOptions(), psrpc.WithServerChannelSize(params.ChannelSize))
 	if params.Timeout.Duration != nil {
 		opts = append(opts, psrpc.WithServerTimeout(*params.Timeout.Duration))
 	}

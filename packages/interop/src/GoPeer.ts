@@ -27,6 +27,8 @@ export interface Options {
   readonly service: string
   /** Default: a random one. */
   readonly clientId?: string | undefined
+  /** Whether it traces with otelpsrpc, and what it samples: everything, nothing, or what its caller does. Default: it does not. */
+  readonly trace?: "always" | "never" | "parent" | undefined
 }
 
 /** A server of the peer. */
@@ -245,6 +247,7 @@ const start = (path: string, args: ReadonlyArray<string>) =>
 export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<GoPeer, GoPeerError, Scope.Scope> {
   const args = ["-bus", options.bus, "-url", options.url, "-service", options.service]
   if (options.clientId !== undefined) args.push("-client-id", options.clientId)
+  if (options.trace !== undefined) args.push("-trace", options.trace)
   const { child, wire } = yield* start(yield* binary, args)
   const command = wire.send.bind(wire) as GoPeer["command"]
 

@@ -21,6 +21,8 @@ export interface SelectionParams {
 export interface RequestParams {
   readonly topic?: TopicParts
   readonly metadata?: Readonly<Record<string, string>>
+  /** What the caller's context came with: `traceparent`, `tracestate`. */
+  readonly trace?: Readonly<Record<string, string>>
   /** psrpc's request timeout. */
   readonly timeoutMs?: number
   /** Of the caller's context. */
@@ -68,6 +70,18 @@ export interface WireError {
   readonly details: ReadonlyArray<WireDetail>
 }
 
+/** A span of otelpsrpc's. */
+export interface GoSpan {
+  readonly name: string
+  readonly kind: string
+  readonly traceId: string
+  readonly spanId: string
+  readonly parentId?: string
+  readonly traceState?: string
+  readonly failed: boolean
+  readonly attributes: Readonly<Record<string, unknown>>
+}
+
 interface Command<Params, Ok> {
   readonly params: Params
   readonly ok: Ok
@@ -111,6 +125,8 @@ export interface Commands {
     ReadonlyArray<{ readonly text: string; readonly ms: number } | { readonly error: WireError; readonly ms: number }>
   >
   readonly closeClient: Command<Nothing, Nothing>
+  /** The sampled spans that have ended. */
+  readonly spans: Command<Nothing, ReadonlyArray<GoSpan>>
 
   readonly publish: Command<
     {

@@ -73,8 +73,10 @@ export const newServiceName = (): string => `Interop${randomBytes(6).toString("h
 export const newService = () => Service.make(newServiceName(), methods)
 
 /** A Go peer for a service. */
-export const goPeer = (service: { readonly serviceName: string }, options?: { readonly clientId?: string }) =>
-  Effect.flatMap(Broker, (broker) => GoPeer.make({ ...broker, service: service.serviceName, ...options }))
+export const goPeer = (
+  service: { readonly serviceName: string },
+  options?: { readonly clientId?: string; readonly trace?: "always" | "never" | "parent" }
+) => Effect.flatMap(Broker, (broker) => GoPeer.make({ ...broker, service: service.serviceName, ...options }))
 
 /** Runs an effect on a bus of its own, with connections of its own, as in a process of its own. */
 export const onBus = <A, E, R>(
