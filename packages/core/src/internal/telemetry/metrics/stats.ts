@@ -122,7 +122,7 @@ export const stats: Effect.Effect<Stats> = Effect.withFiber((fiber) => {
     totals: { client: total("client"), server: total("server"), publisher: total("publisher") },
     methods: all.map(({ attributes, series }) => {
       const { kind, method, service, side } = series.owner
-      return { side, service, method, kind, attributes, ...countsOf([series]) }
+      return Object.assign({ side, service, method, kind, attributes }, countsOf([series]))
     })
   })
 })

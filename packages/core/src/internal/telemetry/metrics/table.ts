@@ -69,7 +69,7 @@ export const table = ({ methods, totals }: Stats): string => {
     ...methods,
     ...(["client", "server", "publisher"] as const)
       .filter((side) => methods.some((row) => row.side === side))
-      .map((side) => ({ side, ...totals[side] }))
+      .map((side) => Object.assign({ side }, totals[side]))
   ]
   const cells = rows.map((row) => columns.map((column) => column.of(row)))
   const widths = columns.map(({ title }, i) => Math.max(title.length, ...cells.map((row) => row[i]!.length)))
