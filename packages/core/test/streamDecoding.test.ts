@@ -223,16 +223,16 @@ describe("what a decoder of streams accepts", () => {
     }
   })
 
-  it("1,000 entries of metadata, however many openings they are in", () => {
+  it("1,000 entries of metadata and two of a trace, however many openings they are in", () => {
     const entries = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, "v"]))
     const decodeOf = (...openings: ReadonlyArray<Uint8Array>) =>
       Streams.decodeStream(msg("Stream", Buffer.concat(openings)))
-    const thousand = decodeOf(opening("c", entries(1000))) as Streams.StreamOpen
-    assert.strictEqual(Object.keys(thousand.metadata).length, 1000)
-    assert.isObject(decodeOf(opening("c", entries(500)), opening("c", entries(500))))
-    assert.strictEqual(decodeOf(opening("c", entries(1001))), "malformed")
-    assert.strictEqual(decodeOf(opening("c", entries(500)), opening("c", entries(501))), "malformed")
-    assert.strictEqual(decodeOf(opening("c", entries(500)), acked(), opening("c", entries(501))), "malformed")
+    const full = decodeOf(opening("c", entries(1002))) as Streams.StreamOpen
+    assert.strictEqual(Object.keys(full.metadata).length, 1002)
+    assert.isObject(decodeOf(opening("c", entries(502)), opening("c", entries(500))))
+    assert.strictEqual(decodeOf(opening("c", entries(1003))), "malformed")
+    assert.strictEqual(decodeOf(opening("c", entries(502)), opening("c", entries(501))), "malformed")
+    assert.strictEqual(decodeOf(opening("c", entries(502)), acked(), opening("c", entries(501))), "malformed")
   })
 
   it("`__proto__` and the like as ordinary keys of metadata, which has nothing that was not sent", () => {

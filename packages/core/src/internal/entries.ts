@@ -12,6 +12,9 @@ export const metadataTag = 0x3a
  */
 export const mostEntries = 1000
 
+/** Of metadata, besides, the two of a trace: they go along after the user's were counted. */
+const mostRead = mostEntries + 2
+
 /**
  * An object without anything inherited, so that a key is there only if it was sent and `__proto__` is one like any
  * other. Made with `new`, it costs a tenth of `Object.create(null)`.
@@ -67,7 +70,7 @@ export const write = ({ texts }: Listed): void => {
  */
 export const read = (metadata: Metadata, count: number): Metadata => {
   const into: Record<string, string> = metadata === emptyMetadata ? new Entries() : metadata
-  if (count >= mostEntries) Reader.refuse()
+  if (count >= mostRead) Reader.refuse()
   let key = ""
   let value = ""
   const outer = Reader.enter()
