@@ -104,6 +104,16 @@ describe("an error passes through a server whose handler fails with it", () => {
     }).pipe(onBus)
   )
 
+  it.effect("with the first 1000 of its details, which is as many as an answer may have", () =>
+    Effect.gen(function* () {
+      const many = Array.from({ length: 1001 }, (_, i) => ({ typeUrl: `a/B${i}`, value: new Uint8Array([i & 0xff]) }))
+      const client = yield* setUp(() => Effect.fail(PsrpcError.fromCode("aborted", { details: many })))
+      const error = yield* Effect.flip(client.relay("x"))
+      assert.strictEqual(error._tag, "Aborted")
+      assert.deepStrictEqual(error._tag === "Aborted" && error.details, many.slice(0, 1000))
+    }).pipe(onBus)
+  )
+
   it.effect("as internal without a text, where the last handler dies", () =>
     Effect.gen(function* () {
       const client = yield* setUp(() => Effect.die(new Error("secret")))

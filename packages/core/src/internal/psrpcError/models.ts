@@ -120,7 +120,7 @@ export type Reason = typeof Reason.Type
 export interface Options {
   /** For people. Default, also of an empty text: the code. */
   readonly message?: string | undefined
-  /** Protobuf messages about the error. Default: none. */
+  /** Protobuf messages about the error, of which a server sends the first 1000. Default: none. */
   readonly details?: ReadonlyArray<Detail> | undefined
   /** Whether a handler may have run. Default: true. */
   readonly mayHaveRun?: boolean | undefined

@@ -1,12 +1,18 @@
 import * as PsrpcError from "../../PsrpcError.ts"
 import type { WireError } from "../domainError.ts"
+import { mostEntries } from "../entries.ts"
 import { wireCodeOf } from "../psrpcError/wireCode.ts"
 
 /** What a defect is answered as: its own text may hold anything. */
 export const internal: WireError = { code: "internal", message: "internal error", details: [] }
 
-/** What a failure of a handler is on the wire. */
+/** What a failure of a handler is on the wire: an answer with more details than a message may have would be no answer. */
 export const wireError = (error: unknown): WireError => {
   const known = PsrpcError.fromUnknown(error)
-  return { code: wireCodeOf(known), message: known.message, details: known.details }
+  const { details, message } = known
+  return {
+    code: wireCodeOf(known),
+    message,
+    details: details.length > mostEntries ? details.slice(0, mostEntries) : details
+  }
 }
