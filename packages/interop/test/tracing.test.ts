@@ -1,6 +1,6 @@
 /** Traces that cross between ours and Go's otelpsrpc, in either direction. */
 import { StringValueSchema } from "@bufbuild/protobuf/wkt"
-import { Client, Publisher, Rpc, Server, Service } from "@effect-psrpc/core"
+import { Client, PsrpcError, Publisher, Rpc, Server, Service } from "@effect-psrpc/core"
 import { assert } from "@effect/vitest"
 import { Effect, Option, Stream, Tracer } from "effect"
 import type { GoPeer, GoSpan } from "../src/index.ts"
@@ -42,7 +42,7 @@ const traced = <A, E, R>(test: (spans: ReadonlyArray<Tracer.NativeSpan>) => Effe
 
 /**
  * `Regional` is ours, for one topic; everything without a topic is Go's. So neither takes the other's requests. Our handler
- * calls Go's `Echo` where the request says so.
+ * calls Go's `Echo`, or fails, where the request says so.
  */
 const setUp = (trace: "always" | "never" | "parent") =>
   Effect.gen(function* () {
@@ -53,7 +53,11 @@ const setUp = (trace: "always" | "never" | "parent") =>
       Server.make(
         ours,
         {
-          regional: ({ value }) => (value === "onwards" ? client.echo(ask({ do: "echo" })) : Effect.succeed({ value }))
+          regional: ({ value }) => {
+            if (value === "onwards") return client.echo(ask({ do: "echo" }))
+            if (value === "fail") return Effect.fail(PsrpcError.fromCode("not_found", { message: "no" }))
+            return Effect.succeed({ value })
+          }
         },
         { topics: { regional: [{ region }] } }
       )
@@ -168,13 +172,20 @@ interop("a trace", (it) => {
     traced((spans) =>
       Effect.gen(function* () {
         const { client, go } = yield* setUp("always")
-        const fail = ask({ do: "fail", code: "not_found", message: "no" })
-        yield* Effect.flip(client.echo(fail))
-        goError(yield* Effect.flip(go.call("Echo", fail.value)))
-        const [first] = yield* goSpans(go, 3)
-        assert.strictEqual(first!.attributes["rpc.psrpc.status_code"], "not_found")
-        assert.isTrue(first!.failed)
-        assert.strictEqual(spans[0]!.attributes.get("rpc.psrpc.status_code"), "not_found")
+        yield* Effect.flip(client.echo(ask({ do: "fail", code: "not_found", message: "no" })))
+        goError(yield* Effect.flip(go.call("Regional", "fail", { topic: region })))
+        const [received, sent] = yield* goSpans(go, 2)
+        for (const span of [received!, sent!]) {
+          assert.isTrue(span.failed)
+          assert.strictEqual(span.attributes["rpc.psrpc.status_code"], "not_found")
+        }
+        assert.deepStrictEqual(
+          spans.map(({ attributes, kind }) => [kind, attributes.get("rpc.psrpc.status_code")]),
+          [
+            ["client", "not_found"],
+            ["server", "not_found"]
+          ]
+        )
       })
     )
   )
