@@ -2,8 +2,9 @@ import { existsSync, readdirSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
 
-// Workspace packages are tested from their sources: nothing has to be built first.
-const conditions = ["@effect-psrpc/source", "import", "module", "default"]
+// Workspace packages are tested from their sources: nothing has to be built first. "module" is not among them: packages keep
+// under it what only bundlers can read, and node runs it here.
+const conditions = ["@effect-psrpc/source", "import", "default"]
 
 const packages = readdirSync("packages").filter((name) => existsSync(`packages/${name}/test`))
 const projects = [{ name: "repository", root: "." }, ...packages.map((name) => ({ name, root: `packages/${name}` }))]
