@@ -48,9 +48,9 @@
  *
  * @since 0.1.0
  */
-import { type Context, Effect, Exit, Stream } from "effect"
+import { type Context, Effect, Stream } from "effect"
 import type { BidiStream, ServerStream } from "./BidiStream.ts"
-import { changed, entriesOf, type Entry, make, type Step } from "./internal/interceptors/chain.ts"
+import { changed, entriesOf, type Entry, functionOf, make, type Step } from "./internal/interceptors/chain.ts"
 import type { CallOf, Interceptor, NextOf, ResultOf, Same, Single, Wraps } from "./internal/interceptors/models.ts"
 import type * as Models from "./internal/interceptors/models.ts"
 import type { Answering, Streaming } from "./internal/interceptors/server.ts"
@@ -63,9 +63,12 @@ export {
   type AroundCalls,
   type AroundStreams,
   type ClientCall,
+  type ClientMultiCall,
+  type ClientMultiOptions,
   type ClientOptions,
   type ClientServices,
   type ClientStreamCall,
+  type ClientStreamOptions,
   type Failure,
   type Free,
   type Info,
@@ -84,7 +87,17 @@ export {
   type Wraps
 } from "./internal/interceptors/models.ts"
 
-export { clientMethod, clientStreamMethod, publishMethod, serverMethod } from "./internal/interceptors/methods.ts"
+export { type HookedCall, hooks, type Hooks } from "./internal/interceptors/hooks.ts"
+
+export {
+  clientMethod,
+  clientMultiMethod,
+  clientStreamMethod,
+  publishMethod,
+  serverMethod,
+  serverStreamMethod,
+  subscribeMethod
+} from "./internal/interceptors/methods.ts"
 
 /** One key of a service, or a list of them. */
 type Keys = Context.Key<any, any> | ReadonlyArray<Context.Key<any, any>>
@@ -125,7 +138,7 @@ export const server: {
     f: (call: CallOf<"server">, next: () => ResultOf<"server", Identifiers<P>>) => ResultOf<"server", R>
   ): Single<"server", Identifiers<P>, R>
 } = (...args: ReadonlyArray<any>) => {
-  const f = args.at(-1)
+  const f = functionOf("server", args.at(-1))
   const step: Step<Answering> = (each, next) => f(each.about, () => next(each))
   return made({ kind: "server", step })
 }
@@ -154,7 +167,7 @@ export const serverStream: {
     ) => ResultOf<"serverStream", R>
   ): Single<"serverStream", Identifiers<P>, R>
 } = (...args: ReadonlyArray<any>) => {
-  const f = args.at(-1)
+  const f = functionOf("serverStream", args.at(-1))
   const step: Step<Streaming> = (each, next) =>
     f(each.stream, each.about, (stream: Streaming["stream"]) => next({ ...each, stream }))
   return made({ kind: "serverStream", step })
@@ -166,6 +179,7 @@ const around =
   <R = never>(
     f: (call: CallOf<K>, next: (...args: NextOf<K>) => ResultOf<K, never>) => ResultOf<K, R>
   ): Single<K, never, R> => {
+    functionOf(kind, f)
     const step: Step<CallOf<K>> = (call, next) => f(call, (...[options]) => next(changed(call, options)))
     return made({ kind, step })
   }
@@ -275,6 +289,7 @@ export const stream = <R = never>(
     call: CallOf<"clientStream"> | CallOf<"serverStream">
   ) => AnyBidi | Effect.Effect<AnyBidi, PsrpcError, R>
 ): Same<readonly ["clientStream", "serverStream"], never, R> => {
+  functionOf("stream", f)
   const wrapped = (given: AnyBidi, call: CallOf<"clientStream"> | CallOf<"serverStream">) =>
     Effect.suspend(() => {
       const own = f(given, call)
@@ -316,6 +331,9 @@ export const provide = <I, S, R = never>(
     )
   ) as never
 
+/** A call that takes metadata along. */
+type CarryingCall = CallOf<"client"> | CallOf<"clientMulti"> | CallOf<"clientStream">
+
 /**
  * Sends metadata along with every call that a client makes, and every stream that it opens: over the client's own and
  * `Metadata.with`'s, and over what the call itself says.
@@ -324,88 +342,13 @@ export const provide = <I, S, R = never>(
  * @since 0.1.0
  */
 export const metadata = <R = never>(
-  f: Metadata | ((call: CallOf<"client"> | CallOf<"clientStream">) => Effect.Effect<Metadata, PsrpcError, R>)
+  f: Metadata | ((call: CarryingCall) => Effect.Effect<Metadata, PsrpcError, R>)
 ): Same<readonly ["client", "clientMulti", "clientStream"], never, R> => {
-  const of = (call: CallOf<"client"> | CallOf<"clientStream">): Effect.Effect<Metadata, PsrpcError, R> =>
+  const of = (call: CarryingCall): Effect.Effect<Metadata, PsrpcError, R> =>
     typeof f === "function" ? f(call) : Effect.succeed(f)
   return all(
     client((call, next) => Effect.flatMap(of(call), (own) => next({ metadata: own }))),
     clientMulti((call, next) => Stream.unwrap(Effect.map(of(call), (own) => next({ metadata: own })))),
     clientStream((call, next) => Effect.flatMap(of(call), (own) => next({ metadata: own })))
-  )
-}
-
-/**
- * What hooks are told of.
- *
- * @category models
- * @since 0.1.0
- */
-export type HookedCall =
-  | CallOf<"server">
-  | CallOf<"serverStream">
-  | CallOf<"client">
-  | CallOf<"clientStream">
-  | CallOf<"publish">
-
-/**
- * Hooks for who only looks on.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Hooks<R> {
-  /** Before the rest runs. */
-  readonly request?: ((call: HookedCall) => Effect.Effect<unknown, never, R>) | undefined
-  /**
-   * After it: how it ended, in success, failure or interruption. A call that every server answers is told of once for each
-   * answer, on the client, and again at its own end where that is a failure.
-   */
-  readonly response?:
-    | ((call: HookedCall, exit: Exit.Exit<unknown, Models.Failure>) => Effect.Effect<unknown, never, R>)
-    | undefined
-}
-
-/**
- * Observes: requests before they run, and how they ended; of calls at either end, of streams (at a client their opening, at
- * a server their handler), and of updates that are published. It changes nothing: a hook that dies is logged, and the call
- * goes on.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const hooks = <R = never>(
-  given: Hooks<R>
-): Same<readonly ["server", "serverStream", "client", "clientMulti", "clientStream", "publish"], never, R> => {
-  const safe = (hook: () => Effect.Effect<unknown, never, R>) =>
-    Effect.catchCause(Effect.suspend(hook), (cause) => Effect.logError("psrpc: a hook died", cause))
-  const before = (call: HookedCall): Effect.Effect<unknown, never, R> =>
-    given.request === undefined ? Effect.void : safe(() => given.request!(call))
-  const after = (call: HookedCall, exit: Exit.Exit<unknown, Models.Failure>): Effect.Effect<unknown, never, R> =>
-    given.response === undefined ? Effect.void : safe(() => given.response!(call, exit))
-  const both = <A, E extends Models.Failure, R2>(call: HookedCall, rest: () => Effect.Effect<A, E, R2>) =>
-    Effect.andThen(
-      before(call),
-      Effect.onExit(Effect.suspend(rest), (exit) => after(call, exit))
-    )
-  return all(
-    server((call, next) => both(call, next)),
-    serverStream((own, call, next) => both(call, () => next(own))),
-    client((call, next) => both(call, () => next())),
-    clientMulti((call, next) =>
-      Stream.unwrap(
-        Effect.as(
-          before(call),
-          Stream.suspend(() => next()).pipe(
-            Stream.tap(({ result }) =>
-              after(call, result._tag === "Success" ? Exit.succeed(result.success) : Exit.fail(result.failure))
-            ),
-            Stream.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : after(call, exit)))
-          )
-        )
-      )
-    ),
-    clientStream((call, next) => both(call, () => next())),
-    publish((call, next) => both(call, () => next()))
   )
 }

@@ -122,8 +122,11 @@ Interceptor.serverMethod(Greeter, "hello", (name, _, next) => Effect.as(next(nam
 // @ts-expect-error chat is a stream
 Interceptor.serverMethod(Greeter, "chat", (name, _, next) => next(name))
 Interceptor.clientMethod(Greeter, "hello", (name, _, next) => next(`${name}!`, { timeout: "1 second" }))
-Interceptor.clientStreamMethod(Greeter, "chat", (stream) => ({
-  ...stream,
-  messages: Stream.map(stream.messages, (n) => n + 1),
-  send: (text) => stream.send(text.trim())
-}))
+Interceptor.clientStreamMethod(Greeter, "chat", (call, next) => {
+  same<typeof call.topic, {}>(true)
+  return Effect.map(next({ timeout: "1 second" }), (stream) => ({
+    ...stream,
+    messages: Stream.map(stream.messages, (n) => n + 1),
+    send: (text) => stream.send(text.trim())
+  }))
+})

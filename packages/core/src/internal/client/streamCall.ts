@@ -12,7 +12,7 @@ import type { StreamMethod } from "../method.ts"
 import { millisOf } from "../millis.ts"
 import * as Envelope from "../streamEnvelope.ts"
 import { Endpoint } from "../streams/endpoint.ts"
-import { pump } from "../streams/pump.ts"
+import { observed, pump } from "../streams/pump.ts"
 import * as Attributes from "../telemetry/attributes.ts"
 import { type CallSpan, describeCalls, opening } from "../telemetry/spans.ts"
 import type { Outcome, Series } from "../telemetry/metrics/series.ts"
@@ -200,16 +200,22 @@ export const opener = (client: ClientState, method: StreamMethod): AnyStreamOpen
         } catch (cause) {
           return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
         }
-        let end: Endpoint | undefined
+        const made: Array<{ readonly end: Endpoint; readonly stream: BidiStream<unknown, unknown> }> = []
         const opened = behind(options, (given) =>
-          Effect.map(scoped(given), (own) => {
-            end = own
-            return own.api
+          Effect.map(scoped(given), (end) => {
+            const stream = observed(end)
+            made.push({ end, stream })
+            return stream
           })
         )
-        return opened === undefined
-          ? Effect.flatMap(scoped(options), (own) => pump(own, own.api, outgoing, concurrency, idle))
-          : Effect.flatMap(opened, (stream) => pump(end, stream, outgoing, concurrency, idle))
+        if (opened === undefined) {
+          return Effect.flatMap(scoped(options), (end) => pump(end, end.api, true, outgoing, concurrency, idle))
+        }
+        return Effect.flatMap(opened, (stream) => {
+          // interceptors may have opened several, or none
+          const own = made.find(({ stream: { streamId } }) => streamId === stream.streamId) ?? made.at(-1)
+          return pump(own?.end, stream, own?.stream === stream, outgoing, concurrency, idle)
+        })
       })
     )
 

@@ -1,5 +1,5 @@
 /** Interceptors at run time: steps of a kind, put together once for each method. */
-import { Context, Effect, Stream, Tracer } from "effect"
+import { Context, Effect, Stream } from "effect"
 import * as Metadata from "../../Metadata.ts"
 import { merge } from "../metadata.ts"
 import { CurrentCall } from "../callContext.ts"
@@ -23,6 +23,12 @@ const variance = (_: never): unknown => _
 
 export const make = (entries: ReadonlyArray<Entry>): Made => ({ [TypeId]: variance, entries })
 
+/** Throws for what a program without types may have given in place of a function. */
+export const functionOf = <F>(name: string, f: F): F => {
+  if (typeof f === "function") return f
+  throw new TypeError(`Interceptor.${name}: expected a function, got ${f === null ? "null" : typeof f}`)
+}
+
 const isMade = (u: unknown): u is Made => typeof u === "object" && u !== null && TypeId in u
 
 /** The steps of all, one behind the other. Throws for what a program without types may have given. */
@@ -41,9 +47,21 @@ export const entriesOf = (interceptors: ReadonlyArray<Any> | undefined): Readonl
 export const stepsOf = (entries: ReadonlyArray<Entry>, kind: Kind): ReadonlyArray<Step> =>
   entries.flatMap((entry) => (entry.kind === kind ? [entry.step] : []))
 
-/** All steps around the last: the first is outermost. */
-export const around = <C, R>(steps: ReadonlyArray<Step<C, R>>, last: (call: C) => R): ((call: C) => R) =>
-  steps.reduceRight<(call: C) => R>((next, step) => (call) => step(call, next), last)
+/** What runs a step, or the last: nothing of it before it is run, and all of it each time. */
+export type Later<C, R> = (run: (call: C) => R) => (call: C) => R
+
+/** The same for Effects that need to know nothing when they run. */
+export const later =
+  <C, A, E, R>(run: (call: C) => Effect.Effect<A, E, R>) =>
+  (call: C): Effect.Effect<A, E, R> =>
+    Effect.suspend(() => run(call))
+
+/** All steps around the last, which runs nothing before its time itself: the first is outermost. */
+export const around = <C, R>(
+  steps: ReadonlyArray<Step<C, R>>,
+  last: (call: C) => R,
+  runs: Later<C, R>
+): ((call: C) => R) => steps.reduceRight<(call: C) => R>((next, step) => runs((call) => step(call, next)), last)
 
 /** What every interceptor sees of a method, but for the topic. */
 export const infoOf = (method: Method): Omit<Info, "topic"> => ({
@@ -68,24 +86,20 @@ export interface Services {
   readonly stream: <A, E>(self: Stream.Stream<A, E, any>) => Stream.Stream<A, E>
 }
 
-const noServices: Services = {
-  effect: (self) => self,
-  stream: <A, E>(self: Stream.Stream<A, E, any>) => self as Stream.Stream<A, E>
-}
-
-const isFiberLocal = (key: string): boolean => key.startsWith("effect/") || key.startsWith("@effect-psrpc/core/")
+/** What Effect keeps by fiber, and is no service that somebody asks a Layer for. */
+const fiberLocal =
+  /^effect\/(Cause|Clock|ConfigProvider|Console|ErrorReporter|ExecutionPlan|Layer|Logger|Loggers|ManagedRuntime|Metric|Random|References|Schedule|Scheduler|Scope|Tracer)(\/|$)/
 
 /**
- * The services of `context`, over those of the calling fiber. What is Effect's or this library's own is fiber-local as a
- * rule, a tracer or outgoing metadata for instance: there the caller's is taken, where it has one.
+ * The services of `context`, over those of the calling fiber. What is fiber-local stays the caller's: its clock, tracer and
+ * loggers, its outgoing metadata, the call that it answers.
  */
 export const servicesOf = (context: Context.Context<never>): Services => {
-  const all = [...Context.omit(Tracer.ParentSpan, Metadata.Outgoing, CurrentCall)(context).mapUnsafe]
-  if (all.length === 0) return noServices
-  const under = Context.makeUnsafe<never>(new Map(all.filter(([key]) => isFiberLocal(key))))
-  const over = Context.makeUnsafe<never>(new Map(all.filter(([key]) => !isFiberLocal(key))))
-  const provided = (caller: Context.Context<any>): Context.Context<any> =>
-    Context.merge(Context.merge(under, caller), over)
+  const own = [...Context.omit(Metadata.Outgoing, CurrentCall)(context).mapUnsafe].filter(
+    ([key]) => !fiberLocal.test(key)
+  )
+  const services = Context.makeUnsafe<never>(new Map(own))
+  const provided = (caller: Context.Context<any>): Context.Context<any> => Context.merge(caller, services)
   return {
     effect: (self) => Effect.updateContext(self, provided),
     stream: <A, E>(self: Stream.Stream<A, E, any>) => Stream.updateContext(self, provided) as Stream.Stream<A, E>

@@ -1,5 +1,5 @@
 /** A client's methods, and a publisher's, behind interceptors. */
-import { Effect, type Fiber, type Scope, Stream } from "effect"
+import { Effect, type Scope, Stream } from "effect"
 import type { BidiStream } from "../../BidiStream.ts"
 import type { PsrpcError } from "../../PsrpcError.ts"
 import { patienceOf } from "../client/prepare.ts"
@@ -7,8 +7,8 @@ import type { ClientState } from "../client/state.ts"
 import { invalidArgument } from "../invalidArgument.ts"
 import { messageOf } from "../messageOf.ts"
 import type { Method } from "../method.ts"
-import { around, type Entry, entriesOf, infoOf, type Services, type Step, stepsOf } from "./chain.ts"
-import type { Any, ClientCall, ClientStreamCall, Kind, Message, PublishCall, SubscribeCall } from "./models.ts"
+import { around, type Entry, entriesOf, infoOf, type Later, later, type Services, type Step, stepsOf } from "./chain.ts"
+import type { Any, Kind } from "./models.ts"
 
 /** What a client, or a publisher, has of interceptors. */
 export interface Interception {
@@ -22,18 +22,35 @@ interface AnyOptions {
   readonly interceptors?: ReadonlyArray<Any> | undefined
 }
 
+/** What steps are about, whatever the method. */
+interface Each {
+  readonly request?: unknown
+  readonly message?: unknown
+  readonly options: any
+}
+
+/** What a call is made by, and how it fails before anything is run. */
+interface Way<R> {
+  readonly runs: Later<Each, R>
+  readonly fail: (error: PsrpcError) => R
+}
+
 const nothing = Object.freeze({})
 
-/** The steps around a method's calls of one kind: the client's, and behind them a call's own. */
-class Steps {
-  readonly #own: ReadonlyArray<Step>
+/** The steps around a method's calls of one kind: its client's, and behind them a call's own. */
+class Steps<R> {
+  readonly #own: ReadonlyArray<Step<Each, R>>
   readonly #kind: Kind
   readonly #label: string
+  readonly #info: object
+  readonly #way: Way<R>
 
-  constructor({ entries }: Interception, kind: Kind, { label }: Method) {
+  constructor({ entries }: Interception, kind: Kind, method: Method, way: Way<R>) {
     this.#own = stepsOf(entries, kind)
     this.#kind = kind
-    this.#label = label
+    this.#label = method.label
+    this.#info = infoOf(method)
+    this.#way = way
   }
 
   /** Whether a call has nothing around it. */
@@ -41,63 +58,67 @@ class Steps {
     return this.#own.length === 0 && options?.interceptors === undefined
   }
 
-  /** Throws for what are no interceptors. */
-  of(options: AnyOptions | undefined): ReadonlyArray<Step> {
-    return options?.interceptors === undefined
-      ? this.#own
-      : [...this.#own, ...stepsOf(entriesOf(options.interceptors), this.#kind)]
-  }
-
-  /** Runs what may throw for options that are none. */
-  attempt<A, E, R>(
-    body: (fiber: Fiber.Fiber<unknown, unknown>) => Effect.Effect<A, E, R>
-  ): Effect.Effect<A, E | PsrpcError, R> {
-    return Effect.withFiber((fiber): Effect.Effect<A, E | PsrpcError, R> => {
+  /** Puts them around `last`, and runs them for a call. Refuses interceptors that are none. */
+  run(what: object, options: AnyOptions | undefined, last: (each: Each) => R): R {
+    let steps = this.#own
+    if (options?.interceptors !== undefined) {
       try {
-        return body(fiber)
+        steps = [...steps, ...stepsOf(entriesOf(options.interceptors), this.#kind)]
       } catch (cause) {
-        return Effect.fail(invalidArgument(`${this.#label}: ${messageOf(cause)}`, cause))
+        return this.#way.fail(invalidArgument(`${this.#label}: ${messageOf(cause)}`, cause))
       }
-    })
+    }
+    const about = { ...this.#info, ...what, topic: options?.topic ?? nothing, options: options ?? nothing }
+    return around(steps, last, this.#way.runs)(about)
   }
 }
+
+/** Runs each step when its time has come, and tells it how long its call may take from then on. */
+const timed =
+  (client: ClientState, { label }: Method) =>
+  <A, R>(run: (each: Each) => Effect.Effect<A, any, R>) =>
+  (each: Each): Effect.Effect<A, any, R> =>
+    Effect.withFiber((fiber) => {
+      let timeout: number
+      try {
+        timeout = Math.max(0, patienceOf(client, fiber, each.options.timeout).timeout)
+      } catch (cause) {
+        return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
+      }
+      return run({ ...each, timeout } as Each)
+    })
 
 type Unary<O> = (request: unknown, options?: O) => Effect.Effect<unknown, unknown>
 
 export const unary = <O extends AnyOptions>(client: ClientState, method: Method, call: Unary<O>): Unary<O> => {
   const { services } = client.interception
-  const steps = new Steps(client.interception, "client", method)
-  const info = infoOf(method)
-  const last = (each: ClientCall) => call(each.request, each.options as O)
+  const way: Way<ReturnType<Unary<O>>> = { runs: timed(client, method), fail: Effect.fail }
+  const steps = new Steps(client.interception, "client", method, way)
+  const last = (each: Each) => call(each.request, each.options)
   return (request, options) =>
     steps.isEmpty(options)
       ? call(request, options)
-      : steps.attempt((fiber) => {
-          const { timeout } = patienceOf(client, fiber, (options as ClientCall["options"] | undefined)?.timeout)
-          const run = around(steps.of(options), last)
-          const about = { ...info, topic: options?.topic ?? nothing, request, options: options ?? nothing, timeout }
-          return services.effect(Effect.suspend(() => run(about as ClientCall)))
-        })
+      : services.effect(Effect.scoped(Effect.suspend(() => steps.run({ request }, options, last))))
 }
 
 type Multi<O> = (request: unknown, options?: O) => Stream.Stream<unknown, PsrpcError>
 
 export const multi = <O extends AnyOptions>(client: ClientState, method: Method, call: Multi<O>): Multi<O> => {
   const { services } = client.interception
-  const steps = new Steps(client.interception, "clientMulti", method)
-  const info = infoOf(method)
-  const last = (each: ClientCall) => call(each.request, each.options as O)
+  const tell = timed(client, method)
+  const way: Way<ReturnType<Multi<O>>> = {
+    runs: (run) => {
+      const told = tell((each) => Effect.succeed(run(each)))
+      return (each) => Stream.unwrap(told(each))
+    },
+    fail: Stream.fail
+  }
+  const steps = new Steps(client.interception, "clientMulti", method, way)
+  const last = (each: Each) => call(each.request, each.options)
   return (request, options) =>
     steps.isEmpty(options)
       ? call(request, options)
-      : Stream.unwrap(
-          steps.attempt((fiber) => {
-            const { timeout } = patienceOf(client, fiber, (options as ClientCall["options"] | undefined)?.timeout)
-            const run = around(steps.of(options), last)
-            const about = { ...info, topic: options?.topic ?? nothing, request, options: options ?? nothing, timeout }
-            return Effect.succeed(services.stream(Stream.suspend(() => run(about as ClientCall))))
-          })
-        )
+      : services.stream(Stream.scoped(Stream.suspend(() => steps.run({ request }, options, last))))
 }
 
 type Opened = Effect.Effect<BidiStream<unknown, unknown>, PsrpcError, Scope.Scope>
@@ -108,17 +129,12 @@ export const opener = <O extends AnyOptions>(
   method: Method
 ): ((options: O | undefined, open: (options: O) => Opened) => Opened | undefined) => {
   const { services } = client.interception
-  const steps = new Steps(client.interception, "clientStream", method)
-  const info = infoOf(method)
+  const way: Way<Opened> = { runs: timed(client, method), fail: Effect.fail }
+  const steps = new Steps(client.interception, "clientStream", method, way)
   return (options, open) =>
     steps.isEmpty(options)
       ? undefined
-      : steps.attempt((fiber) => {
-          const { timeout } = patienceOf(client, fiber, (options as ClientCall["options"] | undefined)?.timeout)
-          const run = around<ClientStreamCall, Opened>(steps.of(options), (each) => open(each.options as O))
-          const about = { ...info, topic: options?.topic ?? nothing, options: options ?? nothing, timeout }
-          return services.effect(Effect.suspend(() => run(about as ClientStreamCall)))
-        })
+      : services.effect(Effect.suspend(() => steps.run({}, options, (each) => open(each.options))))
 }
 
 type Subscribed = Effect.Effect<Stream.Stream<unknown, PsrpcError>, PsrpcError, Scope.Scope>
@@ -129,17 +145,11 @@ export const subscriber = <O extends AnyOptions>(
   subscribe: (options?: O) => Subscribed
 ): ((options?: O) => Subscribed) => {
   const { services } = client.interception
-  const steps = new Steps(client.interception, "subscribe", method)
-  const info = infoOf(method)
-  const last = (each: SubscribeCall) => subscribe(each.options as O)
+  const way: Way<Subscribed> = { runs: later, fail: Effect.fail }
+  const steps = new Steps(client.interception, "subscribe", method, way)
+  const last = (each: Each) => subscribe(each.options)
   return (options) =>
-    steps.isEmpty(options)
-      ? subscribe(options)
-      : steps.attempt(() => {
-          const run = around<SubscribeCall, Subscribed>(steps.of(options), last)
-          const about = { ...info, topic: options?.topic ?? nothing, options: options ?? nothing }
-          return services.effect(Effect.suspend(() => run(about as SubscribeCall)))
-        })
+    steps.isEmpty(options) ? subscribe(options) : services.effect(Effect.suspend(() => steps.run({}, options, last)))
 }
 
 type Publish<O> = (message: unknown, options?: O) => Effect.Effect<void, PsrpcError>
@@ -150,15 +160,11 @@ export const publisher = <O extends AnyOptions>(
   publish: Publish<O>
 ): Publish<O> => {
   const { services } = interception
-  const steps = new Steps(interception, "publish", method)
-  const info = infoOf(method)
-  const last = (each: PublishCall) => publish(each.message as Message, each.options as O)
+  const way: Way<ReturnType<Publish<O>>> = { runs: later, fail: Effect.fail }
+  const steps = new Steps(interception, "publish", method, way)
+  const last = (each: Each) => publish(each.message, each.options)
   return (message, options) =>
     steps.isEmpty(options)
       ? publish(message, options)
-      : steps.attempt(() => {
-          const run = around<PublishCall, Effect.Effect<void, PsrpcError>>(steps.of(options), last)
-          const about = { ...info, topic: options?.topic ?? nothing, message, options: options ?? nothing }
-          return services.effect(Effect.suspend(() => run(about as PublishCall)))
-        })
+      : services.effect(Effect.scoped(Effect.suspend(() => steps.run({ message }, options, last))))
 }

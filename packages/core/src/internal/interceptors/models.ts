@@ -8,7 +8,7 @@ import type { PsrpcError } from "../../PsrpcError.ts"
 import type * as Rpc from "../../Rpc.ts"
 import type { Selection } from "../../Selection.ts"
 import type { Call, CurrentCall } from "../callContext.ts"
-import type { CallOptions, StreamOptions, SubscribeOptions } from "../calls.ts"
+import type { CallOptions, MultiCallOptions, StreamOptions, SubscribeOptions } from "../calls.ts"
 
 /**
  * The type id of interceptors.
@@ -115,30 +115,71 @@ export interface ServerStreamCall extends Info, Call<Readonly<Record<string, unk
   readonly topic: Readonly<Record<string, unknown>>
 }
 
+/** Options without what runs around: that is settled by the time that interceptors see them. */
+type Settled<O> = Omit<O, "interceptors">
+
 /**
- * Options of a call that an interceptor may change.
+ * Options of a call with one answer that an interceptor may change.
  *
  * @category models
  * @since 0.1.0
  */
-export interface ClientOptions extends CallOptions {
+export interface ClientOptions extends Settled<CallOptions> {
   /** How this call chooses among servers; of no effect where there is no choice. */
   readonly selection?: Selection | undefined
 }
 
 /**
- * A call that a client makes.
+ * Options of a call that every server answers that an interceptor may change.
  *
  * @category models
  * @since 0.1.0
  */
-export interface ClientCall extends Info {
-  readonly kind: "unary" | "multi"
-  readonly request: unknown
-  /** The options that the call was given. */
-  readonly options: ClientOptions
-  /** How long the call may take from now on, in milliseconds: by its options, its client, and its caller's deadline. */
+export interface ClientMultiOptions extends Settled<MultiCallOptions> {}
+
+/**
+ * Options of a stream's opening that an interceptor may change.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ClientStreamOptions extends Settled<StreamOptions> {
+  /** How this call chooses among servers; of no effect where there is no choice. */
+  readonly selection?: Selection | undefined
+}
+
+/** What a client's calls and streams have. */
+interface Timed {
+  /**
+   * How long it may take from now on, in milliseconds: by its options, its client, and its caller's deadline. The time of
+   * a call begins when the last interceptor has run the rest: what they take themselves is none of it.
+   */
   readonly timeout: number
+}
+
+/**
+ * A call with one answer that a client makes.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ClientCall extends Info, Timed {
+  readonly kind: "unary"
+  readonly request: unknown
+  /** The options that the call was given, and those that interceptors outside of this one have changed. */
+  readonly options: ClientOptions
+}
+
+/**
+ * A call that every server answers, as a client makes it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ClientMultiCall extends Info, Timed {
+  readonly kind: "multi"
+  readonly request: unknown
+  readonly options: ClientMultiOptions
 }
 
 /**
@@ -147,11 +188,9 @@ export interface ClientCall extends Info {
  * @category models
  * @since 0.1.0
  */
-export interface ClientStreamCall extends Info {
+export interface ClientStreamCall extends Info, Timed {
   readonly kind: "stream"
-  readonly options: ClientOptions & StreamOptions
-  /** How long the opening may take from now on, in milliseconds. */
-  readonly timeout: number
+  readonly options: ClientStreamOptions
 }
 
 /**
@@ -162,7 +201,7 @@ export interface ClientStreamCall extends Info {
  */
 export interface SubscribeCall extends Info {
   readonly kind: "subscription"
-  readonly options: SubscribeOptions
+  readonly options: Settled<SubscribeOptions>
 }
 
 /**
@@ -174,7 +213,7 @@ export interface SubscribeCall extends Info {
 export interface PublishCall extends Info {
   readonly kind: "subscription"
   readonly message: unknown
-  readonly options: PublishOptions
+  readonly options: Settled<PublishOptions>
 }
 
 /**
@@ -201,13 +240,13 @@ export interface Signatures {
     readonly result: Effect.Effect<Answer, Failure>
   }
   readonly clientMulti: {
-    readonly call: ClientCall
-    readonly next: readonly [options?: ClientOptions]
+    readonly call: ClientMultiCall
+    readonly next: readonly [options?: ClientMultiOptions]
     readonly result: Stream.Stream<MultiAnswer, PsrpcError>
   }
   readonly clientStream: {
     readonly call: ClientStreamCall
-    readonly next: readonly [options?: ClientOptions & StreamOptions]
+    readonly next: readonly [options?: ClientStreamOptions]
     readonly result: Effect.Effect<BidiStream<Message, Message>, PsrpcError, Scope.Scope>
   }
   readonly serverStream: {
@@ -217,12 +256,12 @@ export interface Signatures {
   }
   readonly subscribe: {
     readonly call: SubscribeCall
-    readonly next: readonly [options?: SubscribeOptions]
+    readonly next: readonly [options?: Settled<SubscribeOptions>]
     readonly result: Effect.Effect<Stream.Stream<Message, PsrpcError>, PsrpcError, Scope.Scope>
   }
   readonly publish: {
     readonly call: PublishCall
-    readonly next: readonly [options?: PublishOptions]
+    readonly next: readonly [options?: Settled<PublishOptions>]
     readonly result: Effect.Effect<void, PsrpcError>
   }
 }
@@ -351,12 +390,8 @@ export type ResultOf<K extends Kind, R> =
       ? Stream.Stream<A, E, Q | R>
       : never
 
-/** What a wrap of a kind requires of others: what runs in a scope, or for a call, has these. */
-type Of<K extends Kind, R> = K extends "server" | "serverStream"
-  ? Exclude<R, OfTheCall>
-  : K extends "clientStream" | "subscribe"
-    ? Exclude<R, Scope.Scope>
-    : R
+/** What a wrap of a kind requires of others: each call has a scope, and a handler's its call. */
+type Of<K extends Kind, R> = Exclude<R, K extends "server" | "serverStream" ? OfTheCall : Scope.Scope>
 
 /** An interceptor of several kinds, which provides the same in all, and requires the same. */
 export type Same<Kinds extends ReadonlyArray<Kind>, P, R> = Interceptor<{

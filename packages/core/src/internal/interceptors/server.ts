@@ -3,7 +3,7 @@ import type { ServerStream } from "../../BidiStream.ts"
 import type { CalledMethod, CallMethod } from "../method.ts"
 import type { AnyHandler } from "../server/handlerOf.ts"
 import type { AnyCall, AnyEffect } from "../server/state.ts"
-import { around, type Entry, infoOf, stepsOf } from "./chain.ts"
+import { around, type Entry, infoOf, later, stepsOf } from "./chain.ts"
 import type { ServerCall, ServerStreamCall } from "./models.ts"
 
 /** What a step around a handler of calls is about. */
@@ -28,13 +28,21 @@ export const intercepted = (entries: ReadonlyArray<Entry>, method: CalledMethod,
   const handle = handler.handle as (given: unknown, call: AnyCall) => AnyEffect
   const info = infoOf(method)
   if (method.kind === "stream") {
-    const run = around<Streaming, AnyEffect>(steps, ({ call, stream }) => handle(stream, call))
+    const run = around<Streaming, AnyEffect>(
+      steps,
+      later(({ call, stream }) => handle(stream, call)),
+      later
+    )
     const streaming = (stream: ServerStream<unknown, unknown>, call: AnyCall): AnyEffect =>
       run({ about: { ...info, ...call, kind: "stream" }, call, stream })
     return { ...handler, handle: streaming as AnyHandler["handle"] }
   }
   const { kind } = method
-  const run = around<Answering, AnyEffect>(steps, ({ about, call }) => handle(about.request, call))
+  const run = around<Answering, AnyEffect>(
+    steps,
+    later(({ about, call }) => handle(about.request, call)),
+    later
+  )
   const answering = (request: unknown, call: AnyCall): AnyEffect =>
     run({ method, about: { ...info, ...call, kind, request }, call })
   return { ...handler, handle: answering as AnyHandler["handle"] }

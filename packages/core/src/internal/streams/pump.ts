@@ -1,25 +1,84 @@
-import { type Cause, Effect, Exit, Fiber, type Scope, Stream } from "effect"
+import { type Cause, Context, Effect, Exit, Fiber, type Scope, Stream } from "effect"
 import type { BidiStream } from "../../BidiStream.ts"
 import type * as PsrpcError from "../../PsrpcError.ts"
 import { causeOf } from "./causes.ts"
 import type { Endpoint } from "./endpoint.ts"
 
-/** Sends a message; `settled` is called once. */
-type Post = (message: unknown, settled: (exit: Exit.Exit<void, PsrpcError.PsrpcError>) => void) => void
+/**
+ * Sends a message; `settled` is called once, also before this returns. Says whether the message has been sent by then, or
+ * never will be; where it has not, `sent` is called when it is.
+ */
+type Post = (
+  message: unknown,
+  settled: (exit: Exit.Exit<void, PsrpcError.PsrpcError>) => void,
+  sent: () => void
+) => boolean
 
-/** Sends by the stream itself, which interceptors may have made: in the order of the calls, since each begins at once. */
-const postOn = (stream: BidiStream<unknown, unknown>): Effect.Effect<Post> =>
-  Effect.map(Effect.context<never>(), (context): Post => (message, settled) => {
-    const fiber = Effect.runForkWith(context)(stream.send(message))
+/** What a message of `through` is told by that interceptors send, maybe later: that it is on its way. */
+class Sending extends Context.Service<Sending, () => void>()("@effect-psrpc/core/internal/streams/Sending") {}
+
+/** An endpoint's stream, for interceptors to make theirs of: it says when a message of `through` is sent. */
+export const observed = (end: Endpoint): BidiStream<unknown, unknown> => {
+  const { api } = end
+  return {
+    ...api,
+    send: (message, options) =>
+      Effect.withFiber((fiber) => {
+        const sent = Context.getOrUndefined(fiber.context, Sending)
+        if (sent === undefined) return api.send(message, options)
+        return Effect.callback((resume) => {
+          const outgoing = end.post(message, options, resume)
+          sent()
+          return outgoing === undefined ? undefined : Effect.sync(() => outgoing.abandon())
+        })
+      })
+  }
+}
+
+/** Sends by the endpoint, in no fiber. */
+const postOn =
+  (end: Endpoint): Post =>
+  (message, settled) => {
+    end.post(message, undefined, settled)
+    return true
+  }
+
+/** Sends by a stream that interceptors have made, each message in a fiber; those that run are in `fibers`. */
+const postBy =
+  (
+    stream: BidiStream<unknown, unknown>,
+    context: Context.Context<never>,
+    fibers: Set<Fiber.Fiber<unknown, unknown>>
+  ): Post =>
+  (message, settled, sent) => {
+    let isSent = false
+    const onSent = (): void => {
+      if (isSent) return
+      isSent = true
+      sent()
+    }
+    const sending = Effect.suspend(() => stream.send(message))
+    const fiber = Effect.runForkWith(Context.add(context, Sending, onSent))(sending)
     const exit = fiber.pollUnsafe()
-    if (exit === undefined) fiber.addObserver(settled)
-    else settled(exit)
-  })
+    if (exit !== undefined) {
+      settled(exit)
+      return true
+    }
+    fibers.add(fiber)
+    fiber.addObserver((exit) => {
+      fibers.delete(fiber)
+      settled(exit)
+    })
+    return isSent
+  }
 
-/** Sends that are under way, so many at a time, in order. */
+/** Sends that are under way, so many at a time, in order: none begins before the one before it is sent. */
 class Window {
   #underWay = 0
-  #failure: PsrpcError.PsrpcError | undefined
+  /** The number of the latest message, and of the one that is not sent yet. */
+  #latest = 0
+  #unsent = 0
+  #failure: Cause.Cause<PsrpcError.PsrpcError> | undefined
   #look: (() => void) | undefined
   readonly #post: Post
 
@@ -30,30 +89,40 @@ class Window {
   /** Sends, and completes when fewer than `most` are under way. */
   send(message: unknown, most: number): Effect.Effect<void, PsrpcError.PsrpcError> {
     return Effect.suspend(() => {
+      const number = ++this.#latest
       this.#underWay++
-      this.#post(message, (exit) => {
-        this.#underWay--
-        if (exit._tag === "Failure") {
-          for (const reason of exit.cause.reasons) if (reason._tag === "Fail") this.#failure ??= reason.error
-        }
+      this.#unsent = number
+      const sent = (): void => {
+        if (this.#unsent === number) this.#unsent = 0
         this.#look?.()
-      })
+      }
+      const isSent = this.#post(
+        message,
+        (exit) => {
+          this.#underWay--
+          if (exit._tag === "Failure") this.#failure ??= exit.cause
+          sent()
+        },
+        sent
+      )
+      if (isSent) this.#unsent = 0
       return this.fewerThan(most)
     })
   }
 
-  /** Completes when fewer than `most` are under way; fails as soon as one has failed. */
+  /** Completes when fewer than `most` are under way, and all are sent; fails as soon as one has failed. */
   fewerThan(most: number): Effect.Effect<void, PsrpcError.PsrpcError> {
     return Effect.suspend(() => {
-      if (this.#failure !== undefined) return Effect.fail(this.#failure)
-      if (this.#underWay < most) return Effect.void
+      const isOver = (): boolean => this.#failure !== undefined || (this.#underWay < most && this.#unsent === 0)
+      const outcome = (): Effect.Effect<void, PsrpcError.PsrpcError> =>
+        this.#failure === undefined ? Effect.void : Effect.failCause(this.#failure)
+      if (isOver()) return outcome()
       return Effect.callback((resume) => {
-        const look = (): void => {
-          if (this.#failure === undefined && this.#underWay >= most) return
+        this.#look = () => {
+          if (!isOver()) return
           this.#look = undefined
-          resume(this.#failure === undefined ? Effect.void : Effect.fail(this.#failure))
+          resume(outcome())
         }
-        this.#look = look
         return Effect.sync(() => {
           this.#look = undefined
         })
@@ -66,10 +135,12 @@ class Window {
  * Sends all of `outgoing` on an open stream, in the background, and gives what is received, until both ends have said that
  * no more follows, or the stream is closed. `concurrency` sends are under way at most; `idle` closes a stream whose other
  * end cannot be told. `end` is the endpoint behind the stream; where interceptors have made one without, there is none.
+ * `isPlain` says that they have made nothing of it.
  */
 export const pump = (
   end: Endpoint | undefined,
   stream: BidiStream<unknown, unknown>,
+  isPlain: boolean,
   outgoing: Stream.Stream<unknown, unknown, unknown>,
   concurrency: number,
   idle: number | undefined
@@ -94,12 +165,13 @@ export const pump = (
       Effect.exit
     )
   return Effect.gen(function* () {
-    const plain = end !== undefined && end.api === stream
-    const post: Post = plain ? (message, settled) => end.post(message, undefined, settled) : yield* postOn(stream)
+    const fibers = new Set<Fiber.Fiber<unknown, unknown>>()
+    const post = isPlain && end !== undefined ? postOn(end) : postBy(stream, yield* Effect.context<never>(), fibers)
     const sending = yield* Effect.forkScoped(sendBy(new Window(post)))
     yield* Effect.addFinalizer(() =>
-      Effect.sync(() => {
+      Effect.suspend(() => {
         isLeaving = true
+        return Fiber.interruptAll(fibers)
       })
     )
     // the other end may have sent all that it has to send while this one has not
