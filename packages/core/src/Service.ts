@@ -102,24 +102,26 @@ type SameTopic<A, B> = [A, B] extends [ReadonlyArray<string>, ReadonlyArray<stri
   : Mutual<Topic.Topic<A>, Topic.Topic<B>>
 
 /**
- * Refuses methods of one topic group that differ in their topic parameters.
+ * Refuses methods of one topic group that differ in their topic parameters, and those that have none.
  *
  * @category utility types
  * @since 0.1.0
  */
 export type ValidGroups<M> = {
   readonly [K in keyof M]: M[K] extends { readonly group: infer G extends string; readonly topic: infer T }
-    ? {
-        [L in keyof M]: M[L] extends { readonly group: G; readonly topic: infer U }
-          ? SameTopic<T, U> extends true
-            ? never
-            : L
-          : never
-      }[keyof M] extends infer Other
-      ? [Other] extends [never]
-        ? unknown
-        : `the topic group ${G} has other topic parameters in ${Other & string}`
-      : never
+    ? Topic.IsEmpty<T> extends true
+      ? `a method of the topic group ${G} needs a topic`
+      : {
+            [L in keyof M]: M[L] extends { readonly group: G; readonly topic: infer U }
+              ? SameTopic<T, U> extends true
+                ? never
+                : L
+              : never
+          }[keyof M] extends infer Other
+        ? [Other] extends [never]
+          ? unknown
+          : `the topic group ${G} has other topic parameters in ${Other & string}`
+        : never
     : unknown
 }
 

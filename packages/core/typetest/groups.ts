@@ -52,6 +52,8 @@ const otherType = Rpc.unary({ topic: { region: Schema.FiniteFromString }, group:
 Service.make("Rooms", { a, otherName })
 // @ts-expect-error another order
 Service.make("Rooms", { a, otherOrder })
+// @ts-expect-error a group is registered by topic
+Service.make("Rooms", { topicless: Rpc.unary({ group: "g" }) })
 // @ts-expect-error another type
 Service.make("Rooms", { typed, otherType })
 // Names, and schemas of the same types, are the same; only lists have an order that types know of.
