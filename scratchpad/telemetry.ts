@@ -167,12 +167,11 @@ type Bus = Layer.Layer<MessageBus.MessageBus, PsrpcError.PsrpcError>
 
 const { NATS_URL, REDIS_URL } = process.env
 
-const [where, bus]: readonly [string, Bus] =
-  REDIS_URL !== undefined
-    ? ["over Redis", RedisMessageBus.layer({ url: Redacted.make(REDIS_URL) })]
-    : NATS_URL !== undefined
-      ? ["over NATS", NatsMessageBus.layer({ servers: NATS_URL })]
-      : ["in process", LocalMessageBus.layer]
+const [where, bus]: readonly [string, Bus] = REDIS_URL
+  ? ["over Redis", RedisMessageBus.layer({ url: Redacted.make(REDIS_URL) })]
+  : NATS_URL
+    ? ["over NATS", NatsMessageBus.layer({ servers: NATS_URL })]
+    : ["in process", LocalMessageBus.layer]
 
 const Live = Layer.mergeAll(ShopLive, asAda).pipe(
   Layer.provideMerge(OrdersLive),
