@@ -56,7 +56,7 @@ export interface MultiCallOptions extends CallOptions {
 }
 
 /**
- * Options of a stream's opening. Its timeout is also that of the sends.
+ * Options of a stream's opening. Its timeout is also that of the sends, unless there is a `sendTimeout`.
  *
  * @category models
  * @since 0.1.0
@@ -64,6 +64,8 @@ export interface MultiCallOptions extends CallOptions {
 export interface StreamOptions extends CallOptions {
   /** How many messages wait to be read before the sender has to. Default: the client's. */
   readonly bufferSize?: number | undefined
+  /** How long a send on the open stream waits, where it does not say. Default: as long as the opening may take. */
+  readonly sendTimeout?: Duration.Input | undefined
 }
 
 /**

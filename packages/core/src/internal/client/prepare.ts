@@ -72,6 +72,12 @@ export const patienceOf = (
   return { timeout: Math.min(wanted ?? left, left), patience }
 }
 
+/** How long the sends on a stream wait, in milliseconds. Throws a `TypeError` for a time that is none. */
+export const sendTimeoutOf = (
+  options: { readonly sendTimeout?: Duration.Input | undefined } | undefined,
+  patience: number
+): number => (options?.sendTimeout === undefined ? patience : millisOf("sendTimeout", options.sendTimeout))
+
 /** The preparation of a method's calls; all that is made once is made here. What it refuses, it returns. */
 export const preparation = (
   client: ClientState,

@@ -1,5 +1,5 @@
 /** The opening of streams, and what is made of an open one. */
-import { Effect, Exit, type Fiber, Scope, Stream } from "effect"
+import { type Duration, Effect, Exit, type Fiber, Scope, Stream } from "effect"
 import type { BidiStream } from "../../BidiStream.ts"
 import type { Delivery } from "../../MessageBus.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
@@ -19,12 +19,13 @@ import type { Outcome, Series } from "../telemetry/metrics/series.ts"
 import { StreamSpan } from "../telemetry/streamSpan.ts"
 import { ClaimedCall } from "./claimedCall.ts"
 import { countOf } from "../options.ts"
-import { type AnyCallOptions, type Prepared, preparation } from "./prepare.ts"
+import { type AnyCallOptions, type Prepared, preparation, sendTimeoutOf } from "./prepare.ts"
 import { type ClientState, clientClosed, type StreamReceiver } from "./state.ts"
 
 /** Options of a stream's opening, whatever its method. */
 export interface AnyStreamOptions extends AnyCallOptions {
   readonly bufferSize?: number | undefined
+  readonly sendTimeout?: Duration.Input | undefined
   readonly concurrency?: number | undefined
   readonly idle?: Parameters<typeof millisOf>[1] | undefined
 }
@@ -41,6 +42,7 @@ class Opening extends ClaimedCall<StreamMethod> implements StreamReceiver {
     prepared: Prepared,
     selection: Selection.Selection,
     bufferSize: number,
+    sendTimeout: number,
     callSpan: CallSpan | undefined,
     series: Series
   ) {
@@ -58,7 +60,7 @@ class Opening extends ClaimedCall<StreamMethod> implements StreamReceiver {
       send: method.send,
       receive: method.receive,
       bufferSize,
-      timeout: prepared.patience,
+      timeout: sendTimeout,
       keepalive,
       series,
       span,
@@ -151,7 +153,9 @@ export const opener = (client: ClientState, method: StreamMethod): AnyStreamOpen
     let call: Opening
     try {
       const bufferSize = countOf("bufferSize", options?.bufferSize ?? client.bufferSize)
-      call = new Opening(client, method, prepared, options?.selection ?? defaultSelection, bufferSize, span, series)
+      const sendTimeout = sendTimeoutOf(options, prepared.patience)
+      const selection = options?.selection ?? defaultSelection
+      call = new Opening(client, method, prepared, selection, bufferSize, sendTimeout, span, series)
     } catch (cause) {
       return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
     }

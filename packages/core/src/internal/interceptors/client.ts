@@ -2,7 +2,7 @@
 import { Effect, type Scope, Stream } from "effect"
 import type { BidiStream } from "../../BidiStream.ts"
 import type { PsrpcError } from "../../PsrpcError.ts"
-import { patienceOf } from "../client/prepare.ts"
+import { patienceOf, sendTimeoutOf } from "../client/prepare.ts"
 import type { ClientState } from "../client/state.ts"
 import { invalidArgument } from "../invalidArgument.ts"
 import { messageOf } from "../messageOf.ts"
@@ -24,6 +24,7 @@ interface AnyOptions {
 
 /** What steps are about, whatever the method. */
 interface Each {
+  readonly kind?: string
   readonly request?: unknown
   readonly message?: unknown
   readonly options: any
@@ -80,12 +81,16 @@ const timed =
   (each: Each): Effect.Effect<A, any, R> =>
     Effect.withFiber((fiber) => {
       let timeout: number
+      let sendTimeout: number
       try {
-        timeout = Math.max(0, patienceOf(client, fiber, each.options.timeout).timeout)
+        const own = patienceOf(client, fiber, each.options.timeout)
+        timeout = Math.max(0, own.timeout)
+        sendTimeout = sendTimeoutOf(each.options, own.patience)
       } catch (cause) {
         return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
       }
-      return run({ ...each, timeout } as Each)
+      const times = each.kind === "stream" ? { timeout, sendTimeout } : { timeout }
+      return run({ ...each, ...times })
     })
 
 type Unary<O> = (request: unknown, options?: O) => Effect.Effect<unknown, unknown>

@@ -191,6 +191,8 @@ export interface ClientMultiCall extends Info, Timed {
 export interface ClientStreamCall extends Info, Timed {
   readonly kind: "stream"
   readonly options: ClientStreamOptions
+  /** How long a send on the open stream waits, where it does not say: milliseconds. */
+  readonly sendTimeout: number
 }
 
 /**
