@@ -1,4 +1,5 @@
 import { type Context, Effect } from "effect"
+import * as LogAnnotations from "./telemetry/logAnnotations.ts"
 import type { Meter } from "./telemetry/metrics/meter.ts"
 
 /** Why a message that arrived was not used. */
@@ -29,6 +30,13 @@ export type Drops = (reason: DropReason, where: string, detail?: unknown, warnin
 /** Counts and logs from callbacks: at debug level, but for what is warned of. */
 export const make = (context: Context.Context<never>, meter: Meter): Drops => {
   const runFork = Effect.runForkWith(context)
+  const { service } = meter
+  const prefix = `${service}.`
+  /** A line about a method where `where` is one of the service's, and about the service otherwise. */
+  const log = (where: string, line: Effect.Effect<void>): void => {
+    const method = where.startsWith(prefix) ? where.slice(prefix.length) : undefined
+    runFork(Effect.annotateLogs(line, LogAnnotations.ofMethod(service, method)))
+  }
   const warnings = new Map<string, number>()
   /** How often a warning is due by now; `undefined` where it is not: a log that fills up helps nobody. */
   const due = (warning: string): number | undefined => {
@@ -39,8 +47,8 @@ export const make = (context: Context.Context<never>, meter: Meter): Drops => {
   return (reason, where, detail, warning) => {
     meter.at(where).drops.add(reason)
     const count = warning === undefined ? undefined : due(warning)
-    if (count !== undefined) runFork(Effect.logWarning(`psrpc: ${warning}, ${count} so far`))
+    if (count !== undefined) log(where, Effect.logWarning(`psrpc: ${warning}, ${count} so far`))
     const text = `psrpc: message dropped (${reason}) at ${where}`
-    runFork(detail === undefined ? Effect.logDebug(text) : Effect.logDebug(text, detail))
+    log(where, detail === undefined ? Effect.logDebug(text) : Effect.logDebug(text, detail))
   }
 }

@@ -8,6 +8,7 @@ import { done, type Ending, Mailbox } from "../mailbox.ts"
 import { messageOf } from "../messageOf.ts"
 import type { SubscriptionMethod } from "../method.ts"
 import { countOf } from "../options.ts"
+import * as LogAnnotations from "../telemetry/logAnnotations.ts"
 import type { Series } from "../telemetry/metrics/series.ts"
 import { describeUpdates, Spans } from "../telemetry/spans.ts"
 import { UpdateSpans } from "../telemetry/updateSpans.ts"
@@ -110,7 +111,7 @@ class Subscription implements Open {
 
   #lose(): void {
     const { drops, fork } = this.#client
-    const { label } = this.#method
+    const { label, name, service } = this.#method
     drops("overflow", label, "updates")
     this.#lost++
     if (this.#overflow === "fail") {
@@ -121,11 +122,8 @@ class Subscription implements Open {
       // the first, the tenth, the hundredth, … : a log that fills up helps nobody
       this.#warnAt *= 10
       const which = this.#overflow === "dropping" ? "the newest" : "the oldest"
-      fork(
-        Effect.logWarning(
-          `psrpc: updates of ${label} come faster than they are read: ${which} are lost, ${this.#lost} so far (the buffer holds ${this.#capacity})`
-        )
-      )
+      const text = `psrpc: updates of ${label} come faster than they are read: ${which} are lost, ${this.#lost} so far (the buffer holds ${this.#capacity})`
+      fork(Effect.annotateLogs(Effect.logWarning(text), LogAnnotations.ofMethod(service, name)))
     }
   }
 

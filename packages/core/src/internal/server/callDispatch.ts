@@ -9,6 +9,7 @@ import { messageOf } from "../messageOf.ts"
 import type { CallMethod } from "../method.ts"
 import { type Outcome, outcomeOf } from "../telemetry/metrics/series.ts"
 import type { CallSpan } from "../telemetry/spans.ts"
+import { isToComplete } from "./completion.ts"
 import { Dispatch, Job } from "./dispatch.ts"
 import type { AnyCall, AnyEffect, AnyTopic, Interruption, ServerState } from "./state.ts"
 import { internal, wireError } from "./wireError.ts"
@@ -117,7 +118,7 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
   }
 
   protected interruptHandler(job: CallJob, interruption: Interruption): void {
-    if (this.method.runToCompletion && interruption !== "closing") return
+    if (interruption !== "closing" && (this.method.runToCompletion || isToComplete(job.call))) return
     job.interruption ??= interruption
     job.fiber?.interruptUnsafe()
     // who waits is told at once, also where the handler takes its time to stop
@@ -141,7 +142,7 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
     try {
       raw = response.encode(value)
     } catch (cause) {
-      this.log(`psrpc: the answer of ${label} cannot be encoded`, Cause.die(cause))
+      this.log(job.call, `psrpc: the answer of ${label} cannot be encoded`, Cause.die(cause))
       // why is for the log: the text may hold what the caller must not see
       const error = { code: "malformed_result", message: `the answer cannot be encoded (${label})`, details: [] }
       endSpan(job, error)
@@ -164,8 +165,8 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
     const failure = Cause.findErrorOption(cause)
     // a defect, alone or beside the failure, is for the log: its text may hold anything
     if (failure._tag === "None" || Cause.hasDies(cause))
-      this.log(`psrpc: the handler of ${this.method.label} died`, cause)
-    const error = failure._tag === "None" ? internal : this.#wireError(failure.value)
+      this.log(job.call, `psrpc: the handler of ${this.method.label} died`, cause)
+    const error = failure._tag === "None" ? internal : this.#wireError(job.call, failure.value)
     endSpan(job, error, cause)
     if (!job.answered) this.#reply(job, noBytes, error)
   }
@@ -176,13 +177,13 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
     this.#answer(job.id, job.call.header, raw, error)
   }
 
-  #wireError(error: unknown): WireError {
+  #wireError(call: AnyCall, error: unknown): WireError {
     if (!PsrpcError.is(error)) {
       try {
         const own = this.method.error?.encode(error)
         if (own !== undefined) return own
       } catch (defect) {
-        this.log(`psrpc: an error of ${this.method.label} cannot be encoded`, Cause.die(defect))
+        this.log(call, `psrpc: an error of ${this.method.label} cannot be encoded`, Cause.die(defect))
         return internal
       }
     }
@@ -194,7 +195,7 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
     this.reply.undelivered(error)
     if (error.reason !== "too_large") return
     const { label } = this.method
-    this.log(`psrpc: the answer of ${label} is too large`, Cause.fail(error))
+    this.log({ requestId: id, header }, `psrpc: the answer of ${label} is too large`, Cause.fail(error))
     const message = `the answer is larger than the broker takes (${label})`
     this.#answer(id, header, noBytes, { code: "resource_exhausted", message, details: [] }, this.reply)
   }

@@ -4,7 +4,7 @@
  *
  * No fiber is parked for a request: one that waits for its claim is an entry in a map.
  */
-import { Cause, Context, Effect, type Fiber, Tracer } from "effect"
+import { Cause, Context, Effect, type Fiber, References, Tracer } from "effect"
 import type { Delivery } from "../../MessageBus.ts"
 import { CurrentCall } from "../callContext.ts"
 import type { Timed } from "../deadlines.ts"
@@ -12,6 +12,7 @@ import * as PsrpcError from "../../PsrpcError.ts"
 import * as Envelope from "../envelope.ts"
 import type { CalledMethod } from "../method.ts"
 import * as Attributes from "../telemetry/attributes.ts"
+import * as LogAnnotations from "../telemetry/logAnnotations.ts"
 import type { ClaimOutcome, Outcome, Series } from "../telemetry/metrics/series.ts"
 import { type CallSpan, describeCalls, Spans } from "../telemetry/spans.ts"
 import { fromMetadata } from "../telemetry/traceContext.ts"
@@ -51,6 +52,7 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
   /** The caller's deadline covers the loss of a claim or of an answer. */
   protected readonly reply: Delivery
   readonly #spans: Spans | undefined
+  readonly #annotations: ReturnType<typeof LogAnnotations.ofCalls>
   #weighing = 0
 
   constructor(server: ServerState, method: M, topic: AnyTopic) {
@@ -63,6 +65,7 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
       delivered() {},
       undelivered: (error) => server.drops("undelivered", method.label, error.message)
     }
+    this.#annotations = LogAnnotations.ofCalls(server.context, method.service, method.name)
     this.#spans = Spans.make(server.context, () => {
       const described = describeCalls(method, "server")
       return { ...described, attributes: { ...described.attributes, ...Attributes.topic(method, topic) } }
@@ -190,7 +193,7 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
   /** No claim: what an affinity of less than 0 says, and what a failure of it comes to. */
   #silence(job: J, cause: Cause.Cause<unknown>): void {
     this.remove(job)
-    this.log(`psrpc: the affinity of ${this.method.label} failed`, cause)
+    this.log(job.call, `psrpc: the affinity of ${this.method.label} failed`, cause)
   }
 
   #offer(job: J, affinity: number): void {
@@ -233,13 +236,18 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
   }
 
   protected fork(job: J, effect: AnyEffect, parent: Tracer.AnySpan | undefined): Fiber.Fiber<unknown, unknown> {
-    const context = Context.add(this.server.context, CurrentCall, job.call)
-    const within = parent === undefined ? context : Context.add(context, Tracer.ParentSpan, parent)
-    return Effect.runForkWith(within)(Effect.scoped(effect))
+    // one copy of the map for all that a call has of its own
+    const services = new Map(this.server.context.mapUnsafe)
+    services.set(CurrentCall.key, job.call)
+    services.set(References.CurrentLogAnnotations.key, this.#annotations(job.call))
+    if (parent !== undefined) services.set(Tracer.ParentSpan.key, parent)
+    return Effect.runForkWith(Context.makeUnsafe(services))(Effect.scoped(effect))
   }
 
-  protected log(message: string, cause: Cause.Cause<unknown>): void {
-    Effect.runForkWith(this.server.context)(Effect.logError(message, cause))
+  /** A line about a call. */
+  protected log(call: Pick<AnyCall, "requestId" | "header">, message: string, cause: Cause.Cause<unknown>): void {
+    const line = Effect.annotateLogs(Effect.logError(message, cause), this.#annotations(call))
+    Effect.runForkWith(this.server.context)(line)
   }
 }
 

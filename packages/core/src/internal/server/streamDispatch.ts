@@ -173,7 +173,7 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
     if (exit._tag === "Failure") {
       const { cause } = exit
       const failure = Cause.findErrorOption(cause)
-      if (Cause.hasDies(cause)) this.log(`psrpc: the handler of ${this.method.label} died`, cause)
+      if (Cause.hasDies(cause)) this.log(job.call, `psrpc: the handler of ${this.method.label} died`, cause)
       end.closeUnsafe(failure._tag === "Some" ? PsrpcError.fromUnknown(failure.value) : causeOf(cause))
     } else if (!job.isHijacked) end.closeUnsafe()
     this.#release(job)

@@ -6,6 +6,8 @@ import type { Series, Side } from "./series.ts"
 /** The numbers of a client, a server or a publisher, by method. */
 export interface Meter {
   readonly side: Side
+  /** The service's name on the wire. */
+  readonly service: string
   /** The numbers of a method: to be asked for once. */
   readonly of: (method: Method) => Series
   /** The same by the method's label; of what has no method, or one that was not asked for, those of the service. */
@@ -17,6 +19,7 @@ export const make = (context: Context.Context<never>, side: Side, service: strin
   let others: Series | undefined
   return {
     side,
+    service,
     of: (method) => {
       const { kind, label, name } = method
       let series = byLabel.get(label)
