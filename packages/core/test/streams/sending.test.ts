@@ -63,7 +63,7 @@ describe("a send", () => {
       const error = errorOf(send)
       assert.strictEqual(error._tag, "DeadlineExceeded")
       assert.strictEqual(error.reason, "timeout")
-      assert.strictEqual(error.message, "request timed out (Chat.Talk)")
+      assert.strictEqual(error.message, "request timed out after 2000 ms (Chat.Talk)")
       const again = yield* start(here.send("two"))
       yield* settle
       server.ackAll()

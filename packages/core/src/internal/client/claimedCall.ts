@@ -273,7 +273,7 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
     return (
       this.#connectionError() ??
       PsrpcError.fromCode("deadline_exceeded", {
-        message: `request timed out (${this.method.label})`,
+        message: `request timed out after ${Math.round(this.#timeout)} ms (${this.method.label})`,
         reason: "timeout",
         mayHaveRun: this.mayHaveRun
       })

@@ -307,11 +307,14 @@ export class Endpoint implements Acknowledger {
   }
 
   /** What a send fails with whose time is over: a lost connection says more than the time. */
-  timedOut(): PsrpcError.PsrpcError {
+  timedOut({ expiry, sentAt }: Envelope.StreamHead): PsrpcError.PsrpcError {
     const { bus, label } = this.#options
     const cause = bus.failure()
     return cause === undefined
-      ? PsrpcError.fromCode("deadline_exceeded", { message: `request timed out (${label})`, reason: "timeout" })
+      ? PsrpcError.fromCode("deadline_exceeded", {
+          message: `request timed out after ${Math.round(expiry - sentAt)} ms (${label})`,
+          reason: "timeout"
+        })
       : PsrpcError.fromCode("unavailable", { message: `${cause.message} (${label})`, reason: "connection", cause })
   }
 

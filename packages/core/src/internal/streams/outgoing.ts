@@ -36,7 +36,7 @@ export class Outgoing implements Timed, Delivery {
   }
 
   expired(): void {
-    this.settle(Exit.fail(this.#end.timedOut()))
+    this.settle(Exit.fail(this.#end.timedOut(this.head)))
     this.#unanswered()
   }
 
