@@ -116,6 +116,57 @@ describe("the spans of a unary call", () => {
     }).pipe(traced)
   )
 
+  it.effect("begin at a server once the request is its own: what its affinity does is in the caller's trace", () =>
+    Effect.gen(function* () {
+      const spans = yield* Recorded
+      const weigh = (affinity: number) => Effect.withSpan(Effect.succeed(affinity), `weigh ${affinity}`)
+      for (const affinity of [0.25, 0.75]) {
+        yield* Server.make(Service.pick(Greeter, "work"), { work: { affinity: () => weigh(affinity), handle: echo } })
+      }
+      const client = yield* Client.make(Greeter)
+      const running = yield* start(client.work("Ada"))
+      yield* settle
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(running)
+      const sent = only(spans, "client")
+      assert.deepStrictEqual(
+        spans.filter(({ kind }) => kind === "internal").map(({ ends, name, parentId }) => [name, parentId, ends]),
+        [
+          ["weigh 0.25", sent.spanId, 1],
+          ["weigh 0.75", sent.spanId, 1]
+        ]
+      )
+      assert.strictEqual(only(spans, "server").parentId, sent.spanId)
+    }).pipe(traced)
+  )
+
+  it.effect("are no server's where it has too much in hand, or cannot read the request", () =>
+    Effect.gen(function* () {
+      const spans = yield* Recorded
+      yield* Server.make(
+        Service.pick(Greeter, "alone"),
+        { alone: () => Effect.never },
+        { topics: { alone: [{ room: "a" }] }, maxPending: 1 }
+      )
+      const client = yield* Client.make(Greeter)
+      yield* start(Effect.exit(client.alone("Ada", { topic: { room: "a" } })))
+      yield* settle
+      yield* Effect.exit(client.alone("Ada", { topic: { room: "a" } }))
+      const peer = yield* fakeClient("Greeter")
+      peer.request("Alone", { id: "REQ_1", expiry: 1000, raw: new Uint8Array([1]) }, { topic: ["a"] })
+      yield* settle
+      assert.strictEqual(peer.responses[0]!.code, "malformed_request")
+      assert.deepStrictEqual(
+        spans.map(({ code, ends, kind }) => [kind, code, ends]),
+        [
+          ["client", undefined, 0],
+          ["server", undefined, 0],
+          ["client", "resource_exhausted", 1]
+        ]
+      )
+    }).pipe(traced)
+  )
+
   it.effect("compare claims, each of them an event", () =>
     Effect.gen(function* () {
       const spans = yield* Recorded
