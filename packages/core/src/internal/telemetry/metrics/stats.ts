@@ -29,7 +29,10 @@ export interface Counts {
   readonly errors: number
   /** Those that are over by how they ended: `ok`, or psrpc's code. */
   readonly codes: Readonly<Record<string, number>>
-  /** How long a call took on average, from its beginning to its end; nothing where none is over. Of a publisher, nothing. */
+  /**
+   * How long a call took on average, from its beginning to its end; zero where none is over, and for updates. A stream
+   * lasts for as long as it is used: in the sum of a side it does not count.
+   */
   readonly averageCallTime: Duration.Duration
   readonly sent: Traffic
   readonly received: Traffic
@@ -77,15 +80,17 @@ const merged = (records: ReadonlyArray<Readonly<Record<string, number>>>): Recor
   return sum
 }
 
-const countsOf = (all: ReadonlyArray<Series>): Counts => {
+/** `timed` are those whose times make the average. */
+const countsOf = (all: ReadonlyArray<Series>, timed = all): Counts => {
   const sum = (number: (series: Series) => number): number => all.reduce((total, series) => total + number(series), 0)
-  const timed = sum(({ duration }) => duration.count)
+  const count = timed.reduce((total, { duration }) => total + duration.count, 0)
+  const millis = timed.reduce((total, { duration }) => total + duration.sum, 0)
   return {
     calls: sum(({ started }) => started),
     inFlight: sum(({ inFlight }) => inFlight),
     errors: sum(({ codes, finished }) => finished - codes.of("ok")),
     codes: merged(all.map(({ codes }) => codes.entries)),
-    averageCallTime: timed === 0 ? Duration.zero : Duration.millis(sum(({ duration }) => duration.sum) / timed),
+    averageCallTime: count === 0 ? Duration.zero : Duration.millis(millis / count),
     sent: { messages: sum(({ sent }) => sent), bytes: sum(({ bytesSent }) => bytesSent) },
     received: { messages: sum(({ received }) => received), bytes: sum(({ bytesReceived }) => bytesReceived) },
     dropped: merged(all.map(({ drops }) => drops.entries)),
@@ -116,8 +121,13 @@ const countsOf = (all: ReadonlyArray<Series>): Counts => {
  */
 export const stats: Effect.Effect<Stats> = Effect.withFiber((fiber) => {
   const all = allSeries(fiber.getRef(Metric.MetricRegistry))
-  const total = (side: Side): Counts =>
-    countsOf(all.filter(({ series }) => series.owner.side === side).map(({ series }) => series))
+  const total = (side: Side): Counts => {
+    const ofSide = all.filter(({ series }) => series.owner.side === side).map(({ series }) => series)
+    return countsOf(
+      ofSide,
+      ofSide.filter(({ owner }) => owner.kind !== "stream")
+    )
+  }
   return Effect.succeed({
     totals: { client: total("client"), server: total("server"), publisher: total("publisher") },
     methods: all.map(({ attributes, series }) => {

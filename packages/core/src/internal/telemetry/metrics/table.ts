@@ -80,11 +80,6 @@ export const table = ({ methods, totals }: Stats): string => {
       .trimEnd()
   const rule = widths.map((width) => "-".repeat(width)).join("  ")
   const body = cells.map(line)
-  return [
-    line(columns.map(({ title }) => title)),
-    rule,
-    ...body.slice(0, methods.length),
-    rule,
-    ...body.slice(methods.length)
-  ].join("\n")
+  const sums = methods.length === 0 ? [] : [rule, ...body.slice(methods.length)]
+  return [line(columns.map(({ title }) => title)), rule, ...body.slice(0, methods.length), ...sums].join("\n")
 }
