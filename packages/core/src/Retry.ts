@@ -29,10 +29,10 @@
  *
  * @since 0.1.0
  */
-import { Duration, Effect, Schedule } from "effect"
+import { Duration, Effect, Exit, Schedule, Scope } from "effect"
 import type { BidiStream, SendOptions } from "./BidiStream.ts"
 import * as Interceptor from "./Interceptor.ts"
-import { newRequestId } from "./internal/id.ts"
+import { newIdempotencyKey } from "./internal/id.ts"
 import { make } from "./internal/interceptors/chain.ts"
 import type { Single } from "./internal/interceptors/models.ts"
 import type { Answering } from "./internal/interceptors/server.ts"
@@ -113,12 +113,16 @@ export const isRetryable: (error: unknown, call: { readonly idempotent: boolean 
 /** Throws a `TypeError` for what cannot be. */
 const policyOf = (options: Options): Attempts.Policy => {
   const { attempts = defaultAttempts, schedule = defaultSchedule, timeout, timeoutGrowth: growth = 1 } = options
-  if (!(growth >= 1 && growth < Infinity))
-    throw new TypeError(`timeoutGrowth ${growth}: expected a number of 1 or more`)
+  if (!(growth >= 1 && growth < Infinity)) {
+    throw new TypeError(`timeoutGrowth ${String(growth)}: expected a number of 1 or more`)
+  }
+  const first = timeout === undefined ? Infinity : millisOf("timeout", timeout)
+  if (first === 0) throw new TypeError("timeout: expected more than 0")
+  if (!Schedule.isSchedule(schedule)) throw new TypeError("schedule: expected a Schedule")
   return {
     attempts: attempts === Infinity ? attempts : countOf("attempts", attempts),
     schedule,
-    timeout: timeout === undefined ? Infinity : millisOf("timeout", timeout),
+    timeout: first,
     growth,
     isRetryable: options.while ?? isRetryable
   }
@@ -141,8 +145,8 @@ export const unary = (options: UnaryOptions = {}): Single<"client", never, never
   }
   return Interceptor.client((call, next) =>
     Effect.flatMap(Metadata.Outgoing, (outgoing) => {
-      const known = call.options.metadata?.[idempotencyKey] ?? outgoing[idempotencyKey]
-      const metadata = { [idempotencyKey]: known ?? newRequestId() + newRequestId().slice(4) }
+      const known = call.options.metadata?.[idempotencyKey] || outgoing[idempotencyKey]
+      const metadata = { [idempotencyKey]: known || newIdempotencyKey() }
       const safe = { ...call, idempotent: true }
       return Attempts.attempt(policy, safe, call.timeout, (timeout) => next({ timeout, metadata }))
     })
@@ -165,6 +169,32 @@ export interface StreamOptions extends Options {
 
 type AnyStream = BidiStream<Interceptor.Message, Interceptor.Message>
 
+/** Opens in a scope of its own, which an opening that fails leaves nothing in. */
+const inOwnScope = <A, E>(open: Effect.Effect<A, E, Scope.Scope>): Effect.Effect<A, E, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(
+      Effect.flatMap(Effect.scope, (scope) => Scope.fork(scope)),
+      (own) => Effect.onError(restore(Scope.provide(open, own)), (cause) => Scope.close(own, Exit.failCause(cause)))
+    )
+  )
+
+/** The same stream, whose sends are tried again. */
+const sendingAgain = (given: AnyStream, policy: Attempts.Policy, call: Interceptor.ClientStreamCall): AnyStream => {
+  const send = (message: Interceptor.Message, options?: SendOptions): Effect.Effect<void, PsrpcError> =>
+    Effect.suspend(() => {
+      let time: number
+      try {
+        time = options?.timeout === undefined ? call.sendTimeout : millisOf("timeout", options.timeout)
+      } catch {
+        // the send itself refuses it, and says why
+        return given.send(message, options)
+      }
+      const once = (timeout: number): Effect.Effect<void, PsrpcError> => given.send(message, { ...options, timeout })
+      return Attempts.attempt(policy, call, time, once, given.closed)
+    })
+  return { ...given, send }
+}
+
 /**
  * Tries the opening of streams again, and the sends on them. A send that was not acknowledged in time may have arrived: it
  * is sent again only where the method is idempotent. A stream that is closed stays closed. Throws a `TypeError` for options
@@ -176,28 +206,11 @@ type AnyStream = BidiStream<Interceptor.Message, Interceptor.Message>
 export const stream = (options: StreamOptions = {}): Single<"clientStream", never, never> => {
   const policy = policyOf(options)
   return Interceptor.clientStream((call, next) => {
-    const opened = Attempts.attempt(policy, call, call.timeout, (timeout) => next({ timeout }))
-    if (options.sends === false) return opened
-    return Effect.flatMap(opened, (given) =>
-      Effect.map(Effect.forkScoped(Effect.exit(given.closed), { startImmediately: true }), (over) => {
-        const onStream = {
-          ...policy,
-          isRetryable: (error: Interceptor.Failure) =>
-            over.pollUnsafe() === undefined && policy.isRetryable(error, call)
-        }
-        const send = (message: Interceptor.Message, sendOptions?: SendOptions): Effect.Effect<void, PsrpcError> => {
-          let time: number
-          try {
-            time = sendOptions?.timeout === undefined ? call.timeout : millisOf("timeout", sendOptions.timeout)
-          } catch {
-            // the send itself refuses it, and says why
-            return given.send(message, sendOptions)
-          }
-          return Attempts.attempt(onStream, call, time, (timeout) => given.send(message, { ...sendOptions, timeout }))
-        }
-        return { ...given, send } satisfies AnyStream
-      })
-    )
+    // the sends have the call's own time, however little an attempt to open it had
+    const { sendTimeout, timeout } = call
+    const open = (timeout: number) => inOwnScope(next({ timeout, sendTimeout }))
+    const opened = Attempts.attempt(policy, call, timeout, open)
+    return options.sends === false ? opened : Effect.map(opened, (given) => sendingAgain(given, policy, call))
   })
 }
 

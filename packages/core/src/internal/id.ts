@@ -61,5 +61,8 @@ export const newServerId = (): string => strong(83, 82, 86)
 /** `REQ_…` */
 export const newRequestId = (): string => quick(82, 69, 81)
 
+/** `KEY_…` and 24 random alphanumerics, of the system's randomness: who guesses one is given another's answer. */
+export const newIdempotencyKey = (): string => strong(75, 69, 89) + strong(75, 69, 89).slice(4)
+
 /** `STR_…` */
 export const newStreamId = (): string => quick(83, 84, 82)

@@ -4,6 +4,8 @@ import * as PsrpcError from "../../PsrpcError.ts"
 import type { Failure, Info } from "../interceptors/models.ts"
 import { messageOf } from "../messageOf.ts"
 import { withMayHaveRun } from "../psrpcError/mayHaveRun.ts"
+import * as LogAnnotations from "../telemetry/logAnnotations.ts"
+import { retries } from "./retries.ts"
 
 /** How often, when, and after which failures. */
 export interface Policy {
@@ -16,11 +18,6 @@ export interface Policy {
   readonly growth: number
   readonly isRetryable: (error: Failure, call: Info) => boolean
 }
-
-const retries = Metric.counter("psrpc_retries", {
-  description: "Attempts after the first, of calls, openings of streams and their sends",
-  incremental: true
-})
 
 /** Codes of failures that may be gone the next time. */
 const transient: ReadonlySet<PsrpcError.Code> = new Set<PsrpcError.Code>([
@@ -45,15 +42,19 @@ export const isRetryable = (error: unknown, call: { readonly idempotent: boolean
   !final.has(error.reason) &&
   (!error.mayHaveRun || call.idempotent)
 
+/** The failure of all attempts: the last one's, which says that a handler may have run where that is so of any. */
+const inAll = <E>(error: E, mayHaveRun: boolean): E =>
+  PsrpcError.is(error) && error.mayHaveRun !== mayHaveRun ? (withMayHaveRun(error, mayHaveRun) as E) : error
+
 /**
- * Runs attempts within `time` milliseconds in all; each is told how many it has. What it fails with is the last failure,
- * which says that a handler may have run where that is so of any.
+ * Runs attempts within `time` milliseconds in all; each is told how many it has. None is made once `over` has ended.
  */
 export const attempt = <A, E extends Failure, R>(
   policy: Policy,
   call: Info,
   time: number,
-  run: (timeout: number) => Effect.Effect<A, E, R>
+  run: (timeout: number) => Effect.Effect<A, E, R>,
+  over?: Effect.Effect<unknown, unknown>
 ): Effect.Effect<A, E, R> =>
   Effect.gen(function* () {
     const clock = yield* Clock.Clock
@@ -66,21 +67,34 @@ export const attempt = <A, E extends Failure, R>(
       const result = yield* Effect.result(run(Math.max(0, Math.min(timeout, end - now()))))
       if (result._tag === "Success") return result.success
       const error = result.failure
-      if (PsrpcError.is(error)) mayHaveRun ||= error.mayHaveRun
-      const failure =
-        PsrpcError.is(error) && error.mayHaveRun !== mayHaveRun ? (withMayHaveRun(error, true) as E) : error
-      if (count >= policy.attempts || !policy.isRetryable(error, call)) return yield* Effect.fail(failure)
+      // a method's own error comes from its handler
+      mayHaveRun ||= !PsrpcError.is(error) || error.mayHaveRun
+      if (count >= policy.attempts || !policy.isRetryable(error, call))
+        return yield* Effect.fail(inAll(error, mayHaveRun))
       step ??= yield* Schedule.toStep(policy.schedule)
       const next = yield* Pull.catchDone(step(clock.currentTimeMillisUnsafe(), error), () => Effect.undefined)
       const delay = next === undefined ? Infinity : Duration.toMillis(next[1])
       // nothing would be left of the time
-      if (!(now() + delay < end)) return yield* Effect.fail(failure)
-      const { method, service } = call
-      yield* Effect.logDebug(
-        `psrpc: attempt ${count} of ${service}.${method} failed, the next one in ${delay} ms: ${messageOf(error)}`
-      )
-      yield* Effect.sleep(delay)
-      yield* Metric.update(Metric.withAttributes(retries, { service, method }), 1)
+      if (!(now() + delay < end)) return yield* Effect.fail(inAll(error, mayHaveRun))
+      if (yield* endsWithin(delay, over)) return yield* Effect.fail(inAll(error, mayHaveRun))
+      yield* retried(call, count, error)
       timeout *= policy.growth
     }
   })
+
+/** Waits; says whether `over` has ended by then. */
+const endsWithin = (delay: number, over: Effect.Effect<unknown, unknown> | undefined): Effect.Effect<boolean> => {
+  const waited = Effect.as(Effect.sleep(delay), false)
+  return over === undefined ? waited : Effect.raceFirst(Effect.as(Effect.exit(over), true), waited)
+}
+
+const retried = ({ kind, method, service }: Info, count: number, error: Failure): Effect.Effect<void> =>
+  Effect.andThen(
+    Metric.update(Metric.withAttributes(retries, { side: "client", service, method, kind }), 1),
+    Effect.annotateLogs(
+      Effect.logDebug(
+        `psrpc: attempt ${count} of ${service}.${method} failed, the next one follows: ${messageOf(error)}`
+      ),
+      LogAnnotations.ofMethod(service, method)
+    )
+  )

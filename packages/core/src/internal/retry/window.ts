@@ -3,9 +3,15 @@ import { Cause, Clock, Deferred, Effect, Exit } from "effect"
 import * as PsrpcError from "../../PsrpcError.ts"
 import type { Failure, ServerCall } from "../interceptors/models.ts"
 import type { Answering } from "../interceptors/server.ts"
+import type { CallMethod } from "../method.ts"
+import { complete } from "../server/completion.ts"
 import type { AnyEffect } from "../server/state.ts"
+import { printOf } from "./print.ts"
 
 export const keyName = "idempotency-key"
+
+/** How long a key may be, in characters: many are kept. */
+export const maxKeyLength = 255
 
 type AnyExit = Exit.Exit<unknown, unknown>
 
@@ -13,8 +19,8 @@ type AnyExit = Exit.Exit<unknown, unknown>
 interface Known {
   /** Of the request: a key is for one. */
   readonly print: number
-  /** The first answer; `undefined` where it is not to be kept, and the next one with the key runs. */
-  readonly answer: Deferred.Deferred<AnyExit | undefined>
+  /** Gives the first answer; `undefined` where it is not to be kept, and the next one with the key runs. */
+  readonly answer: Deferred.Deferred<AnyEffect | undefined>
 }
 
 interface Answered extends Known {
@@ -52,17 +58,22 @@ export const remembering =
     return failure._tag === "Some" && lasts(failure.value as Failure)
   }
 
-/** 53 bits of the request's bytes: enough to tell that it is another one. */
-const printOf = (bytes: Uint8Array): number => {
-  let high = 0xdeadbeef ^ bytes.length
-  let low = 0x41c6ce57 ^ bytes.length
-  for (const byte of bytes) {
-    high = Math.imul(high ^ byte, 2654435761)
-    low = Math.imul(low ^ byte, 1597334677)
+const areEqual = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, index) => byte === b[index])
+
+/**
+ * Gives an answer again, as often as it is asked for: from its bytes, since the handler may change what it has answered
+ * with. Where the bytes are not read as what they were made from, the answer itself is given.
+ */
+const again = ({ response }: CallMethod, exit: AnyExit): AnyEffect => {
+  if (Exit.isFailure(exit)) return exit
+  try {
+    const bytes = response.encode(exit.value).slice()
+    if (areEqual(response.encode(response.decode(bytes)), bytes)) return Effect.sync(() => response.decode(bytes))
+  } catch {
+    // what cannot be encoded is told to each of its callers
   }
-  high = Math.imul(high ^ (high >>> 16), 2246822507) ^ Math.imul(low ^ (low >>> 13), 3266489909)
-  low = Math.imul(low ^ (low >>> 16), 2246822507) ^ Math.imul(high ^ (high >>> 13), 3266489909)
-  return 4294967296 * (2097151 & low) + (high >>> 0)
+  return exit
 }
 
 /** Answers a key that is known with its first answer. */
@@ -71,6 +82,9 @@ export class Window {
   readonly #running = new Map<string, Known>()
   /** The oldest first. */
   readonly #answered = new Map<string, Answered>()
+  /** Numbers for servers' own methods. */
+  readonly #numbers = new WeakMap<CallMethod, number>()
+  #count = 0
 
   constructor(options: WindowOptions) {
     this.#options = options
@@ -82,44 +96,59 @@ export class Window {
   }
 
   around(each: Answering, next: () => AnyEffect): AnyEffect {
-    const { about, method } = each
+    const { about, call, method } = each
     const key = about.header.metadata[keyName]
-    if (key === undefined) return next()
+    if (key === undefined || key === "") return next()
+    if (key.length > maxKeyLength) return Effect.fail(tooLong(about))
     const topic = method.topic.encode(about.topic)
-    const id = JSON.stringify([this.#options.scope(about), about.service, about.method, ...topic, key])
-    const print = printOf(method.request.encode(about.request))
-    return this.#answer(id, print, about, next)
-  }
-
-  #answer(id: string, print: number, about: ServerCall, next: () => AnyEffect): AnyEffect {
-    return Clock.clockWith((clock) => {
-      const now = (): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
-      this.#forget(now())
-      const known = this.#running.get(id) ?? this.#answered.get(id)
-      if (known === undefined) return this.#run(id, print, now, next)
-      if (known.print !== print) return Effect.fail(anotherRequest(about))
-      return Effect.flatMap(
-        Deferred.await(known.answer),
-        (answer): AnyEffect => answer ?? this.#answer(id, print, about, next)
-      )
+    // of a call that every server answers, each has an answer of its own
+    const server = method.kind === "multi" ? this.#numberOf(method) : 0
+    const id = JSON.stringify([this.#options.scope(about), about.service, about.method, server, ...topic, key])
+    return this.#answer(id, printOf(about.request), each, () => {
+      // who asks again after a timeout finds the answer, and not half of the work
+      if (this.#options.runToCompletion) complete(call)
+      return next()
     })
   }
 
-  #run(id: string, print: number, now: () => number, next: () => AnyEffect): AnyEffect {
-    const { remember, runToCompletion, timeToLive } = this.#options
+  #numberOf(method: CallMethod): number {
+    let number = this.#numbers.get(method)
+    if (number === undefined) this.#numbers.set(method, (number = ++this.#count))
+    return number
+  }
+
+  #answer(id: string, print: number, each: Answering, next: () => AnyEffect): AnyEffect {
+    // an interruption between the registration and the handler's run would leave it running forever
+    return Effect.uninterruptibleMask((restore) =>
+      Clock.clockWith((clock) => {
+        const now = (): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+        this.#forget(now())
+        const known = this.#running.get(id) ?? this.#answered.get(id)
+        if (known === undefined) return this.#run(id, print, now, each, restore(Effect.suspend(next)))
+        if (known.print !== print) return Effect.fail(anotherRequest(each.about))
+        const rest = (answer: AnyEffect | undefined): AnyEffect => answer ?? this.#answer(id, print, each, next)
+        return restore(Effect.flatMap(Deferred.await(known.answer), rest))
+      })
+    )
+  }
+
+  #run(id: string, print: number, now: () => number, { method }: Answering, handler: AnyEffect): AnyEffect {
+    const { remember, timeToLive } = this.#options
     const known: Known = { print, answer: Deferred.makeUnsafe() }
     this.#running.set(id, known)
-    const settled = (exit: AnyExit): Effect.Effect<void> =>
+    return Effect.onExit(handler, (exit) =>
       Effect.sync(() => {
-        this.#running.delete(id)
-        const isKept = remember(exit)
-        if (isKept) this.#answered.set(id, { ...known, expires: now() + timeToLive })
-        Deferred.doneUnsafe(known.answer, Exit.succeed(isKept ? exit : undefined))
-        this.#forget(now())
+        let answer: AnyEffect | undefined
+        try {
+          if (remember(exit)) answer = again(method, exit)
+        } finally {
+          this.#running.delete(id)
+          if (answer !== undefined) this.#answered.set(id, { ...known, expires: now() + timeToLive })
+          Deferred.doneUnsafe(known.answer, Exit.succeed(answer))
+          this.#forget(now())
+        }
       })
-    const run = Effect.onExit(Effect.suspend(next), settled)
-    // who asks again after a timeout finds the answer, and not half of the work
-    return runToCompletion ? Effect.uninterruptible(run) : run
+    )
   }
 
   /** Forgets what is too old, or too much. */
@@ -134,4 +163,9 @@ export class Window {
 const anotherRequest = ({ method, service }: ServerCall): PsrpcError.PsrpcError =>
   PsrpcError.fromCode("invalid_argument", {
     message: `the idempotency key has been used for another request (${service}.${method}): a new request needs a new key`
+  })
+
+const tooLong = ({ method, service }: ServerCall): PsrpcError.PsrpcError =>
+  PsrpcError.fromCode("invalid_argument", {
+    message: `the idempotency key has more than ${maxKeyLength} characters (${service}.${method})`
   })
