@@ -54,7 +54,11 @@ export type Later<C, R> = (run: (call: C) => R) => (call: C) => R
 export const later =
   <C, A, E, R>(run: (call: C) => Effect.Effect<A, E, R>) =>
   (call: C): Effect.Effect<A, E, R> =>
-    Effect.suspend(() => run(call))
+    Effect.suspend(() => effectOf(run(call)))
+
+/** What is no Effect ends a fiber at once, and nothing in it hears of that: here it is a defect as any other. */
+export const effectOf = <A, E, R>(given: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.isEffect(given) ? given : Effect.die(new TypeError(`expected an Effect, got ${typeof given}`))
 
 /** All steps around the last, which runs nothing before its time itself: the first is outermost. */
 export const around = <C, R>(

@@ -7,7 +7,18 @@ import type { ClientState } from "../client/state.ts"
 import { invalidArgument } from "../invalidArgument.ts"
 import { messageOf } from "../messageOf.ts"
 import type { Method } from "../method.ts"
-import { around, type Entry, entriesOf, infoOf, type Later, later, type Services, type Step, stepsOf } from "./chain.ts"
+import {
+  around,
+  effectOf,
+  type Entry,
+  entriesOf,
+  infoOf,
+  type Later,
+  later,
+  type Services,
+  type Step,
+  stepsOf
+} from "./chain.ts"
 import type { Any, Kind } from "./models.ts"
 
 /** What a client, or a publisher, has of interceptors. */
@@ -90,7 +101,7 @@ const timed =
         return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
       }
       const times = each.kind === "stream" ? { timeout, sendTimeout } : { timeout }
-      return run({ ...each, ...times })
+      return effectOf(run({ ...each, ...times }))
     })
 
 type Unary<O> = (request: unknown, options?: O) => Effect.Effect<unknown, unknown>
@@ -106,6 +117,9 @@ export const unary = <O extends AnyOptions>(client: ClientState, method: Method,
       : services.effect(Effect.scoped(Effect.suspend(() => steps.run({ request }, options, last))))
 }
 
+const streamOf = <A, E>(given: Stream.Stream<A, E>): Stream.Stream<A, E> =>
+  Stream.isStream(given) ? given : Stream.die(new TypeError(`expected a Stream, got ${typeof given}`))
+
 type Multi<O> = (request: unknown, options?: O) => Stream.Stream<unknown, PsrpcError>
 
 export const multi = <O extends AnyOptions>(client: ClientState, method: Method, call: Multi<O>): Multi<O> => {
@@ -113,7 +127,7 @@ export const multi = <O extends AnyOptions>(client: ClientState, method: Method,
   const tell = timed(client, method)
   const way: Way<ReturnType<Multi<O>>> = {
     runs: (run) => {
-      const told = tell((each) => Effect.succeed(run(each)))
+      const told = tell((each) => Effect.succeed(streamOf(run(each))))
       return (each) => Stream.unwrap(told(each))
     },
     fail: Stream.fail
