@@ -126,7 +126,12 @@ export class Window {
         const known = this.#running.get(id) ?? this.#answered.get(id)
         if (known === undefined) return this.#run(id, print, now, each, restore(Effect.suspend(next)))
         if (known.print !== print) return Effect.fail(anotherRequest(each.about))
-        const rest = (answer: AnyEffect | undefined): AnyEffect => answer ?? this.#answer(id, print, each, next)
+        // a server that closes interrupts all that it has in hand: who waits must not begin in between
+        const anew = Effect.andThen(
+          Effect.yieldNow,
+          Effect.suspend(() => this.#answer(id, print, each, next))
+        )
+        const rest = (answer: AnyEffect | undefined): AnyEffect => answer ?? anew
         return restore(Effect.flatMap(Deferred.await(known.answer), rest))
       })
     )
