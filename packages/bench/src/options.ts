@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util"
-import { type Bus, buses, type Mode, modes, type Peer, peers } from "./rows.ts"
+import { type Bus, buses, type Mode, modes, type Peer, peers, type TracerName, tracers } from "./rows.ts"
 
 export const help = `npm run bench -- [options]
 
@@ -12,6 +12,8 @@ and server are two processes, on the local bus one. Brokers are started by the r
                       to its arrival, pingpong a message on a stream and its echo, oneway a message and its ack
   --peer LIST         effect-psrpc,psrpc-go,raw; raw is on Redis and NATS only: raw-1, a message that arrives; raw-2, a
                       request and its answer; raw-4, the four messages of a claimed call, on Redis with its lock
+  --tracer LIST       what effect-psrpc traces with: none, or recording, a tracer whose spans are recorded and kept by
+                      nobody; with both each has a row of its own: none
   --concurrency LIST  calls in flight: 1,64,256
   --payload LIST      bytes in a message, 8 at the least: 64,16384
   --duration SECONDS  measured time of a row: 4
@@ -28,6 +30,7 @@ export interface Options {
   readonly buses: ReadonlyArray<Bus>
   readonly modes: ReadonlyArray<Mode>
   readonly peers: ReadonlyArray<Peer>
+  readonly tracers: ReadonlyArray<TracerName>
   readonly concurrencies: ReadonlyArray<number>
   readonly payloads: ReadonlyArray<number>
   readonly duration: number
@@ -73,6 +76,7 @@ export const readOptions = (args: ReadonlyArray<string>): Options | undefined =>
       bus: { type: "string" },
       mode: { type: "string" },
       peer: { type: "string" },
+      tracer: { type: "string" },
       concurrency: { type: "string" },
       payload: { type: "string" },
       duration: { type: "string" },
@@ -94,6 +98,7 @@ export const readOptions = (args: ReadonlyArray<string>): Options | undefined =>
       values.mode ?? (quick ? "unary" : "unary,claimless,multi,subscription,pingpong,oneway")
     ),
     peers: choice("peer", peers, values.peer ?? peers.join(",")),
+    tracers: choice("tracer", tracers, values.tracer ?? "none"),
     concurrencies: integers("concurrency", 1, values.concurrency ?? (quick ? "64" : "1,64,256")),
     payloads: integers("payload", 8, values.payload ?? (quick ? "64" : "64,16384")),
     duration: number("duration", 0.5, values.duration ?? (quick ? "2" : "4")),

@@ -12,7 +12,7 @@ import {
   Server,
   Service
 } from "@effect-psrpc/core"
-import { Context, Effect, Layer, Redacted, Stream } from "effect"
+import { Context, Effect, Layer, Redacted, Stream, Tracer } from "effect"
 import { profileTask } from "./profile.ts"
 import { Recorder } from "./recorder.ts"
 import { endWithStdin, readTask, sayReady, sayResult, type Task } from "./worker.ts"
@@ -215,6 +215,9 @@ const program =
         task.role === "both" ? Layer.merge(Layer.provide(serversOf(task), bus), clientOnly) : clientOnly
       )
 
+/** Makes spans that record everything, and that nobody keeps. */
+const recording = Tracer.make({ span: (options) => new Tracer.NativeSpan(options) })
+
 if (task.role !== "server") endWithStdin()
-await Effect.runPromise(program)
+await Effect.runPromise(task.tracer === "none" ? program : Effect.provideService(program, Tracer.Tracer, recording))
 process.exit(0)

@@ -27,11 +27,9 @@ export const profileTask = async (task: Task): Promise<void> => {
 /** The file of one row's one role, beside the others that a run writes. */
 export const profilePath = (given: string, plan: Plan, role: Task["role"]): string => {
   const extension = extname(given) || ".cpuprofile"
-  const { bus, concurrency, mode, payload } = plan
-  return join(
-    dirname(given),
-    `${basename(given, extension)}.${bus}-${mode}-${concurrency}-${payload}.${role}${extension}`
-  )
+  const { bus, concurrency, mode, payload, tracer } = plan
+  const row = [bus, mode, concurrency, payload, ...(tracer === "none" ? [] : [tracer])].join("-")
+  return join(dirname(given), `${basename(given, extension)}.${row}.${role}${extension}`)
 }
 
 const place = (url: string, line: number): string => {

@@ -15,6 +15,10 @@ export type Peer = (typeof peers)[number]
  */
 export type RawMode = "raw-1" | "raw-2" | "raw-4"
 
+export const tracers = ["none", "recording"] as const
+/** What this library traces with: nothing, or a tracer whose spans are Effect's own and kept by nobody. */
+export type TracerName = (typeof tracers)[number]
+
 /** How many servers answer a multi call. */
 export const multiServers = 3
 
@@ -27,6 +31,7 @@ export interface Plan {
   readonly concurrency: number
   /** Bytes in a request, and in its answer. */
   readonly payload: number
+  readonly tracer: TracerName
 }
 
 export const serversOf = ({ mode }: Plan): number => (mode === "multi" ? multiServers : 1)
@@ -67,6 +72,7 @@ export const groups = (chosen: {
   readonly peers: ReadonlyArray<Peer>
   readonly concurrencies: ReadonlyArray<number>
   readonly payloads: ReadonlyArray<number>
+  readonly tracers: ReadonlyArray<TracerName>
 }): ReadonlyArray<Group> => {
   const all: Array<Group> = []
   for (const bus of chosen.buses) {
@@ -78,17 +84,24 @@ export const groups = (chosen: {
 }
 
 const group = (
-  chosen: { readonly modes: ReadonlyArray<Mode>; readonly peers: ReadonlyArray<Peer> },
+  chosen: {
+    readonly modes: ReadonlyArray<Mode>
+    readonly peers: ReadonlyArray<Peer>
+    readonly tracers: ReadonlyArray<TracerName>
+  },
   at: Pick<Plan, "bus" | "payload" | "concurrency">
 ): Group => {
   const rows: Array<Plan> = []
   for (const mode of chosen.modes) {
-    for (const peer of chosen.peers) if (peer !== "raw") rows.push({ peer, mode, ...at })
+    for (const peer of chosen.peers) {
+      if (peer === "effect-psrpc") for (const tracer of chosen.tracers) rows.push({ peer, mode, tracer, ...at })
+      else if (peer !== "raw") rows.push({ peer, mode, tracer: "none", ...at })
+    }
     if (at.bus === "local" || !chosen.peers.includes("raw")) continue
     const floor = floorOf(mode)
     const wanted: ReadonlyArray<RawMode> = mode === "unary" ? ["raw-4", "raw-2"] : floor === undefined ? [] : [floor]
     for (const floor of wanted) {
-      if (!rows.some((row) => row.mode === floor)) rows.push({ peer: "raw", mode: floor, ...at })
+      if (!rows.some((row) => row.mode === floor)) rows.push({ peer: "raw", mode: floor, tracer: "none", ...at })
     }
   }
   return rows
@@ -106,13 +119,14 @@ const rounded = (value: number): number => Math.round(value * 10) / 10
 export const ofRounds = (plan: Plan, rounds: ReadonlyArray<Measured>): Row => {
   const of = (name: keyof Measured): number => rounded(median(rounds.map((round) => round[name])))
   const errors = rounds.reduce((sum, round) => sum + round.errors, 0)
-  const { bus, concurrency, mode, payload, peer } = plan
+  const { bus, concurrency, mode, payload, peer, tracer } = plan
   return {
     peer,
     bus,
     mode,
     concurrency,
     payload,
+    tracer,
     ops_per_sec: of("ops_per_sec"),
     p50_us: of("p50_us"),
     p99_us: of("p99_us"),

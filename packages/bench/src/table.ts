@@ -14,7 +14,7 @@ const namesOf = (plan: Plan): ReadonlyArray<string> => [
   plan.mode,
   size(plan.payload),
   String(plan.concurrency),
-  plan.peer
+  plan.tracer === "none" ? plan.peer : "with tracer"
 ]
 
 const widths = [5, 12, 7, 9, 12]

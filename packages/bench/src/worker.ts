@@ -1,5 +1,5 @@
 /** What the processes of this package have in common: what they are told, and what they say. */
-import type { Bus, Measured, Mode, RawMode } from "./rows.ts"
+import type { Bus, Measured, Mode, RawMode, TracerName } from "./rows.ts"
 
 /** What a process is told, as JSON in its only argument. */
 export interface Task {
@@ -10,6 +10,7 @@ export interface Task {
   readonly mode: Mode | RawMode
   readonly concurrency: number
   readonly payload: number
+  readonly tracer: TracerName
   /** How many servers there are. */
   readonly servers: number
   /** Seconds. */
