@@ -50,7 +50,7 @@ describe("a traceparent", () => {
 
 const carried = (metadata: Record<string, string>) => {
   const span = fromMetadata(metadata)
-  return span === undefined ? undefined : intoMetadata({}, span)
+  return span === undefined ? undefined : intoMetadata({}, outgoing(span)!)
 }
 
 describe("a tracestate", () => {
@@ -142,6 +142,15 @@ describe("what goes out for a span", () => {
   it("makes a trace id of half the length a whole one", () => {
     const span = Tracer.externalSpan({ traceId: traceId.slice(16), spanId })
     assert.strictEqual(outgoing(span)!.traceparent, `00-${"0".repeat(16)}${traceId.slice(16)}-${spanId}-01`)
+  })
+})
+
+describe("metadata that is full", () => {
+  it("goes without a trace context, rather than not at all", () => {
+    const trace = { traceparent: `00-${traceId}-${spanId}-01`, tracestate: "a=1" }
+    const metadata = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, "v"]))
+    assert.strictEqual(Object.keys(intoMetadata(metadata(998), trace)).length, 1000)
+    assert.strictEqual(Object.keys(intoMetadata(metadata(999), trace)).length, 999)
   })
 })
 

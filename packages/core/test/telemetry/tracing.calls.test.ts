@@ -9,7 +9,7 @@ import * as Rpc from "../../src/Rpc.ts"
 import * as Selection from "../../src/Selection.ts"
 import * as Server from "../../src/Server.ts"
 import * as Service from "../../src/Service.ts"
-import { fakeClient, fakeServers, onBus, settle, start, Traffic } from "../support.ts"
+import { fakeClient, fakeServers, Logs, onBus, settle, start, Traffic } from "../support.ts"
 import { attributesOf, eventsOf, only, Recorded, recorded } from "./recording.ts"
 
 class Taken extends Schema.TaggedError<Taken>()("Taken", { name: Schema.String }, { psrpcCode: "already_exists" }) {}
@@ -444,4 +444,53 @@ describe("trace context in the metadata", () => {
       assert.hasAllKeys(seen[0]!, ["traceparent"])
     }).pipe(traced)
   )
+})
+
+/** A span of a tracer that throws at everything that is done to it, or to anything that is asked of it. */
+class Broken extends Tracer.NativeSpan {
+  override attribute(): void {
+    throw new Error("no attributes")
+  }
+  override event(): void {
+    throw new Error("no events")
+  }
+  override end(): void {
+    throw new Error("no end")
+  }
+  override get spanId(): string {
+    throw new Error("no id")
+  }
+}
+
+describe("a tracer that throws", () => {
+  for (const [at, make] of [
+    [
+      "the start of a span",
+      () => {
+        throw new Error("no spans")
+      }
+    ],
+    ["what is told to a span", (options: ConstructorParameters<typeof Tracer.NativeSpan>[0]) => new Broken(options)]
+  ] as const) {
+    it.effect(`at ${at} loses its spans, and no call`, () =>
+      Effect.gen(function* () {
+        const logs = yield* Logs
+        yield* Effect.gen(function* () {
+          yield* Server.make(Greeter, handlers, { topics: { alone: [{ room: "a" }] } })
+          const client = yield* Client.make(Greeter)
+          assert.strictEqual(yield* client.hello("Ada"), "Ada")
+          assert.strictEqual(yield* client.alone("Ada", { topic: { room: "a" } }), "Ada")
+          const error = yield* Effect.flip(client.hello(1 as never))
+          assert.strictEqual(error._tag, "MalformedRequest")
+        }).pipe(Effect.provideService(Tracer.Tracer, Tracer.make({ span: make })))
+        yield* settle
+        const warnings = logs.filter(({ text }) => text.startsWith("psrpc: the tracer failed at a span of Greeter/"))
+        assert.strictEqual(warnings.length, 5)
+        for (const { cause, level } of warnings) {
+          assert.strictEqual(level, "Warn")
+          assert.isTrue(Cause.hasDies(cause))
+        }
+      }).pipe(onBus)
+    )
+  }
 })

@@ -11,6 +11,7 @@ import * as PsrpcError from "../../PsrpcError.ts"
 import type { DomainError } from "../domainError.ts"
 import type { Method, SubscriptionMethod } from "../method.ts"
 import type { TraceContext } from "../msgTrace.ts"
+import { wireCodeOf } from "../psrpcError/wireCode.ts"
 import * as Attributes from "./attributes.ts"
 import { intoMetadata, outgoing } from "./traceContext.ts"
 
@@ -23,63 +24,93 @@ const isTraced = (context: Context.Context<never>): boolean =>
   Context.get(context, References.TracerEnabled) &&
   !Context.get(context, Tracer.DisablePropagation)
 
-/** The code of a `PsrpcError`, as it is on the wire. */
-export const wireCode = (error: PsrpcError.PsrpcError): string =>
-  error._tag === "Unknown" ? (error.peerCode ?? error.code) : error.code
-
 /** The code that a failure has on the wire. */
 const codeOf = (cause: Cause.Cause<unknown>, errors: DomainError<unknown> | undefined): string => {
   if (Cause.hasInterruptsOnly(cause)) return "canceled"
   const failure = Cause.findErrorOption(cause)
   if (failure._tag === "None") return "internal"
   const error = failure.value
-  if (PsrpcError.is(error)) return wireCode(error)
+  if (PsrpcError.is(error)) return wireCodeOf(error)
   try {
-    return errors?.encode(error)?.code ?? wireCode(PsrpcError.fromUnknown(error))
+    return errors?.encode(error)?.code ?? wireCodeOf(PsrpcError.fromUnknown(error))
   } catch {
     return "internal"
   }
 }
 
-/** A span, from its start to its one end. */
+/** A line in the log about a tracer that throws: what it is to tell of goes on without it. */
+const warn = (context: Context.Context<never>, name: string, cause: Cause.Cause<unknown>): void => {
+  Effect.runForkWith(context)(Effect.logWarning(`psrpc: the tracer failed at a span of ${name}`, cause))
+}
+
+/** A span, from its start to its one end. A tracer that throws loses the span, and the call nothing. */
 export class CallSpan {
   readonly span: Tracer.Span
   readonly #errors: DomainError<unknown> | undefined
+  readonly #context: Context.Context<never>
   readonly #clock: Clock.Clock
   readonly #hasTime: boolean
   #events = 0
+  #isBroken = false
 
   constructor(span: Tracer.Span, errors: DomainError<unknown> | undefined, context: Context.Context<never>) {
     this.span = span
     this.#errors = errors
+    this.#context = context
     this.#clock = Context.get(context, Clock.Clock)
     this.#hasTime = Context.get(context, References.TracerTimingEnabled)
   }
 
   attribute(key: string, value: unknown): void {
-    this.span.attribute(key, value)
+    if (this.#isBroken) return
+    try {
+      this.span.attribute(key, value)
+    } catch (defect) {
+      this.#failed(defect)
+    }
   }
 
   /** What another end goes on from, where there is no metadata to put it into. */
   context(): TraceContext | undefined {
-    return outgoing(this.span)
+    try {
+      return outgoing(this.span)
+    } catch (defect) {
+      this.#failed(defect)
+      return undefined
+    }
   }
 
   /** The metadata with this span in it, for the other end to go on from. */
   into(metadata: Metadata): Metadata {
-    return intoMetadata(metadata, this.span)
+    const context = this.context()
+    return context === undefined ? metadata : intoMetadata(metadata, context)
   }
 
   /** One of its first events; what comes after them is not kept. */
   event(name: string, attributes: Record<string, unknown>): void {
-    if (this.#events++ < mostEvents) this.span.event(name, this.#now(), attributes)
+    if (this.#isBroken || this.#events++ >= mostEvents) return
+    try {
+      this.span.event(name, this.#now(), attributes)
+    } catch (defect) {
+      this.#failed(defect)
+    }
   }
 
   /** Ends it, if it has not ended; `code` is that of a failure, where it is known. */
   end(exit: Exit.Exit<unknown, unknown>, code?: string): void {
-    if (this.span.status._tag === "Ended") return
-    if (exit._tag === "Failure") this.attribute(Attributes.statusCode, code ?? codeOf(exit.cause, this.#errors))
-    this.span.end(this.#now(), exit)
+    if (this.#isBroken) return
+    try {
+      if (this.span.status._tag === "Ended") return
+      if (exit._tag === "Failure") this.span.attribute(Attributes.statusCode, code ?? codeOf(exit.cause, this.#errors))
+      this.span.end(this.#now(), exit)
+    } catch (defect) {
+      this.#failed(defect)
+    }
+  }
+
+  #failed(defect: unknown): void {
+    if (!this.#isBroken) warn(this.#context, this.span.name, Cause.die(defect))
+    this.#isBroken = true
   }
 
   #now(): bigint {
@@ -146,8 +177,10 @@ export const startIn = (
     parent,
     root
   }
-  const span = Effect.runSyncWith(context)(Effect.makeSpan(described.name, options))
-  return new CallSpan(span, described.errors, context)
+  const exit = Effect.runSyncExitWith(context)(Effect.makeSpan(described.name, options))
+  if (exit._tag === "Success") return new CallSpan(exit.value, described.errors, context)
+  warn(context, described.name, exit.cause)
+  return undefined
 }
 
 /** What makes a server's, or a subscription's spans; `undefined` where nobody would see them. */

@@ -6,6 +6,7 @@
  */
 import { Context, Option, Tracer } from "effect"
 import type { Metadata } from "../../Metadata.ts"
+import { mostEntries } from "../entries.ts"
 import type { TraceContext } from "../msgTrace.ts"
 
 /** What OpenTelemetry's API asks of a trace state. */
@@ -111,11 +112,9 @@ export const outgoing = (span: Tracer.AnySpan): TraceContext | undefined => {
   }
 }
 
-/** The metadata with a span's context in it, in place of any other that was there. */
-export const intoMetadata = (metadata: Metadata, span: Tracer.AnySpan): Metadata => {
-  const context = outgoing(span)
-  if (context === undefined) return metadata
-  const { traceparent, tracestate } = context
+/** The metadata with a trace context in it, in place of any other that was there; full metadata has no room for one. */
+export const intoMetadata = (metadata: Metadata, { traceparent, tracestate }: TraceContext): Metadata => {
+  if (Object.keys(metadata).length > mostEntries - 2) return metadata
   const { tracestate: _, ...others } = metadata
   return tracestate === undefined ? { ...others, traceparent } : { ...others, traceparent, tracestate }
 }
