@@ -1,5 +1,6 @@
 /** What the tests of retries share: a service with methods that may be repeated and others that may not. */
 import { Effect, Metric, Schedule, Schema } from "effect"
+import type * as Interceptor from "../../src/Interceptor.ts"
 import * as PsrpcError from "../../src/PsrpcError.ts"
 import * as Rpc from "../../src/Rpc.ts"
 import * as Server from "../../src/Server.ts"
@@ -32,7 +33,8 @@ export type Handler = (n: number) => Effect.Effect<number, PsrpcError.PsrpcError
 export const counting = Effect.fnUntraced(function* (
   first: number,
   handler: Handler,
-  options?: Server.Options<Service.Methods<typeof Prices>>
+  interceptors: ReadonlyArray<Interceptor.Free> = [],
+  options: Omit<Server.Options<Service.Methods<typeof Prices>>, "interceptors"> = {}
 ) {
   const calls: Array<number> = []
   const handle = () =>
@@ -40,7 +42,11 @@ export const counting = Effect.fnUntraced(function* (
       const n = calls.push(calls.length + 1)
       return n <= first ? handler(n) : Effect.succeed(n)
     })
-  const server = yield* Server.make(Prices, { of: handle as never, buy: handle, ask: handle as never }, options)
+  const server = yield* Server.make(
+    Prices,
+    { of: handle as never, buy: handle, ask: handle as never },
+    { ...options, interceptors }
+  )
   return { calls, server }
 })
 
@@ -52,7 +58,7 @@ export const failing =
 export const never: Handler = () => Effect.never
 
 /** How many attempts the metric has counted, and the attributes of its series. */
-export const retries = Effect.map(Metric.snapshot, (metrics) =>
+export const retries = Effect.map(Metric.snapshot, (metrics): ReadonlyArray<Readonly<Record<string, unknown>>> =>
   metrics.flatMap(({ attributes, id, state }) =>
     id === "psrpc_retries" ? [{ ...attributes, count: (state as Metric.CounterState<number>).count }] : []
   )

@@ -169,15 +169,33 @@ describe("the time of attempts", () => {
     }).pipe(onBus)
   )
 
-  it.effect("is measured on a clock that nobody sets", () =>
+  it.effect("does not care whether the wall clock is corrected", () =>
     Effect.gen(function* () {
-      const { calls } = yield* counting(1, failing("unavailable"))
-      const client = yield* Client.make(Prices, { interceptors: [Retry.unary({ schedule })] })
-      const call = yield* start(client.of("tea"))
-      yield* TestClock.setTime(new Date("2030-01-01").getTime()).pipe(Effect.forkChild)
-      yield* TestClock.adjust(100)
-      assert.strictEqual(yield* Fiber.join(call), 2)
-      assert.strictEqual(calls.length, 2)
+      const { calls } = yield* counting(99, failing("unavailable"))
+      const clock = yield* Clock.Clock
+      let corrected = 0
+      const wall: Clock.Clock = {
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + corrected,
+        currentTimeMillis: Effect.map(clock.currentTimeMillis, (now) => now + corrected),
+        currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe() + BigInt(corrected) * 1_000_000n,
+        currentTimeNanos: Effect.map(clock.currentTimeNanos, (now) => now + BigInt(corrected) * 1_000_000n),
+        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+        monotonicTimeNanos: clock.monotonicTimeNanos,
+        sleep: (duration) => clock.sleep(duration)
+      }
+      const many = Retry.unary({ schedule, attempts: Infinity })
+      const client = yield* Client.make(Prices, { interceptors: [many], timeout: 1000 }).pipe(
+        Effect.provideService(Clock.Clock, wall)
+      )
+      const call = yield* start(Effect.provideService(client.of("tea"), Clock.Clock, wall))
+      yield* TestClock.adjust(450)
+      corrected = 3_600_000
+      yield* TestClock.adjust(449)
+      assert.isTrue(isRunning(call))
+      yield* TestClock.adjust(1)
+      assert.strictEqual(errorOf(call).message, "busy")
+      // at 0, 100, … 900
+      assert.strictEqual(calls.length, 10)
     }).pipe(onBus)
   )
 

@@ -28,7 +28,10 @@ const ofBytes = (bytes: Uint8Array): number => {
 }
 
 /** What JSON leaves out, as text; the fields of objects in one order: who encodes a map twice may do so in two. */
-const canonical = (_: string, value: unknown): unknown => {
+function canonical(this: { readonly [key: string]: unknown }, key: string, value: unknown): unknown {
+  // before its toJSON: a Buffer is bytes as any other
+  const given = this[key]
+  if (given instanceof Uint8Array) return `${given.length} bytes ${ofBytes(given)}`
   switch (typeof value) {
     case "bigint":
       return `${value}n`
@@ -40,7 +43,6 @@ const canonical = (_: string, value: unknown): unknown => {
       return value
   }
   if (value === null || Array.isArray(value)) return value
-  if (value instanceof Uint8Array) return `${value.length} bytes ${ofBytes(value)}`
   if (value instanceof Map || value instanceof Set) return Array.from(value as Iterable<unknown>)
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
 }
