@@ -37,7 +37,7 @@ export interface Deadlines {
   readonly size: number
   /** The wall clock, unix milliseconds. */
   now(): number
-  /** The monotonic clock, in milliseconds: for how long ago something was. */
+  /** The monotonic clock, in milliseconds from a start of its own: for how long ago something was. */
   monotonic(): number
   /**
    * Has `entry.expired` called in `delay` milliseconds, never before this call returns. One that is pending already is
@@ -73,8 +73,6 @@ const sleepTime = (now: number, millis: number): number => {
   return now + time > end ? time - 1e-6 : time
 }
 
-const millisOf = (nanos: bigint): number => Number(nanos) / 1e6
-
 export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(function* () {
   const context = yield* Effect.context<Scope.Scope>()
   // The whole context, because TestClock brings a scheduler along; not what belongs to whoever made this.
@@ -88,10 +86,14 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
   let busy = false
   let closed = false
 
-  /** Readings count from here: small numbers are exact ones. Moved while nothing is pending. */
-  let origin = clock.monotonicTimeNanosUnsafe()
+  /** Nanoseconds from the start of all readings, as a number: a difference of bigints is all that a reading costs. */
+  const start = clock.monotonicTimeNanosUnsafe()
+  const read = (): number => Number(clock.monotonicTimeNanosUnsafe() - start)
 
-  const monotonic = (): number => Number(clock.monotonicTimeNanosUnsafe() - origin)
+  /** Deadlines count from this reading: small numbers are exact ones. Moved while nothing is pending. */
+  let origin = 0
+
+  const monotonic = (): number => read() - origin
 
   const up = (entry: Timed, slot: number): void => {
     while (slot > 0) {
@@ -140,10 +142,10 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
 
   const isPending = (entry: Timed): boolean => entry.slot >= 0 && heap[entry.slot] === entry
 
-  const dueIn = (delay: number, reading: bigint): number => {
+  const dueIn = (delay: number, reading: number): number => {
     // Down to a whole nanosecond, but 699999.9999999999 is meant to be one.
     const nanos = delay > 0 ? Math.floor(delay * 1e6 + 1e-3) : 0
-    const elapsed = Number(reading - origin)
+    const elapsed = reading - origin
     if (heap.length > 0) return elapsed + nanos
     origin = reading
     wake -= elapsed
@@ -213,15 +215,15 @@ export const make: Effect.Effect<Deadlines, never, Scope.Scope> = Effect.gen(fun
       return heap.length
     },
     now: () => clock.currentTimeMillisUnsafe(),
-    monotonic: () => millisOf(clock.monotonicTimeNanosUnsafe()),
+    monotonic: () => read() / 1e6,
     add(entry, delay) {
-      const reading = clock.monotonicTimeNanosUnsafe()
+      const reading = read()
       if (!closed) put(entry, dueIn(delay, reading))
-      return millisOf(reading)
+      return reading / 1e6
     },
     move(entry, delay) {
       if (!isPending(entry)) return false
-      put(entry, dueIn(delay, clock.monotonicTimeNanosUnsafe()))
+      put(entry, dueIn(delay, read()))
       return true
     },
     moveTo(entry, due) {

@@ -1,5 +1,5 @@
 /** What the metrics say, in a form that tests can compare. */
-import { Context, Effect, Metric } from "effect"
+import { type Context, Effect, Metric } from "effect"
 
 /** Numbers by metric and word (`calls_finished ok`); of times, how often and how many seconds in all. */
 export type Numbers = Readonly<Record<string, number | readonly [count: number, sum: number]>>
