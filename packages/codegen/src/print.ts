@@ -61,6 +61,7 @@ const definition = (place: Place, service: NamedService, method: Descriptor.Meth
   if (kind !== "multi" && routing !== "queue") options["routing"] = f.string(routing)
   if (method.singleServer) options["singleServer"] = "true"
   if (group !== undefined) options["group"] = f.string(group)
+  if (method.idempotent) options["idempotent"] = "true"
   const given = Object.entries(options).flatMap(([key, one]) => (one === undefined ? [] : [[`${key}: `, one]]))
   return [core(place, "Rpc"), `.${kind}({ `, list(given), " })"]
 }

@@ -2,6 +2,7 @@
 import type { EmptySchema } from "@bufbuild/protobuf/wkt"
 import { type Client, type PsrpcError, Rpc, type Server, Service } from "@effect-psrpc/core"
 import { type Effect, Schema, type Scope, type Stream } from "effect"
+import * as IdempotentPb from "../test/gen/ts/kinds/idempotent_pb.ts"
 import * as KindsPb from "../test/gen/ts/kinds/service_pb.ts"
 import { Kinds, type KindsClient } from "../test/gen/ts/kinds/service_psrpc.ts"
 import * as TopicsPb from "../test/gen/ts/kinds/topics_pb.ts"
@@ -119,3 +120,24 @@ Service.fromDescriptor(OddPb.JavaScript, {
 })
 Service.fromDescriptor(EmptyPb.Empty, {})
 same<keyof typeof JavaScript.methods, keyof Service.Kinds<typeof OddPb.JavaScript>>(true)
+
+// What may be repeated may be stated of all that is called, and of nothing else.
+const repeatable = {
+  put: { routing: "affinity" },
+  add: { idempotent: true },
+  readAll: { kind: "multi", idempotent: true },
+  watch: { kind: "stream", idempotent: true }
+} as const
+Service.fromDescriptor(IdempotentPb.Repeatable, { ...repeatable, read: {}, changed: { kind: "subscription" } })
+Service.fromDescriptor(IdempotentPb.Repeatable, {
+  ...repeatable,
+  read: {},
+  // @ts-expect-error a subscription is not called
+  changed: { kind: "subscription", idempotent: true }
+})
+Service.fromDescriptor(IdempotentPb.Repeatable, {
+  ...repeatable,
+  // @ts-expect-error true or false
+  read: { idempotent: "yes" },
+  changed: { kind: "subscription" }
+})

@@ -2,11 +2,13 @@
  * What the descriptor of a service in a .proto says by psrpc's options: the kinds of its methods, their names on the
  * wire, and their topics. The generator and `Service.fromDescriptor` read it here, by the rules of Go's generator.
  *
- * The options are those of `psrpc.options`, extension 2198 of `google.protobuf.MethodOptions`.
+ * The options are those of `psrpc.options`, extension 2198 of `google.protobuf.MethodOptions`. Whether a method may be
+ * repeated is the standard option `idempotency_level`, which Go's generator does not read.
  *
  * @since 0.1.0
  */
 import { create, type DescMethod, type DescService, getOption, hasOption } from "@bufbuild/protobuf"
+import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt"
 import { goName } from "./internal/goName.ts"
 import { type Options, options, OptionsSchema, Routing } from "./internal/gen/options_pb.ts"
 import type * as Rpc from "./Rpc.ts"
@@ -47,6 +49,8 @@ export interface Method {
   readonly group: string | undefined
   /** Whether one server alone listens, so that nothing is claimed. Of unary methods and streams. */
   readonly singleServer: boolean
+  /** Whether `idempotency_level` is `IDEMPOTENT` or `NO_SIDE_EFFECTS`. Of subscriptions it means nothing. */
+  readonly idempotent: boolean
 }
 
 /**
@@ -182,7 +186,8 @@ const readMethod = (desc: DescMethod, problem: (message: string) => void): Metho
     topic: given.topics ? parametersOf(params?.names ?? [], problem) : [],
     typed: given.topics && params !== undefined && params.typed && params.names.length > 0,
     group: params === undefined || params.group === "" || kind === "subscription" ? undefined : params.group,
-    singleServer: params !== undefined && params.singleServer && (kind === "unary" || kind === "stream")
+    singleServer: params !== undefined && params.singleServer && (kind === "unary" || kind === "stream"),
+    idempotent: kind !== "subscription" && desc.idempotency !== MethodOptions_IdempotencyLevel.IDEMPOTENCY_UNKNOWN
   }
 }
 

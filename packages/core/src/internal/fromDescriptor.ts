@@ -16,6 +16,8 @@ interface WithTopic {
 interface Served extends WithTopic {
   /** The topic group. Default: none. */
   readonly group?: string | undefined
+  /** Whether a request may be repeated. Default: what the .proto says by `idempotency_level`. */
+  readonly idempotent?: boolean | undefined
 }
 
 interface Called extends Served {
@@ -128,10 +130,11 @@ type Stated = Kind & { readonly [option: string]: unknown }
 
 const valueOf = (desc: DescMessage): Payload.Any => (desc.typeName === "google.protobuf.Empty" ? undefined : desc)
 
-const define = (name: string, { input, output }: DescMethod, stated: Stated): Rpc.Any => {
-  const { error, group, routing, runToCompletion, singleServer, topic } = stated
+const define = ({ desc, idempotent: said, name }: Descriptor.Method, stated: Stated): Rpc.Any => {
+  const { error, group, idempotent = said, routing, runToCompletion, singleServer, topic } = stated
+  const { input, output } = desc
   // what is left out stays out, and has the defaults of Rpc
-  const served: any = { name, topic, group }
+  const served: any = { name, topic, group, idempotent }
   const called = { ...served, request: valueOf(input), response: valueOf(output), error, runToCompletion }
   switch (stated.kind ?? "unary") {
     case "unary":
@@ -166,7 +169,8 @@ const differs = (method: Descriptor.Method, stated: Stated): string | undefined 
  * descriptor. `google.protobuf.Empty` is nothing.
  *
  * Where the .proto has psrpc's options, what is stated is held against them; a service without any of them is taken at
- * its word.
+ * its word. A method whose `idempotency_level` is `IDEMPOTENT` or `NO_SIDE_EFFECTS` is idempotent without a word; one
+ * without the option may be stated to be.
  *
  * Throws a `TypeError` for a kind that is not what the options say, a method without a kind, options that contradict
  * each other, a method with the keyword `stream` that is not stated to be a stream, and for what {@link make} refuses.
@@ -194,7 +198,11 @@ export const fromDescriptor = <D extends DescService, const K extends Kinds<D>>(
     } else if (method.desc.methodKind !== "unary" && stated.kind !== "stream") {
       fail(method.desc, `has the keyword stream, and is stated to be ${stated.kind ?? "unary"}`)
     }
-    methods[method.key] = define(method.name, method.desc, stated)
+    // of the standard options, what is not said is not denied
+    if (method.idempotent && stated["idempotent"] === false) {
+      fail(method.desc, "idempotent false is stated, and the .proto says true")
+    }
+    methods[method.key] = define(method, stated)
   }
   for (const key of own.keys()) throw new TypeError(`service ${desc.typeName} has no method ${key}`)
   return make(service.name, methods as never) as never

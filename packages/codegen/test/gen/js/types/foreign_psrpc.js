@@ -14,7 +14,7 @@ export class Foreign extends Service.make("Foreign", {
   /**
    * @generated from rpc acme.types.Foreign.Echo
    */
-  echo: Rpc.multi({ name: "Echo", request: RuledSchema, response: RuledSchema })
+  echo: Rpc.multi({ name: "Echo", request: RuledSchema, response: RuledSchema, idempotent: true })
 }) {}
 
 /**
