@@ -145,15 +145,6 @@ describe("what goes out for a span", () => {
   })
 })
 
-describe("metadata that is full", () => {
-  it("goes without a trace context, rather than not at all", () => {
-    const trace = { traceparent: `00-${traceId}-${spanId}-01`, tracestate: "a=1" }
-    const metadata = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, "v"]))
-    assert.strictEqual(Object.keys(intoMetadata(metadata(998), trace)).length, 1000)
-    assert.strictEqual(Object.keys(intoMetadata(metadata(999), trace)).length, 999)
-  })
-})
-
 describe("the trace context of an update", () => {
   const type = makeType("google.protobuf.StringValue")
   const value = new Uint8Array([1, 2, 3])

@@ -6,7 +6,6 @@
  */
 import { Context, Option, Tracer } from "effect"
 import type { Metadata } from "../../Metadata.ts"
-import { mostEntries } from "../entries.ts"
 import type { TraceContext } from "../msgTrace.ts"
 
 /** What OpenTelemetry's API asks of a trace state. */
@@ -112,9 +111,8 @@ export const outgoing = (span: Tracer.AnySpan): TraceContext | undefined => {
   }
 }
 
-/** The metadata with a trace context in it, in place of any other that was there; full metadata has no room for one. */
+/** The metadata with a trace context in it, in place of any other that was there. */
 export const intoMetadata = (metadata: Metadata, { traceparent, tracestate }: TraceContext): Metadata => {
-  if (Object.keys(metadata).length > mostEntries - 2) return metadata
   const { tracestate: _, ...others } = metadata
   return tracestate === undefined ? { ...others, traceparent } : { ...others, traceparent, tracestate }
 }
