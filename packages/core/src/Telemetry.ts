@@ -16,6 +16,7 @@
  *
  * @since 0.1.0
  */
+import { definition as retries } from "./internal/retry/retries.ts"
 import { ofBuses } from "./internal/telemetry/metrics/buses.ts"
 import { type Definition, ofMethods } from "./internal/telemetry/metrics/definitions.ts"
 
@@ -44,6 +45,6 @@ export interface MetricDefinition extends Definition {}
  * @category metrics
  * @since 0.1.0
  */
-export const metrics: ReadonlyArray<MetricDefinition> = [...ofMethods, ...ofBuses].map(
+export const metrics: ReadonlyArray<MetricDefinition> = [...ofMethods, retries, ...ofBuses].map(
   ({ attributes, description, name, type, unit }) => ({ name, type, unit, attributes, description })
 )

@@ -1,5 +1,5 @@
 // Where retries and windows may stand, and what they ask for.
-import { Context, Effect, Layer, Schedule, Schema } from "effect"
+import { Context, Effect, type Layer, Schedule, Schema } from "effect"
 import {
   Client,
   type Interceptor,

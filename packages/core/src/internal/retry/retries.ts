@@ -6,7 +6,7 @@ export const definition: Definition = {
   name: "psrpc_retries",
   type: "counter",
   attributes: ["side", "service", "method", "kind"],
-  description: "Attempts of `Retry` after the first: of calls, of openings of streams, and of their sends"
+  description: "Attempts after the first that `Retry` has made: calls, openings of streams, and sends on them"
 }
 
 export const retries = metricOf(definition, {}) as Metric.Counter<number>
