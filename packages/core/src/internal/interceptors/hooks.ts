@@ -1,5 +1,5 @@
 /** Interceptors that change nothing; public in `Interceptor`. */
-import { Cause, Effect, Exit, Stream } from "effect"
+import { Cause, Context, Effect, Exit, Stream } from "effect"
 import type { BidiStream } from "../../BidiStream.ts"
 import type { PsrpcError } from "../../PsrpcError.ts"
 import * as Attributes from "../telemetry/attributes.ts"
@@ -89,26 +89,27 @@ export const hooks = <R = never>(given: Hooks<R>): Same<HookedKinds, never, R> =
       Effect.onExit(rest, (exit) => after(call, exit))
     )
 
-  /** Tells once of a stream's end, at the latest when asked to say it now. */
+  /** What tells once of a stream's end. */
   const ending = (call: CallOf<"clientStream"> | CallOf<"serverStream">) => {
     const { closed } = given
     let isTold = false
-    const tell = (exit: Exit.Exit<void, PsrpcError>): Effect.Effect<unknown, never, R> =>
+    return (exit: Exit.Exit<void, PsrpcError>): Effect.Effect<unknown, never, R> =>
       Effect.suspend(() => {
         if (isTold || closed === undefined) return Effect.void
         isTold = true
         return safe(call, () => closed(call, exit))
       })
-    return (stream: AnyStream) =>
-      Effect.flatMap(Effect.exit(stream.closed), (exit) => Effect.uninterruptible(tell(exit)))
   }
+  /** Waits for the end, and tells of it. */
+  const watch = (stream: AnyStream, tell: ReturnType<typeof ending>) =>
+    Effect.flatMap(Effect.exit(stream.closed), (exit) => Effect.uninterruptible(tell(exit)))
 
   const server: Step<Answering, ResultOf<"server", R>> = (each, next) => both(each.about, next(each))
   const serverStream: Step<Streaming, ResultOf<"serverStream", R>> = (each, next) => {
     const rest = both(each.about, next(each))
     if (given.closed === undefined) return rest
     // it is closed after its handler, and may outlive it
-    return Effect.andThen(Effect.forkDetach(ending(each.about)(each.stream as AnyStream)), rest)
+    return Effect.andThen(Effect.forkDetach(watch(each.stream as AnyStream, ending(each.about))), rest)
   }
   const simple =
     <K extends "client" | "subscribe" | "publish">(): Step<CallOf<K>, any> =>
@@ -129,16 +130,23 @@ export const hooks = <R = never>(given: Hooks<R>): Same<HookedKinds, never, R> =
   const clientStream: Step<CallOf<"clientStream">, ResultOf<"clientStream", R>> = (call, next) => {
     const opened = both(call, next(call))
     if (given.closed === undefined) return opened
-    const told = ending(call)
+    const tell = ending(call)
     let stream: AnyStream | undefined
+    // runs after the stream's own, whose end a fiber of this scope would not live to see
+    const last = Effect.suspend(() => {
+      if (stream === undefined) return Effect.void
+      const fiber = Effect.runForkWith(Context.empty())(Effect.exit(stream.closed))
+      const exit = fiber.pollUnsafe()
+      if (exit?._tag === "Success") return tell(exit.value)
+      // one that an interceptor has made may stay open
+      fiber.interruptUnsafe()
+      return Effect.void
+    })
     return Effect.gen(function* () {
-      // closed after the stream itself, whose end a fiber of this scope would not live to see
-      yield* Effect.addFinalizer(() =>
-        Effect.suspend(() => (stream === undefined ? Effect.void : Effect.asVoid(told(stream))))
-      )
+      yield* Effect.addFinalizer(() => last)
       const made = yield* opened
       stream = made as unknown as AnyStream
-      yield* Effect.forkScoped(told(stream), { startImmediately: true })
+      yield* Effect.forkScoped(watch(stream, tell), { startImmediately: true })
       return made
     })
   }
