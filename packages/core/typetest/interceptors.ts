@@ -1,4 +1,4 @@
-import { Context, Effect, Layer, Schema, Stream } from "effect"
+import { Context, Effect, type Layer, Result, Schema, Stream } from "effect"
 import { Client, Interceptor, type MessageBus, PsrpcError, Publisher, Rpc, Server, Service } from "../src/index.ts"
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -130,3 +130,82 @@ Interceptor.clientStreamMethod(Greeter, "chat", (call, next) => {
     send: (text) => stream.send(text.trim())
   }))
 })
+
+class All extends Service.make("All", {
+  every: Rpc.multi({ request: Schema.String, response: Schema.Int, topic: ["region"] }),
+  news: Rpc.subscription({ message: Schema.String, topic: ["region"] })
+}) {}
+
+Interceptor.serverMethod(All, "every", (request, call, next) => {
+  same<typeof call.topic, { readonly region: string }>(true)
+  return Effect.map(next(request), (n) => n + 1)
+})
+Interceptor.clientMultiMethod(All, "every", (request, call, next) => {
+  same<typeof request, string>(true)
+  same<typeof call.topic, { readonly region: string }>(true)
+  return next(`${request}!`, { expect: 3 })
+})
+Interceptor.clientMultiMethod(All, "every", (request, _, next) =>
+  // @ts-expect-error the answers of every are numbers
+  Stream.map(next(request), ({ serverId }) => ({ serverId, result: Result.succeed("forged") }))
+)
+// @ts-expect-error every has many answers
+Interceptor.clientMethod(All, "every", (request, _, next) => next(request))
+// @ts-expect-error an answer of hello is one of one
+Interceptor.clientMultiMethod(Greeter, "hello", (request, _, next) => next(request))
+Interceptor.serverStreamMethod(Greeter, "chat", (stream, _, next) =>
+  next({
+    ...stream,
+    messages: Stream.map(stream.messages, (text) => text.trim()),
+    send: (n) => stream.send(n + 1)
+  })
+)
+Interceptor.serverStreamMethod(Greeter, "chat", (stream, _, next) =>
+  // @ts-expect-error what the server receives are texts
+  next({ ...stream, messages: Stream.map(stream.messages, (text) => text.length) })
+)
+Interceptor.subscribeMethod(All, "news", (_, next) =>
+  Effect.map(next({ overflow: "sliding" }), (updates) => Stream.map(updates, (text) => text.trim()))
+)
+Interceptor.subscribeMethod(All, "news", (_, next) =>
+  // @ts-expect-error updates of news are texts
+  Effect.map(next(), (updates) => Stream.map(updates, (text) => text.length))
+)
+Interceptor.publishMethod(All, "news", (text, _, next) => next(text.trim()))
+// @ts-expect-error updates of news are texts
+Interceptor.publishMethod(All, "news", (_, __, next) => next(1))
+// @ts-expect-error news is a subscription of another service
+Interceptor.publishMethod(Greeter, "news", (text, _, next) => next(text))
+
+// ── what there is of each kind, and of no other ───────────────────────────────────────────────────────────────────────
+
+Interceptor.clientMulti((_, next) => next({ expect: 1, idle: "1 second" }))
+// @ts-expect-error a call with one answer expects one
+Interceptor.client((_, next) => next({ expect: 1 }))
+// @ts-expect-error what runs around a call is settled by then
+Interceptor.client((_, next) => next({ interceptors: [] }))
+// @ts-expect-error a handler's request is changed by its method
+Interceptor.server((_, next) => next("other"))
+// @ts-expect-error an Effect is no Stream
+Interceptor.clientMulti(() => Effect.void)
+
+// ── each call has a scope of its own ──────────────────────────────────────────────────────────────────────────────────
+
+const acquired = Effect.acquireRelease(Effect.void, () => Effect.void)
+const scoped = GreeterClient.layerWith({
+  interceptors: [
+    Interceptor.client((_, next) => Effect.andThen(acquired, next())),
+    Interceptor.clientMulti((_, next) => Stream.unwrap(Effect.as(acquired, next()))),
+    Interceptor.clientStream((_, next) => Effect.andThen(acquired, next())),
+    Interceptor.subscribe((_, next) => Effect.andThen(acquired, next()))
+  ]
+})
+same<Requires<typeof scoped>, MessageBus.MessageBus>(true)
+client.hello("", { interceptors: [Interceptor.client((_, next) => Effect.andThen(acquired, next()))] })
+
+// ── hooks ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const hooked = GreeterClient.layerWith({ interceptors: [Interceptor.hooks({ request: () => Db, closed: () => Db })] })
+same<Requires<typeof hooked>, MessageBus.MessageBus | Db>(true)
+// @ts-expect-error who only looks on does not fail
+Interceptor.hooks({ request: () => Effect.fail(new PsrpcError.Aborted({ message: "" })) })
