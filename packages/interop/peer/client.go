@@ -7,6 +7,7 @@ import (
 	"github.com/livekit/psrpc"
 	"github.com/livekit/psrpc/pkg/client"
 	"github.com/livekit/psrpc/pkg/metadata"
+	"github.com/livekit/psrpc/pkg/middleware"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -29,6 +30,14 @@ type requestParams struct {
 	Metadata  map[string]string `json:"metadata"`
 	Trace     map[string]string `json:"trace"` // traceparent and tracestate that the caller's context has
 	Selection *selectionParams  `json:"selection"`
+	Retry     *retryParams      `json:"retry"`
+}
+
+// retryParams are those of psrpc's own retries.
+type retryParams struct {
+	MaxAttempts int    `json:"maxAttempts"`
+	Timeout     millis `json:"timeoutMs"` // of the first attempt
+	Backoff     millis `json:"backoffMs"` // by how much longer each may take
 }
 
 func (r requestParams) options() []psrpc.RequestOption {
@@ -44,6 +53,13 @@ func (r requestParams) options() []psrpc.RequestOption {
 			AffinityTimeout:      s.AffinityTimeout.orZero(),
 			ShortCircuitTimeout:  s.ShortCircuitTimeout.orZero(),
 		}))
+	}
+	if r.Retry != nil {
+		opts = append(opts, psrpc.WithRequestInterceptors(middleware.NewRPCRetryInterceptor(middleware.RetryOptions{
+			MaxAttempts: r.Retry.MaxAttempts,
+			Timeout:     r.Retry.Timeout.orZero(),
+			Backoff:     r.Retry.Backoff.orZero(),
+		})))
 	}
 	return opts
 }

@@ -35,6 +35,7 @@ type peer struct {
 
 	mu      sync.Mutex
 	running map[int64]context.CancelFunc // by command id
+	asked   map[string]int               // how often, by the text of scripts that count
 }
 
 func newPeer(bus *transport, out *output, service, serverID, clientID string, tracing *tracing) (*peer, error) {
@@ -54,7 +55,16 @@ func newPeer(bus *transport, out *output, service, serverID, clientID string, tr
 		client:    c,
 		publisher: server.NewRPCServer(newDefinition(service, rand.NewServerID()), bus),
 		running:   map[int64]context.CancelFunc{},
+		asked:     map[string]int{},
 	}, bus.settle()
+}
+
+// nth counts the requests with a text, over all servers.
+func (p *peer) nth(text string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked[text]++
+	return p.asked[text]
 }
 
 // header is embedded in the parameters of every command.

@@ -32,6 +32,7 @@ type script struct {
 	Method  string   `json:"method"`
 	Topic   topic    `json:"topic"`
 	Request string   `json:"request"`
+	First   *int     `json:"first"` // so many requests with this text; those after are answered as by `echo`
 }
 
 // report is the answer of `echo` and `sleep`: what the handler saw.
@@ -83,6 +84,10 @@ func runScript(ctx context.Context, p *peer, serverID, method, text string) (pro
 	var s script
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
 		return nil, psrpc.NewError(psrpc.InvalidArgument, err)
+	}
+
+	if s.First != nil && p.nth(s.Text) > *s.First {
+		s.Do = "echo"
 	}
 
 	switch s.Do {

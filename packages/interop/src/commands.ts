@@ -28,6 +28,8 @@ export interface RequestParams {
   /** Of the caller's context. */
   readonly deadlineMs?: number
   readonly selection?: SelectionParams
+  /** psrpc's own retries, of `call`: how often, how long the first attempt, and by how much longer each after it. */
+  readonly retry?: { readonly maxAttempts: number; readonly timeoutMs: number; readonly backoffMs?: number }
 }
 
 export interface AffinityParams {
