@@ -1,6 +1,7 @@
 // What the compiler knows of nets of servers for tests.
 import { Context, Effect, type Layer, type Result, Schema, type Scope } from "effect"
 import * as Client from "../src/Client.ts"
+import * as Interceptor from "../src/Interceptor.ts"
 import type { MessageBus } from "../src/MessageBus.ts"
 import * as PsrpcError from "../src/PsrpcError.ts"
 import * as Publisher from "../src/Publisher.ts"
@@ -13,10 +14,13 @@ import * as PsrpcTest from "../src/testing/PsrpcTest.ts"
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 const same = <A, B>(equal: Equal<A, B>): boolean => equal
 
+type Requires<E> = E extends Effect.Effect<any, any, infer R> ? R : never
+
 class NameTaken extends Schema.TaggedError<NameTaken>()("NameTaken", { name: Schema.String }) {}
 class Other extends Schema.TaggedError<Other>()("Other", {}) {}
 class Db extends Context.Service<Db, { readonly find: Effect.Effect<string> }>()("typetest/Db") {}
 class Cpu extends Context.Service<Cpu, { readonly idle: Effect.Effect<number> }>()("typetest/Cpu") {}
+class Clerk extends Context.Service<Clerk, string>()("typetest/Clerk") {}
 class Setup extends Context.Service<Setup, string>()("typetest/Setup") {}
 
 class Greeter extends Service.make("Greeter", {
@@ -234,4 +238,18 @@ export const program = Effect.gen(function* () {
   yield* net.handle("news", () => Effect.void)
 })
 
-export { madeIs, sameNet, theNet }
+// What a server's interceptors provide its handlers need not be given; what they require, and the client's, the net requires.
+const provided = PsrpcTest.make(
+  Greeter,
+  [
+    {
+      interceptors: [Interceptor.provide(Db, () => Effect.map(Setup, () => ({ find: Effect.succeed("") })))],
+      handlers: { hello: () => Effect.flatMap(Db, ({ find }) => find) }
+    },
+    { handlers: { hello: (name) => Effect.as(Cpu, name) } }
+  ],
+  { client: { interceptors: [Interceptor.client((_, next) => Effect.andThen(Clerk, next()))] } }
+)
+const providedIs = same<Requires<typeof provided>, Setup | Cpu | Clerk | Scope.Scope>(true)
+
+export { madeIs, providedIs, sameNet, theNet }

@@ -54,6 +54,7 @@
 import { Context, type Duration, Effect, Layer, type Scope } from "effect"
 import type { HandlersServices } from "../internal/handlers.ts"
 import type * as Client from "../Client.ts"
+import type * as Interceptor from "../Interceptor.ts"
 import type { MessageBus } from "../MessageBus.ts"
 import type { PsrpcError } from "../PsrpcError.ts"
 import type * as Publisher from "../Publisher.ts"
@@ -228,9 +229,9 @@ export interface AnyNet {
  * @category models
  * @since 0.1.0
  */
-export interface Options {
-  /** Options of its client. */
-  readonly client?: Client.Options | undefined
+export interface Options<I extends ReadonlyArray<Interceptor.Any> = readonly []> {
+  /** Options of its client. What its interceptors require, the net requires. */
+  readonly client?: Client.Options<I> | undefined
 }
 
 /**
@@ -283,18 +284,19 @@ const serviceOf = <Name extends string, M extends Service.AnyMethods>(
 export const make = <
   Name extends string,
   M extends Service.AnyMethods,
-  const S extends ReadonlyArray<ServerOptions<M>>
+  const S extends ReadonlyArray<ServerOptions<M>>,
+  const I extends ReadonlyArray<Interceptor.Any> = readonly []
 >(
   target: Target<Name, M>,
   servers: S & CheckedServers<S, M>,
-  options?: Options & {
+  options?: Options<I> & {
     /** Another net, whose network and connection this one is to share. Default: a network of its own. */
     readonly join?: AnyNet | undefined
   }
 ): Effect.Effect<
   Net<Name, M, { readonly [I in keyof S]: TestServer<M> }>,
   PsrpcError | ServersError<S>,
-  ServersServices<S> | Scope.Scope
+  ServersServices<S, M> | Interceptor.ClientServices<I> | Scope.Scope
 > =>
   Effect.suspend(() => {
     const joined = options?.join === undefined ? makeNetwork : Effect.succeed(networkOf(options.join))
@@ -316,8 +318,8 @@ export const net = <Name extends string, M extends Service.AnyMethods>(
 
 /**
  * A net as a Layer. It provides the net, for `PsrpcTest.net`; where it is given the class of a client, that client; and
- * the network as a `MessageBus`, for other clients, publishers and servers of the code under test. What servers require,
- * the Layer requires.
+ * the network as a `MessageBus`, for other clients, publishers and servers of the code under test. What servers and
+ * interceptors require, the Layer requires.
  *
  * Several of them that are provided together share one network.
  *
@@ -328,15 +330,16 @@ export const layer = <
   T,
   Name extends string,
   M extends Service.AnyMethods,
-  const S extends ReadonlyArray<ServerOptions<M>>
+  const S extends ReadonlyArray<ServerOptions<M>>,
+  const I extends ReadonlyArray<Interceptor.Any> = readonly []
 >(
   target: T & Target<Name, M>,
   servers: S & CheckedServers<S, M>,
-  options?: Options
+  options?: Options<I>
 ): Layer.Layer<
   ClientIn<T> | Net<Name, M> | MessageBus | FaultyMessageBus,
   PsrpcError | ServersError<S>,
-  ServersServices<S>
+  ServersServices<S, M> | Interceptor.ClientServices<I>
 > =>
   Layer.effectContext(
     Effect.gen(function* () {

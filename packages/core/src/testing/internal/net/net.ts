@@ -5,6 +5,7 @@ import { CurrentCall } from "../../../internal/callContext.ts"
 import { invalidArgument } from "../../../internal/invalidArgument.ts"
 import { millisOf } from "../../../internal/millis.ts"
 import type { AnyEffect } from "../../../internal/server/state.ts"
+import type * as Interceptor from "../../../Interceptor.ts"
 import { MessageBus } from "../../../MessageBus.ts"
 import * as Metadata from "../../../Metadata.ts"
 import type { PsrpcError } from "../../../PsrpcError.ts"
@@ -46,7 +47,7 @@ export const makeNet = Effect.fnUntraced(function* <Name extends string, M exten
   network: Network["Service"],
   service: Service.Service<Name, M>,
   stated: ReadonlyArray<ServerOptions<M>>,
-  clientOptions: Client.Options | undefined
+  clientOptions: Client.Options<ReadonlyArray<Interceptor.Any>> | undefined
 ): Effect.fn.Return<Net<Name, M>, PsrpcError, Scope.Scope> {
   const { clock, connection, plain } = network
   const name = service.serviceName

@@ -1,6 +1,7 @@
 /** What a test has of a net of servers: its types; public as `PsrpcTest.Call` and so on. */
 import type { Effect, Result, Scope } from "effect"
-import type { HandlerOf, HandlersServices } from "../../../internal/handlers.ts"
+import type { HandlerOf, HandlersServices, InterceptedServices } from "../../../internal/handlers.ts"
+import type * as Interceptor from "../../../Interceptor.ts"
 import type { MessageBus } from "../../../MessageBus.ts"
 import type { Metadata } from "../../../Metadata.ts"
 import type * as Payload from "../../../Payload.ts"
@@ -273,7 +274,7 @@ export type Handlers<Methods> = {
  * @category models
  * @since 0.1.0
  */
-export interface ServerOptions<Methods> extends Server.Options<Methods> {
+export interface ServerOptions<Methods> extends Server.Options<Methods, ReadonlyArray<Interceptor.Any>> {
   /** Its id. Default: `server-1`, `server-2` and so on, by its place. */
   readonly serverId?: string | undefined
   /**
@@ -315,10 +316,14 @@ type Checked<S, Methods> = S extends { readonly handlers: Effect.Effect<infer A,
   ? Effect.Effect<Server.CheckedHandlers<A, Methods>, any, any>
   : Server.CheckedHandlers<HandlersIn<S>, Methods>
 
+type InterceptorsIn<S> = S extends { readonly interceptors: infer I extends ReadonlyArray<Interceptor.Any> }
+  ? I
+  : readonly []
+
 /** What one server requires, but for what it has of its own. */
-type ServicesOf<S> = S extends { readonly handlers: infer H }
+type ServicesOf<S, Methods> = S extends { readonly handlers: infer H }
   ? Exclude<
-      | HandlersServices<HandlersIn<S>>
+      | InterceptedServices<HandlersIn<S>, Methods, InterceptorsIn<S>>
       | HandlersServices<Pick<S, "affinity" & keyof S>>
       | (H extends Effect.Effect<any, any, infer R> ? R : never),
       MessageBus | Scope.Scope
@@ -333,7 +338,7 @@ type ErrorIn<S> = S extends { readonly handlers: Effect.Effect<any, infer E, any
  * @category utility types
  * @since 0.1.0
  */
-export type ServersServices<S extends ReadonlyArray<unknown>> = ServicesOf<S[number]>
+export type ServersServices<S extends ReadonlyArray<unknown>, Methods> = ServicesOf<S[number], Methods>
 
 /**
  * What making the handlers of servers fails with.
