@@ -62,6 +62,18 @@ const recordedLogs = Layer.unwrap(
 
 const provided = Effect.provide(Layer.provideMerge(recordedBus, recordedLogs))
 
+const gauges = new Set(["psrpc_calls_in_flight", "psrpc_streams_open", "psrpc_subscriptions"])
+
+/** Fails the test where something is still counted as open, with everything closed. */
+const nothingIsLeft = Effect.flatMap(Metric.snapshot, (metrics) => {
+  const left = metrics.flatMap(({ attributes, id, state }) =>
+    gauges.has(id) && (state as Metric.GaugeState<number>).value !== 0
+      ? [`${id} ${JSON.stringify(attributes)}: ${(state as Metric.GaugeState<number>).value}`]
+      : []
+  )
+  return left.length === 0 ? Effect.void : Effect.die(new Error(`still counted as open:\n${left.join("\n")}`))
+})
+
 /**
  * Gives a test a bus, logs and metrics of its own. The clock goes on while its scope closes, so that a server with
  * handlers that still run does not hold up a test that has failed.
@@ -74,7 +86,10 @@ export const onBus = <A, E, R>(
     const exit = yield* Effect.exit(Scope.provide(test, scope))
     const closing = yield* start(Scope.close(scope, exit))
     while (isRunning(closing)) yield* TestClock.adjust("1 second")
-    return yield* exit
+    const result = yield* exit
+    yield* settle
+    yield* nothingIsLeft
+    return result
   }).pipe(provided) as Effect.Effect<A, E, Exclude<R, MessageBus | Traffic | Logs | Scope.Scope>>
 
 /** Lets everything happen that needs no time to pass. */
