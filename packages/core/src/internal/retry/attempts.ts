@@ -46,8 +46,11 @@ export const isRetryable = (error: unknown, call: { readonly idempotent: boolean
 const inAll = <E>(error: E, mayHaveRun: boolean): E =>
   PsrpcError.is(error) && error.mayHaveRun !== mayHaveRun ? (withMayHaveRun(error, mayHaveRun) as E) : error
 
+type Step = Effect.Success<ReturnType<typeof Schedule.toStep<unknown, Failure, never, never>>>
+
 /**
- * Runs attempts within `time` milliseconds in all; each is told how many it has. None is made once `over` has ended.
+ * Runs attempts within `time` milliseconds in all; each is told how many it has. None is made once `over` has ended. A call
+ * that succeeds at first costs no more than a look at the clock.
  */
 export const attempt = <A, E extends Failure, R>(
   policy: Policy,
@@ -56,30 +59,39 @@ export const attempt = <A, E extends Failure, R>(
   run: (timeout: number) => Effect.Effect<A, E, R>,
   over?: Effect.Effect<unknown, unknown>
 ): Effect.Effect<A, E, R> =>
-  Effect.gen(function* () {
-    const clock = yield* Clock.Clock
+  Clock.clockWith((clock) => {
     const now = (): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
     const end = now() + time
-    let step: Effect.Success<ReturnType<typeof Schedule.toStep<unknown, Failure, never, never>>> | undefined
+    let step: Step | undefined
     let mayHaveRun = false
     let timeout = policy.timeout
-    for (let count = 1; ; count++) {
-      const result = yield* Effect.result(run(Math.max(0, Math.min(timeout, end - now()))))
-      if (result._tag === "Success") return result.success
-      const error = result.failure
-      // a method's own error comes from its handler
-      mayHaveRun ||= !PsrpcError.is(error) || error.mayHaveRun
-      if (count >= policy.attempts || !policy.isRetryable(error, call))
-        return yield* Effect.fail(inAll(error, mayHaveRun))
+    let count = 0
+
+    /** Waits for the next attempt; says whether there is to be one. */
+    const isNext = Effect.fnUntraced(function* (error: E) {
+      if (count >= policy.attempts || !policy.isRetryable(error, call)) return false
       step ??= yield* Schedule.toStep(policy.schedule)
       const next = yield* Pull.catchDone(step(clock.currentTimeMillisUnsafe(), error), () => Effect.undefined)
       const delay = next === undefined ? Infinity : Duration.toMillis(next[1])
       // nothing would be left of the time
-      if (!(now() + delay < end)) return yield* Effect.fail(inAll(error, mayHaveRun))
-      if (yield* endsWithin(delay, over)) return yield* Effect.fail(inAll(error, mayHaveRun))
+      if (!(now() + delay < end) || (yield* endsWithin(delay, over))) return false
       yield* retried(call, count, error)
       timeout *= policy.growth
+      return true
+    })
+
+    const failed = (error: E): Effect.Effect<A, E, R> => {
+      // a method's own error comes from its handler
+      mayHaveRun ||= !PsrpcError.is(error) || error.mayHaveRun
+      return Effect.flatMap(isNext(error), (is) => (is ? once() : Effect.fail(inAll(error, mayHaveRun))))
     }
+
+    const once = (): Effect.Effect<A, E, R> => {
+      count++
+      return Effect.catch(run(Math.max(0, Math.min(timeout, end - now()))), failed)
+    }
+
+    return once()
   })
 
 /** Waits; says whether `over` has ended by then. */
