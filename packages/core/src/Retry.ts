@@ -7,6 +7,7 @@
  * first.
  *
  * All attempts together take no longer than the call may: its timeout, and its caller's deadline, are those of the whole.
+ * Their failure is that of the last one, whose `mayHaveRun` is true where that of any is.
  *
  * **Example** (A client that tries again)
  *
@@ -70,18 +71,18 @@ export const defaultSchedule: Schedule.Schedule<Duration.Duration> = Schedule.ex
  * @since 0.1.0
  */
 export interface Options {
-  /** How many attempts are made in all, the first included. Default: 3. */
+  /** How many attempts are made in all, the first included; `Infinity` for as long as there is time. Default: 3. */
   readonly attempts?: number | undefined
   /** When the next attempt is made, by the failures. Its end is the last attempt, too. Default: {@link defaultSchedule}. */
   readonly schedule?: Schedule.Schedule<unknown, Interceptor.Failure> | undefined
   /**
-   * How long one attempt may take. Default: as long as is left of the call's own time, so that a call that times out is
-   * over.
+   * How long one attempt may take, more than 0. Default: as long as is left of the call's own time, so that a call that
+   * times out is over.
    */
   readonly timeout?: Duration.Input | undefined
   /** How many times as long each attempt may take as the one before; 1 or more. Default: 1. */
   readonly timeoutGrowth?: number | undefined
-  /** After which failures another attempt is made. Default: {@link isRetryable}. */
+  /** After which failures another attempt is made, in place of {@link isRetryable}, which is the default. */
   readonly while?: ((error: Interceptor.Failure, call: Interceptor.Info) => boolean) | undefined
 }
 
@@ -94,7 +95,8 @@ export interface Options {
 export interface UnaryOptions extends Options {
   /**
    * Whether each call is sent with an idempotency key, the same in each attempt, and is tried again as if its method were
-   * idempotent: where the servers of the method keep a {@link window}. A key that is in the metadata already is used.
+   * idempotent: where all servers of the method keep a {@link window}. A key that is in the call's metadata already, or in
+   * `Metadata.with`'s, is used.
    * Default: `false`.
    */
   readonly idempotencyKey?: boolean | undefined
@@ -131,7 +133,8 @@ const policyOf = (options: Options): Attempts.Policy => {
 /**
  * Tries calls with one answer again. Throws a `TypeError` for options that cannot be.
  *
- * Interceptors in front of it see one call, those behind it each attempt.
+ * Interceptors in front of it see one call, those behind it each attempt, which is a request of its own. The metric
+ * `psrpc_retries` counts attempts after the first.
  *
  * @category constructors
  * @since 0.1.0
@@ -262,15 +265,19 @@ export interface WindowOptions {
   readonly remember?: ((error: Interceptor.Failure) => boolean) | undefined
   /**
    * Whether a handler with a key goes on where its caller has gone, or its deadline has passed, so that the next attempt
-   * finds its answer and not half of its work. Default: `true`.
+   * finds its answer and not half of its work. Calls that it makes still end at its deadline, and a server that closes
+   * interrupts it at the end of its drain. Default: `true`.
    */
   readonly runToCompletion?: boolean | undefined
 }
 
 /**
  * Answers a request whose idempotency key has been seen with the first answer to it; while that is still being worked on,
- * waits for it. The handler runs once. A key that comes with another request fails with `invalid_argument`; a request
- * without a key is none of its business.
+ * waits for it. The handler runs once. A key that comes with another request, or has more than 255 characters, fails with
+ * `invalid_argument`; a request without a key, or with an empty one, is none of its business. A key is one of its service,
+ * method and topic; of a call that every server answers, each server has an answer of its own.
+ *
+ * It belongs behind interceptors that authenticate callers: it answers whoever gets there.
  *
  * The answers are in the memory of this process: with several servers of a method, the next attempt may reach one that has
  * not seen the key. Give each key a server, by topic or by affinity, or the handlers a store that they share. The value is
@@ -279,7 +286,7 @@ export interface WindowOptions {
  * **Example** (An order that is placed once)
  *
  * ```ts
- * import { Client, Metadata, Retry, Rpc, Server, Service } from "@effect-psrpc/core"
+ * import { Client, Retry, Rpc, Server, Service } from "@effect-psrpc/core"
  * import { Effect, Schema } from "effect"
  *
  * class Orders extends Service.make("Orders", {
