@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Fiber, Schedule } from "effect"
+import { Clock, Effect, Fiber, Logger, References, Schedule } from "effect"
 import { TestClock } from "effect/testing"
 import * as Client from "../../src/Client.ts"
 import * as Interceptor from "../../src/Interceptor.ts"
@@ -255,6 +255,21 @@ describe("Retry.unary", () => {
         lines.map(({ level, text }) => `${level} ${text}`),
         [1, 2].map((n) => `Debug psrpc: attempt ${n} of Prices.Of failed, the next one follows: busy`)
       )
+    }).pipe(onBus)
+  )
+
+  it.effect("logs lines that are found by service and method", () =>
+    Effect.gen(function* () {
+      yield* counting(1, failing("unavailable"))
+      const found: Array<unknown> = []
+      const logger = Logger.make<unknown, void>(({ fiber, message }) => {
+        if (String(message).includes("attempt")) found.push(fiber.getRef(References.CurrentLogAnnotations))
+      })
+      const client = yield* clientWith()
+      const call = yield* start(client.of("tea").pipe(Effect.provide(Logger.layer([logger]))))
+      yield* TestClock.adjust(100)
+      assert.strictEqual(yield* Fiber.join(call), 2)
+      assert.deepStrictEqual(found, [{ "rpc.service": "Prices", "rpc.method": "Of" }])
     }).pipe(onBus)
   )
 

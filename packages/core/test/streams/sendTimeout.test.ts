@@ -3,11 +3,10 @@ import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import * as Client from "../../src/Client.ts"
 import { errorOf, isRunning, onBus, start } from "../support.ts"
-import { Chat, keeping, numbered, pair, serve, sending } from "./support.ts"
+import { Chat, type ClientEnd, keeping, numbered, pair, serve } from "./support.ts"
 
 /** Fills what the other end takes in unread, so that what follows waits for room. */
-const fill = <S extends Parameters<typeof sending>[0]>(stream: S) =>
-  Effect.forEach(numbered(100), (message) => stream.send(message), { discard: true })
+const fill = (stream: ClientEnd) => Effect.forEach(numbered(100), (message) => stream.send(message), { discard: true })
 
 const quiet = { server: { keepalive: "Infinity" }, client: { keepalive: "Infinity" } } as const
 
