@@ -33,3 +33,34 @@ export const causeOf = (cause: Cause.Cause<unknown>): PsrpcError.PsrpcError => {
   if (failure._tag === "Some" && PsrpcError.is(failure.value)) return failure.value
   return PsrpcError.fromCode("internal", { message: "internal error" })
 }
+
+/** What a lost connection comes to: it says more than what came of it here. */
+const disconnected = (label: string, cause: PsrpcError.PsrpcError): PsrpcError.PsrpcError =>
+  PsrpcError.fromCode("unavailable", { message: `${cause.message} (${label})`, reason: "connection", cause })
+
+/** What a send fails with that came to no ack within `millis`. */
+export const unacknowledged = (
+  label: string,
+  millis: number,
+  connection: PsrpcError.PsrpcError | undefined
+): PsrpcError.PsrpcError =>
+  connection === undefined
+    ? PsrpcError.fromCode("deadline_exceeded", {
+        message: `request timed out after ${Math.round(millis)} ms (${label})`,
+        reason: "timeout"
+      })
+    : disconnected(label, connection)
+
+/** What a stream ends with whose other end is not there any more. */
+export const gone = (
+  label: string,
+  why: string,
+  reason: "vanished" | "no_listeners",
+  connection: PsrpcError.PsrpcError | undefined
+): PsrpcError.PsrpcError =>
+  connection === undefined
+    ? PsrpcError.fromCode("unavailable", {
+        message: `the other end of the stream is gone: ${why} (${label})`,
+        reason
+      })
+    : disconnected(label, connection)

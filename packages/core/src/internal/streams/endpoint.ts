@@ -6,19 +6,18 @@
  */
 import { Deferred, Effect, Exit } from "effect"
 import type { BidiStream, SendOptions } from "../../BidiStream.ts"
-import type { Delivery, MessageBus, Target } from "../../MessageBus.ts"
+import type { Delivery } from "../../MessageBus.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
-import type { Codec } from "../../Payload.ts"
-import { type Deadlines, Timer } from "../deadlines.ts"
-import type { Drops } from "../drops.ts"
+import { Timer } from "../deadlines.ts"
 import { newRequestId } from "../id.ts"
 import { invalidArgument } from "../invalidArgument.ts"
 import { messageOf } from "../messageOf.ts"
 import { millisOf } from "../millis.ts"
+import { wireCodeOf } from "../psrpcError/wireCode.ts"
 import * as Envelope from "../streamEnvelope.ts"
-import type { Outcome, Series } from "../telemetry/metrics/series.ts"
-import type { StreamSpan } from "../telemetry/streamSpan.ts"
-import { afterEnd, causeOf, closeCause, closedText, notSent, streamClosed } from "./causes.ts"
+import type { Outcome } from "../telemetry/metrics/series.ts"
+import { afterEnd, causeOf, closeCause, closedText, gone, notSent, streamClosed, unacknowledged } from "./causes.ts"
+import type { EndpointOptions } from "./endpointOptions.ts"
 import { type Acknowledger, Inbox } from "./inbox.ts"
 import { Liveness } from "./liveness.ts"
 import { Outgoing } from "./outgoing.ts"
@@ -34,34 +33,6 @@ const excuseInterval = 250
 
 /** How long a close waits at most until the broker has it, in milliseconds. */
 const closePatience = 3000
-
-/** What an end is made of. */
-export interface EndpointOptions {
-  readonly streamId: string
-  /** `Service.Method`, for people. */
-  readonly label: string
-  readonly bus: MessageBus["Service"]
-  /** Where the other end listens. */
-  readonly target: Target
-  readonly deadlines: Deadlines
-  readonly drops: Drops
-  /** What this end sends. */
-  readonly send: Codec<unknown, unknown>
-  /** What it receives. */
-  readonly receive: Codec<unknown, unknown>
-  /** How many messages wait to be read. */
-  readonly bufferSize: number
-  /** Milliseconds a send takes at most, where it does not say. */
-  readonly timeout: number
-  /** Milliseconds between signs of life; Infinity for never. */
-  readonly keepalive: number
-  /** The numbers of its method. */
-  readonly series: Series
-  /** Its span, where there is one. */
-  readonly span?: StreamSpan | undefined
-  /** Called once, when the stream is closed. */
-  readonly onClosed: () => void
-}
 
 export class Endpoint implements Acknowledger {
   readonly #options: EndpointOptions
@@ -309,13 +280,7 @@ export class Endpoint implements Acknowledger {
   /** What a send fails with whose time is over: a lost connection says more than the time. */
   timedOut({ expiry, sentAt }: Envelope.StreamHead): PsrpcError.PsrpcError {
     const { bus, label } = this.#options
-    const cause = bus.failure()
-    return cause === undefined
-      ? PsrpcError.fromCode("deadline_exceeded", {
-          message: `request timed out after ${Math.round(expiry - sentAt)} ms (${label})`,
-          reason: "timeout"
-        })
-      : PsrpcError.fromCode("unavailable", { message: `${cause.message} (${label})`, reason: "connection", cause })
+    return unacknowledged(label, expiry - sentAt, bus.failure())
   }
 
   /** What fails with the stream's end, where it has no cause of its own. */
@@ -337,15 +302,7 @@ export class Endpoint implements Acknowledger {
   /** The other end is not there any more. */
   vanished(why: string, reason: "vanished" | "no_listeners"): void {
     const { bus, label } = this.#options
-    const cause = bus.failure()
-    this.closeUnsafe(
-      cause === undefined
-        ? PsrpcError.fromCode("unavailable", {
-            message: `the other end of the stream is gone: ${why} (${label})`,
-            reason
-          })
-        : PsrpcError.fromCode("unavailable", { message: `${cause.message} (${label})`, reason: "connection", cause })
-    )
+    this.closeUnsafe(gone(label, why, reason, bus.failure()))
   }
 
   /** Closes, and waits until the broker has been told, where it can be reached. */
@@ -389,7 +346,7 @@ export class Endpoint implements Acknowledger {
     if (this.#isClosed) return
     const { bus, target } = this.#options
     const head = this.#head()
-    const known = cause?._tag === "Unknown" ? (cause.peerCode ?? cause.code) : cause?.code
+    const known = cause === undefined ? undefined : wireCodeOf(cause)
     this.#shut(cause)
     bus.publishUnsafe(
       target,
