@@ -94,6 +94,9 @@ export interface Services {
 const fiberLocal =
   /^effect\/(Cause|Clock|ConfigProvider|Console|ErrorReporter|ExecutionPlan|Layer|Logger|Loggers|ManagedRuntime|Metric|Random|References|Schedule|Scheduler|Scope|Tracer)(\/|$)/
 
+/** How many services are added one by one. */
+const mostLaidOver = 6
+
 /**
  * The services of `context`, over those of the calling fiber. What is fiber-local stays the caller's: its clock, tracer and
  * loggers, its outgoing metadata, the call that it answers.
@@ -103,7 +106,11 @@ export const servicesOf = (context: Context.Context<never>): Services => {
     ([key]) => !fiberLocal.test(key)
   )
   const services = Context.makeUnsafe<never>(new Map(own))
-  const provided = (caller: Context.Context<any>): Context.Context<any> => Context.merge(caller, services)
+  // few are laid over the caller's context, which costs less than to copy it
+  const provided = (caller: Context.Context<any>): Context.Context<any> =>
+    own.length > mostLaidOver
+      ? Context.merge(caller, services)
+      : own.reduce((context, [key, service]) => Context.addUnsafe(context, key, service), caller)
   return {
     effect: (self) => Effect.updateContext(self, provided),
     stream: <A, E>(self: Stream.Stream<A, E, any>) => Stream.updateContext(self, provided) as Stream.Stream<A, E>

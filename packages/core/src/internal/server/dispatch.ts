@@ -236,12 +236,12 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
   }
 
   protected fork(job: J, effect: AnyEffect, parent: Tracer.AnySpan | undefined): Fiber.Fiber<unknown, unknown> {
-    // one copy of the map for all that a call has of its own
-    const services = new Map(this.server.context.mapUnsafe)
-    services.set(CurrentCall.key, job.call)
-    services.set(References.CurrentLogAnnotations.key, this.#annotations(job.call))
-    if (parent !== undefined) services.set(Tracer.ParentSpan.key, parent)
-    return Effect.runForkWith(Context.makeUnsafe(services))(Effect.scoped(effect))
+    const { call } = job
+    // what is added to a context is laid over it: nothing is copied
+    const known = Context.add(this.server.context, CurrentCall, call)
+    const called = Context.add(known, References.CurrentLogAnnotations, this.#annotations(call))
+    const within = parent === undefined ? called : Context.add(called, Tracer.ParentSpan, parent)
+    return Effect.runForkWith(within)(Effect.scoped(effect))
   }
 
   /** A line about a call. */
