@@ -83,8 +83,6 @@ export const make: Effect.Effect<MessageBus["Service"]> = Effect.gen(function* (
       const to = listeners.get(names[head]!)
       const body = messages[head++]!
       if (to === undefined) continue
-      series.received++
-      series.receivedBytes += body.length
       if (to.receivers === 1) {
         if (to.hasQueue) to.one(body)
         else to.all(body)
@@ -112,8 +110,6 @@ export const make: Effect.Effect<MessageBus["Service"]> = Effect.gen(function* (
     target: (channel) => ({ name: channel.name, ...noFrame }),
     failure: () => undefined,
     publishUnsafe: (target, message, _expiry, delivery) => {
-      series.published++
-      series.publishedBytes += message.length
       const receivers = listeners.get(target.name)?.receivers ?? 0
       if (receivers > 0) {
         names.push(target.name)

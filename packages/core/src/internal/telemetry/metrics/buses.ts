@@ -15,7 +15,10 @@ export class BusSeries {
 }
 
 interface OfBus extends Definition {
-  /** Whether only a bus with a broker has it. */
+  /**
+   * Whether only a bus with a broker has it. Within a process a message costs so little that counting it once more would
+   * be seen, and its method has counted it.
+   */
   readonly ofBrokers: boolean
   readonly read: (series: BusSeries) => number
 }
@@ -36,7 +39,7 @@ export const ofBuses: ReadonlyArray<OfBus> = [
     type: "counter",
     attributes: bus,
     description: "Messages of every kind given to the bus",
-    ofBrokers: false,
+    ofBrokers: true,
     read: ({ published }) => published
   },
   {
@@ -44,7 +47,7 @@ export const ofBuses: ReadonlyArray<OfBus> = [
     type: "counter",
     attributes: bus,
     description: "Messages of every kind that came from the bus",
-    ofBrokers: false,
+    ofBrokers: true,
     read: ({ received }) => received
   },
   {
@@ -53,7 +56,7 @@ export const ofBuses: ReadonlyArray<OfBus> = [
     unit: "By",
     attributes: bus,
     description: "Bytes of the messages given to the bus, envelopes included",
-    ofBrokers: false,
+    ofBrokers: true,
     read: ({ publishedBytes }) => publishedBytes
   },
   {
@@ -62,7 +65,7 @@ export const ofBuses: ReadonlyArray<OfBus> = [
     unit: "By",
     attributes: bus,
     description: "Bytes of the messages that came from the bus, envelopes included",
-    ofBrokers: false,
+    ofBrokers: true,
     read: ({ receivedBytes }) => receivedBytes
   },
   {
