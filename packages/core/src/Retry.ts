@@ -33,6 +33,7 @@
 import { Duration, Effect, Exit, Schedule, Scope } from "effect"
 import type { BidiStream, SendOptions } from "./BidiStream.ts"
 import * as Interceptor from "./Interceptor.ts"
+import { closing } from "./internal/client/closing.ts"
 import { newIdempotencyKey } from "./internal/id.ts"
 import { make } from "./internal/interceptors/chain.ts"
 import type { Single } from "./internal/interceptors/models.ts"
@@ -143,7 +144,7 @@ export const unary = (options: UnaryOptions = {}): Single<"client", never, never
   const policy = policyOf(options)
   if (options.idempotencyKey !== true) {
     return Interceptor.client((call, next) =>
-      Attempts.attempt(policy, call, call.timeout, (timeout) => next({ timeout }))
+      Attempts.attempt(policy, call, call.timeout, (timeout) => next({ timeout }), closing(call))
     )
   }
   return Interceptor.client((call, next) =>
@@ -151,7 +152,7 @@ export const unary = (options: UnaryOptions = {}): Single<"client", never, never
       const known = call.options.metadata?.[idempotencyKey] || outgoing[idempotencyKey]
       const metadata = { [idempotencyKey]: known || newIdempotencyKey() }
       const safe = { ...call, idempotent: true }
-      return Attempts.attempt(policy, safe, call.timeout, (timeout) => next({ timeout, metadata }))
+      return Attempts.attempt(policy, safe, call.timeout, (timeout) => next({ timeout, metadata }), closing(call))
     })
   )
 }
@@ -212,7 +213,7 @@ export const stream = (options: StreamOptions = {}): Single<"clientStream", neve
     // the sends have the call's own time, however little an attempt to open it had
     const { sendTimeout, timeout } = call
     const open = (timeout: number) => inOwnScope(next({ timeout, sendTimeout }))
-    const opened = Attempts.attempt(policy, call, timeout, open)
+    const opened = Attempts.attempt(policy, call, timeout, open, closing(call))
     return options.sends === false ? opened : Effect.map(opened, (given) => sendingAgain(given, policy, call))
   })
 }

@@ -10,7 +10,7 @@ import * as Selection from "../../src/Selection.ts"
 import * as Server from "../../src/Server.ts"
 import { broken, steeredBus } from "../steeredBus.ts"
 import { errorOf, isRunning, onBus, settle, start } from "../support.ts"
-import { counting, failing, never, Prices, schedule } from "./support.ts"
+import { counting, failing, never, Prices, retries, schedule } from "./support.ts"
 
 const again = Retry.unary({ schedule, attempts: 9 })
 
@@ -138,7 +138,7 @@ describe("the failure of all attempts", () => {
     }).pipe(onBus)
   )
 
-  it.effect("is that of a client that is closed meanwhile, once the next attempt is due", () =>
+  it.effect("is that of a client that is closed meanwhile, at once", () =>
     Effect.gen(function* () {
       const { calls } = yield* counting(9, failing("unavailable"))
       const scope = yield* Scope.make()
@@ -147,11 +147,12 @@ describe("the failure of all attempts", () => {
       yield* settle
       assert.strictEqual(calls.length, 1)
       yield* Scope.close(scope, Exit.void)
-      yield* TestClock.adjust(100)
+      yield* settle
       const error = errorOf(call)
       assert.strictEqual(error.reason, "client_closed")
       assert.isTrue(error.mayHaveRun)
       assert.strictEqual(calls.length, 1)
+      assert.deepStrictEqual(yield* retries, [])
     }).pipe(onBus)
   )
 

@@ -151,6 +151,19 @@ describe("Retry.stream", () => {
     }).pipe(onBus)
   )
 
+  it.effect("fails at once where the client is closed while it waits", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const client = yield* Scope.provide(Client.make(Chat, { interceptors: [again] }), scope)
+      const opening = yield* start(client.once())
+      yield* TestClock.adjust(50)
+      assert.isTrue(isRunning(opening))
+      yield* Scope.close(scope, Exit.void)
+      yield* settle
+      assert.strictEqual((errorOf(opening) as PsrpcError.PsrpcError).reason, "client_closed")
+    }).pipe(onBus)
+  )
+
   it.effect("is interrupted while it waits", () =>
     Effect.gen(function* () {
       let opened = 0

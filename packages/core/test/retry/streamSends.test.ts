@@ -130,7 +130,7 @@ describe("sends that are tried again", () => {
       assert.isTrue(isRunning(send))
       yield* closes[0]!(PsrpcError.fromCode("unavailable", { message: "EOF" }))
       yield* settle
-      assert.strictEqual((errorOf(send) as PsrpcError.PsrpcError).reason, "connection")
+      assert.strictEqual(errorOf(send).message, "EOF")
       steering.holds = () => false
       const late = yield* Effect.flip(stream.send("late"))
       assert.strictEqual(late.message, "EOF")
@@ -163,7 +163,7 @@ describe("sends that are tried again", () => {
       steering.holds = () => false
       yield* stream.close()
       yield* settle
-      assert.strictEqual((errorOf(send) as PsrpcError.PsrpcError).reason, "connection")
+      assert.strictEqual((errorOf(send) as PsrpcError.PsrpcError).reason, "stream_closed")
     }).pipe(onBus)
   )
 

@@ -2,6 +2,7 @@
 import { Effect, type Scope, Stream } from "effect"
 import type { BidiStream } from "../../BidiStream.ts"
 import type { PsrpcError } from "../../PsrpcError.ts"
+import { ownedBy } from "../client/closing.ts"
 import { patienceOf, sendTimeoutOf } from "../client/prepare.ts"
 import type { ClientState } from "../client/state.ts"
 import { invalidArgument } from "../invalidArgument.ts"
@@ -108,13 +109,14 @@ type Unary<O> = (request: unknown, options?: O) => Effect.Effect<unknown, unknow
 
 export const unary = <O extends AnyOptions>(client: ClientState, method: Method, call: Unary<O>): Unary<O> => {
   const { services } = client.interception
+  const owned = ownedBy(client)
   const way: Way<ReturnType<Unary<O>>> = { runs: timed(client, method), fail: Effect.fail }
   const steps = new Steps(client.interception, "client", method, way)
   const last = (each: Each) => call(each.request, each.options)
   return (request, options) =>
     steps.isEmpty(options)
       ? call(request, options)
-      : services.effect(Effect.scoped(Effect.suspend(() => steps.run({ request }, options, last))))
+      : services.effect(Effect.scoped(Effect.suspend(() => steps.run({ request, ...owned }, options, last))))
 }
 
 const streamOf = <A, E>(given: Stream.Stream<A, E>): Stream.Stream<A, E> =>
@@ -148,12 +150,13 @@ export const opener = <O extends AnyOptions>(
   method: Method
 ): ((options: O | undefined, open: (options: O) => Opened) => Opened | undefined) => {
   const { services } = client.interception
+  const owned = ownedBy(client)
   const way: Way<Opened> = { runs: timed(client, method), fail: Effect.fail }
   const steps = new Steps(client.interception, "clientStream", method, way)
   return (options, open) =>
     steps.isEmpty(options)
       ? undefined
-      : services.effect(Effect.suspend(() => steps.run({}, options, (each) => open(each.options))))
+      : services.effect(Effect.suspend(() => steps.run(owned, options, (each) => open(each.options))))
 }
 
 type Subscribed = Effect.Effect<Stream.Stream<unknown, PsrpcError>, PsrpcError, Scope.Scope>

@@ -49,8 +49,9 @@ const inAll = <E>(error: E, mayHaveRun: boolean): E =>
 type Step = Effect.Success<ReturnType<typeof Schedule.toStep<unknown, Failure, never, never>>>
 
 /**
- * Runs attempts within `time` milliseconds in all; each is told how many it has. None is made once `over` has ended. A call
- * that succeeds at first costs no more than a look at the clock.
+ * Runs attempts within `time` milliseconds in all; each is told how many it has. Where `over` has ended, the next attempt is
+ * made at once and is the last: it fails by itself, with what there is to say of the end. A call that succeeds at first
+ * costs no more than a look at the clock.
  */
 export const attempt = <A, E extends Failure, R>(
   policy: Policy,
@@ -66,16 +67,18 @@ export const attempt = <A, E extends Failure, R>(
     let mayHaveRun = false
     let timeout = policy.timeout
     let count = 0
+    let isOver = false
 
     /** Waits for the next attempt; says whether there is to be one. */
     const isNext = Effect.fnUntraced(function* (error: E) {
-      if (count >= policy.attempts || !policy.isRetryable(error, call)) return false
+      if (isOver || count >= policy.attempts || !policy.isRetryable(error, call)) return false
       step ??= yield* Schedule.toStep(policy.schedule)
       const next = yield* Pull.catchDone(step(clock.currentTimeMillisUnsafe(), error), () => Effect.undefined)
       const delay = next === undefined ? Infinity : Duration.toMillis(next[1])
       // nothing would be left of the time
-      if (!(now() + delay < end) || (yield* endsWithin(delay, over))) return false
-      yield* retried(call, count, error)
+      if (!(now() + delay < end)) return false
+      isOver = yield* endsWithin(delay, over)
+      if (!isOver) yield* retried(call, count, error)
       timeout *= policy.growth
       return true
     })
