@@ -17,6 +17,10 @@
  * | `subscribe` | a subscription, and its updates |
  * | `publish` | an update that is sent |
  *
+ * Of each there is one for a single method, with its types: `serverMethod`, `serverStreamMethod`, `clientMethod`,
+ * `clientMultiMethod`, `clientStreamMethod`, `subscribeMethod`, `publishMethod`. And made of these: `stream` (open streams at
+ * either end), `provide`, `metadata`, `hooks`.
+ *
  * The first in a list is outermost: it sees the call first and the answer last. A client's own are outside of a call's.
  * `all` makes one value of several, of the same kind or of different ones. An affinity is asked before any interceptor:
  * nothing has been chosen by then.
@@ -265,6 +269,9 @@ type AnyBidi = BidiStream<Models.Message, Models.Message>
 /**
  * Around open streams, at either end: gives the stream that the caller, or the handler, has in place of the one it is
  * given. As a rule that is `{ ...stream }` with another `send`, `messages` or `close`.
+ *
+ * `close` is what the caller or the handler calls. A stream also ends with its scope, with its handler, or by the other
+ * end: `closed` tells of every end.
  *
  * **Example** (Counting what is sent)
  *
