@@ -151,6 +151,37 @@ describe("an interceptor changes the options of a call", () => {
     }).pipe(onBus)
   )
 
+  it.effect("and leaves what it says nothing of, or undefined", () =>
+    Effect.gen(function* () {
+      const seen: Array<unknown> = []
+      yield* echo()
+      const client = yield* Client.make(Kinds, {
+        interceptors: [
+          Interceptor.client((_, next) => next({ timeout: undefined, metadata: undefined })),
+          Interceptor.client((_, next) => next()),
+          Interceptor.client((call, next) => {
+            seen.push(call.timeout, call.options.metadata)
+            return next()
+          })
+        ]
+      })
+      yield* client.ask("a", { timeout: "1 second", metadata: { a: "b" } })
+      assert.deepStrictEqual(seen, [1000, { a: "b" }])
+    }).pipe(onBus)
+  )
+
+  it.effect("metadata that cannot be sent is refused", () =>
+    Effect.gen(function* () {
+      yield* echo()
+      const client = yield* Client.make(Kinds, {
+        maxMetadataSize: 100,
+        interceptors: [Interceptor.metadata({ a: "x".repeat(100) })]
+      })
+      const error = yield* Effect.flip(client.ask("a"))
+      assert.strictEqual((error as PsrpcError.PsrpcError).code, "invalid_argument")
+    }).pipe(onBus)
+  )
+
   it.effect("its selection", () =>
     Effect.gen(function* () {
       yield* echo()

@@ -62,6 +62,30 @@ describe("what an interceptor requires", () => {
     }).pipe(onBus)
   )
 
+  it.effect("also where a Layer has many", () =>
+    Effect.gen(function* () {
+      const keys = Array.from({ length: 20 }, (_, i) => Context.Service<string, string>(`test/Service${i}`))
+      const many = keys.reduce(
+        (context, key, i) => Context.add(context, key, `Layer ${i}`) as Context.Context<never>,
+        Context.empty()
+      )
+      const seen: Array<string> = []
+      yield* echo()
+      const client = yield* Client.make(Kinds, {
+        interceptors: [
+          Interceptor.client((_, next) =>
+            Effect.flatMap(Effect.all([keys[0]!, keys[19]!]), (services) => {
+              seen.push(...services)
+              return next()
+            })
+          )
+        ]
+      }).pipe(Effect.provideContext(many as Context.Context<string>))
+      yield* client.ask("a").pipe(Effect.provideService(keys[0]!, "caller"))
+      assert.deepStrictEqual(seen, ["Layer 0", "Layer 19"])
+    }).pipe(onBus)
+  )
+
   it.effect("a bus, too", () =>
     Effect.gen(function* () {
       const bus = yield* MessageBus

@@ -75,13 +75,19 @@ export const infoOf = (method: Method): Omit<Info, "topic"> => ({
   idempotent: method.kind !== "subscription" && (method as CalledMethod).idempotent
 })
 
-/** Options over options; metadata is merged, so that what an interceptor adds takes nothing away. */
+/**
+ * Options over options; what is `undefined` is not given. Metadata is merged, so that what an interceptor adds takes nothing
+ * away.
+ */
 export const changed = <C extends { readonly options: object }>(call: C, over: object | undefined): C => {
   if (over === undefined) return call
-  const { metadata: base } = call.options as { readonly metadata?: Metadata.Metadata | undefined }
-  const { metadata } = over as { readonly metadata?: Metadata.Metadata | undefined }
-  const both = base !== undefined && metadata !== undefined ? { metadata: merge(base, metadata) } : {}
-  return { ...call, options: { ...call.options, ...over, ...both } }
+  const options: Record<string, unknown> = { ...call.options }
+  for (const [key, value] of Object.entries(over)) {
+    if (value === undefined) continue
+    const base = options[key]
+    options[key] = key === "metadata" && base !== undefined ? merge(base as Metadata.Metadata, value) : value
+  }
+  return { ...call, options }
 }
 
 /** Gives steps that run in somebody else's fiber the services that they were made with. */
