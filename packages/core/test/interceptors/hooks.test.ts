@@ -118,6 +118,26 @@ describe("hooks", () => {
     }).pipe(onBus)
   )
 
+  it.effect("that interrupt themselves change nothing, and those that hang end with their call", () =>
+    Effect.gen(function* () {
+      const events: Array<string> = []
+      yield* echo()
+      const client = yield* Client.make(Kinds, {
+        interceptors: [Interceptor.hooks({ request: () => Effect.interrupt })]
+      })
+      assert.strictEqual(yield* client.ask("a"), "a")
+      assert.strictEqual((yield* Logs).filter(({ text }) => text.startsWith("psrpc: a hook died")).length, 1)
+      const hanging = Interceptor.hooks({
+        request: () => Effect.onInterrupt(Effect.never, () => note(events, "interrupted"))
+      })
+      const fiber = yield* start(client.ask("a", { interceptors: [hanging] }))
+      yield* settle
+      yield* Fiber.interrupt(fiber)
+      assert.deepStrictEqual(events, ["interrupted"])
+      assert.strictEqual((yield* Logs).filter(({ text }) => text.startsWith("psrpc: a hook died")).length, 2)
+    }).pipe(onBus)
+  )
+
   it("throw for what is no function", () => {
     assert.throws(
       () => Interceptor.hooks({ request: "log" as never }),

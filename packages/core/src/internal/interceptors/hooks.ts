@@ -1,8 +1,8 @@
 /** Interceptors that change nothing; public in `Interceptor`. */
-import { Cause, Context, Effect, Exit, Stream } from "effect"
+import { Context, Effect, Exit, Stream } from "effect"
 import type { BidiStream } from "../../BidiStream.ts"
 import type { PsrpcError } from "../../PsrpcError.ts"
-import * as Attributes from "../telemetry/attributes.ts"
+import * as LogAnnotations from "../telemetry/logAnnotations.ts"
 import { functionOf, make, type Step } from "./chain.ts"
 import type { CallOf, Failure, ResultOf, Same } from "./models.ts"
 import type { Answering, Streaming } from "./server.ts"
@@ -70,14 +70,12 @@ export const hooks = <R = never>(given: Hooks<R>): Same<HookedKinds, never, R> =
     if (given[name] !== undefined) functionOf(`hooks, ${name}`, given[name])
   }
   const safe = (call: HookedCall, hook: () => Effect.Effect<unknown, never, R>) =>
+    // an interruption of the call itself goes past this
     Effect.catchCause(Effect.suspend(hook), (cause) =>
-      // the call itself is interrupted
-      Cause.hasInterruptsOnly(cause)
-        ? Effect.failCause(cause)
-        : Effect.annotateLogs(Effect.logError("psrpc: a hook died", cause), {
-            [Attributes.rpcService]: call.service,
-            [Attributes.rpcMethod]: call.method
-          })
+      Effect.annotateLogs(
+        Effect.logError("psrpc: a hook died", cause),
+        LogAnnotations.ofMethod(call.service, call.method)
+      )
     )
   const before = (call: HookedCall): Effect.Effect<unknown, never, R> =>
     given.request === undefined ? Effect.void : safe(call, () => given.request!(call))
