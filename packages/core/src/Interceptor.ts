@@ -55,37 +55,40 @@
 import { type Context, Effect, Stream } from "effect"
 import type { BidiStream, ServerStream } from "./BidiStream.ts"
 import { changed, entriesOf, type Entry, functionOf, make, type Step } from "./internal/interceptors/chain.ts"
-import type { CallOf, Interceptor, NextOf, ResultOf, Same, Single, Wraps } from "./internal/interceptors/models.ts"
-import type * as Models from "./internal/interceptors/models.ts"
+import type { CallOf, Message, NextOf, ResultOf } from "./internal/interceptors/calls.ts"
+import type { Any, Interceptor, Same, Single, Wraps } from "./internal/interceptors/models.ts"
 import type { Answering, Streaming } from "./internal/interceptors/server.ts"
 import type { Metadata } from "./Metadata.ts"
 import type { PsrpcError } from "./PsrpcError.ts"
 
+export type {
+  Answer,
+  ClientCall,
+  ClientMultiCall,
+  ClientMultiOptions,
+  ClientOptions,
+  ClientStreamCall,
+  ClientStreamOptions,
+  Failure,
+  Info,
+  Kind,
+  Message,
+  MethodError,
+  MultiAnswer,
+  PublishCall,
+  ServerCall,
+  ServerStreamCall,
+  SubscribeCall
+} from "./internal/interceptors/calls.ts"
+
 export {
-  type Answer,
   type Any,
   type AroundCalls,
   type AroundStreams,
-  type ClientCall,
-  type ClientMultiCall,
-  type ClientMultiOptions,
-  type ClientOptions,
   type ClientServices,
-  type ClientStreamCall,
-  type ClientStreamOptions,
-  type Failure,
   type Free,
-  type Info,
   type Interceptor,
-  type Kind,
-  type Message,
-  type MethodError,
-  type MultiAnswer,
-  type PublishCall,
   type PublisherServices,
-  type ServerCall,
-  type ServerStreamCall,
-  type SubscribeCall,
   TypeId,
   type Wrap,
   type Wraps
@@ -157,7 +160,7 @@ export const server: {
 export const serverStream: {
   <R = never>(
     f: (
-      stream: ServerStream<Models.Message, Models.Message>,
+      stream: ServerStream<Message, Message>,
       call: CallOf<"serverStream">,
       next: (...args: NextOf<"serverStream">) => ResultOf<"serverStream", never>
     ) => ResultOf<"serverStream", R>
@@ -165,7 +168,7 @@ export const serverStream: {
   <const P extends Keys, R = never>(
     options: { readonly provides: P },
     f: (
-      stream: ServerStream<Models.Message, Models.Message>,
+      stream: ServerStream<Message, Message>,
       call: CallOf<"serverStream">,
       next: (...args: NextOf<"serverStream">) => ResultOf<"serverStream", Identifiers<P>>
     ) => ResultOf<"serverStream", R>
@@ -264,7 +267,7 @@ export const publish: <R = never>(
   ) => ResultOf<"publish", R>
 ) => Single<"publish", never, R> = around("publish")
 
-type AnyBidi = BidiStream<Models.Message, Models.Message>
+type AnyBidi = BidiStream<Message, Message>
 
 /**
  * Around open streams, at either end: gives the stream that the caller, or the handler, has in place of the one it is
@@ -316,7 +319,7 @@ export const stream = <R = never>(
  * @category combinators
  * @since 0.1.0
  */
-export const all = <const I extends ReadonlyArray<Models.Any>>(...interceptors: I): Interceptor<Wraps<I>> =>
+export const all = <const I extends ReadonlyArray<Any>>(...interceptors: I): Interceptor<Wraps<I>> =>
   made(...entriesOf(interceptors))
 
 /**

@@ -4,7 +4,8 @@ import * as Metadata from "../../Metadata.ts"
 import { merge } from "../metadata.ts"
 import { CurrentCall } from "../callContext.ts"
 import type { CalledMethod, Method } from "../method.ts"
-import { type Any, type Info, type Kind, TypeId } from "./models.ts"
+import type { Info, Kind } from "./calls.ts"
+import { type Any, TypeId } from "./models.ts"
 
 /** One wrap: given what it is about, and what runs the rest with that or with something in its place. */
 export type Step<C = any, R = any> = (call: C, next: (call: C) => R) => R

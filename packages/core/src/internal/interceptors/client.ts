@@ -20,7 +20,8 @@ import {
   type Step,
   stepsOf
 } from "./chain.ts"
-import type { Any, Kind } from "./models.ts"
+import type { Kind } from "./calls.ts"
+import type { Any } from "./models.ts"
 
 /** What a client, or a publisher, has of interceptors. */
 export interface Interception {

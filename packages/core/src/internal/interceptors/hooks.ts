@@ -4,7 +4,8 @@ import type { BidiStream } from "../../BidiStream.ts"
 import type { PsrpcError } from "../../PsrpcError.ts"
 import * as LogAnnotations from "../telemetry/logAnnotations.ts"
 import { functionOf, make, type Step } from "./chain.ts"
-import type { CallOf, Failure, ResultOf, Same } from "./models.ts"
+import type { CallOf, Failure, ResultOf } from "./calls.ts"
+import type { Same } from "./models.ts"
 import type { Answering, Streaming } from "./server.ts"
 
 /**

@@ -8,7 +8,8 @@ import * as Service from "../../Service.ts"
 import type * as Topic from "../../Topic.ts"
 import type { Answer } from "../calls.ts"
 import { changed, functionOf, make, type Step } from "./chain.ts"
-import type { CallOf, Info, NextOf, Single } from "./models.ts"
+import type { CallOf, Info, NextOf } from "./calls.ts"
+import type { Single } from "./models.ts"
 import type { Answering, Streaming } from "./server.ts"
 
 type Methods = Service.AnyMethods

@@ -4,7 +4,7 @@ import type { CalledMethod, CallMethod } from "../method.ts"
 import type { AnyHandler } from "../server/handlerOf.ts"
 import type { AnyCall, AnyEffect } from "../server/state.ts"
 import { around, type Entry, infoOf, later, stepsOf } from "./chain.ts"
-import type { ServerCall, ServerStreamCall } from "./models.ts"
+import type { ServerCall, ServerStreamCall } from "./calls.ts"
 
 /** What a step around a handler of calls is about. */
 export interface Answering {

@@ -1,7 +1,7 @@
 /** Attempts, one after the other, until one succeeds or it is time to give up. */
 import { Clock, Duration, Effect, Metric, Pull, Schedule } from "effect"
 import * as PsrpcError from "../../PsrpcError.ts"
-import type { Failure, Info } from "../interceptors/models.ts"
+import type { Failure, Info } from "../interceptors/calls.ts"
 import { messageOf } from "../messageOf.ts"
 import { withMayHaveRun } from "../psrpcError/mayHaveRun.ts"
 import * as LogAnnotations from "../telemetry/logAnnotations.ts"

@@ -1,7 +1,7 @@
 /** What a server remembers of calls that came with an idempotency key. */
 import { Cause, Clock, Deferred, Effect, Exit } from "effect"
 import * as PsrpcError from "../../PsrpcError.ts"
-import type { Failure, ServerCall } from "../interceptors/models.ts"
+import type { Failure, ServerCall } from "../interceptors/calls.ts"
 import type { Answering } from "../interceptors/server.ts"
 import type { CallMethod } from "../method.ts"
 import { complete } from "../server/completion.ts"
