@@ -23,14 +23,15 @@ export const spanTree = (spans: ReadonlyArray<SpanLine>): ReadonlyArray<string> 
     const parent = span.parentId !== undefined && ids.has(span.parentId) ? span.parentId : undefined
     parts.set(parent, [...(parts.get(parent) ?? []), span])
   }
-  const lines = (parent: string | undefined, indent: string): ReadonlyArray<string> =>
-    (parts.get(parent) ?? []).toSorted(inOrder).flatMap((span) => {
+  const lines: Array<string> = []
+  const add = (parent: string | undefined, indent: string): void => {
+    for (const span of (parts.get(parent) ?? []).toSorted(inOrder)) {
       const label = `${indent}${span.name} (${span.kind})`
       const time = `${(span.end - span.start).toFixed(1)} ms`
-      return [
-        `${label.padEnd(46)} ${time.padStart(9)}  ${span.notes.join(", ")}`.trimEnd(),
-        ...lines(span.id, `${indent}  `)
-      ]
-    })
-  return lines(undefined, "")
+      lines.push(`${label.padEnd(46)} ${time.padStart(9)}  ${span.notes.join(", ")}`.trimEnd())
+      add(span.id, `${indent}  `)
+    }
+  }
+  add(undefined, "")
+  return lines
 }
