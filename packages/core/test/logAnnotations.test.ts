@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Logger, References, Schema, Stream } from "effect"
+import { Deferred, Effect, Fiber, Layer, Logger, References, Schema, Stream } from "effect"
 import * as Client from "../src/Client.ts"
 import * as Interceptor from "../src/Interceptor.ts"
 import * as LocalMessageBus from "../src/LocalMessageBus.ts"
@@ -8,7 +8,7 @@ import * as Rpc from "../src/Rpc.ts"
 import * as Selection from "../src/Selection.ts"
 import * as Server from "../src/Server.ts"
 import * as Service from "../src/Service.ts"
-import { settle } from "./support.ts"
+import { fakeClient, settle } from "./support.ts"
 
 class Greeter extends Service.make("Greeter", {
   hello: Rpc.unary({ request: Schema.String, response: Schema.String }),
@@ -47,7 +47,7 @@ const assertCall = (annotations: Line["annotations"], method: string, peerId: st
   assert.match(String(requestId), /^REQ_/)
   assert.deepStrictEqual(rest, {
     "rpc.service": "Greeter",
-    "rpc.method": method,
+    "rpc.method": `Greeter/${method}`,
     "rpc.psrpc.peer_id": peerId,
     ...others
   })
@@ -135,10 +135,75 @@ describe("log lines carry what they are about", () => {
         yield* publisher.news("a")
         yield* publisher.news("b")
         yield* settle
-        const expected = { "rpc.service": "Greeter", "rpc.method": "News" }
+        const expected = { "rpc.service": "Greeter", "rpc.method": "Greeter/News" }
         assert.deepStrictEqual(lineOf(lines, "psrpc: message dropped (overflow) at Greeter.News"), expected)
         const warning = lines.find(({ text }) => text.includes("come faster than they are read"))
         assert.deepStrictEqual(warning?.annotations, expected)
+      })
+    )
+  )
+
+  it.effect("what is dropped of a request: whose it was, too", () =>
+    logging((lines) =>
+      Effect.gen(function* () {
+        yield* Server.make(Greeter, handlers)
+        const peer = yield* fakeClient("Greeter", clientId)
+        peer.request("Hello", { id: "REQ_late", expiry: -1 })
+        peer.request("Hello", { id: "REQ_bad", expiry: Infinity, raw: new Uint8Array([1]) })
+        yield* settle
+        for (const [reason, id] of [
+          ["expired", "REQ_late"],
+          ["malformed", "REQ_bad"]
+        ]) {
+          const annotations = lineOf(lines, `psrpc: message dropped (${reason}) at Greeter.Hello`)
+          assertCall(annotations, "Hello", clientId)
+          assert.strictEqual(annotations["rpc.psrpc.request_id"], id)
+        }
+      })
+    )
+  )
+
+  it.effect("what is made in a handler: not the call that is answered there", () =>
+    logging((lines) =>
+      Effect.gen(function* () {
+        const subscribed = yield* Deferred.make<void>()
+        const heard = yield* Deferred.make<void>()
+        const front = Service.pick(Greeter, "hello")
+        yield* Server.make(front, {
+          hello: (name) =>
+            Effect.gen(function* () {
+              const client = yield* Client.make(Greeter)
+              yield* client.news({ bufferSize: 1 })
+              yield* Deferred.succeed(subscribed, undefined)
+              yield* Deferred.await(heard)
+              return name
+            }).pipe(Effect.annotateLogs("user", "u1"), Effect.orDie)
+        })
+        const client = yield* Client.make(Greeter, { clientId })
+        const call = yield* Effect.forkChild(client.hello("Ada"))
+        yield* Deferred.await(subscribed)
+        const publisher = yield* Publisher.make(Greeter)
+        yield* publisher.news("a")
+        yield* publisher.news("b")
+        yield* settle
+        yield* Deferred.succeed(heard, undefined)
+        yield* Fiber.join(call)
+        const expected = { "rpc.service": "Greeter", "rpc.method": "Greeter/News", user: "u1" }
+        assert.deepStrictEqual(lineOf(lines, "psrpc: message dropped (overflow) at Greeter.News"), expected)
+        const warning = lines.find(({ text }) => text.includes("come faster than they are read"))
+        assert.deepStrictEqual(warning?.annotations, expected)
+      })
+    )
+  )
+
+  it.effect("a hook that dies in a handler: the call that is answered there", () =>
+    logging((lines) =>
+      Effect.gen(function* () {
+        const interceptors = [Interceptor.hooks({ request: () => Effect.die("gone") })]
+        yield* Server.make(Greeter, handlers, { interceptors })
+        const client = yield* Client.make(Greeter, { clientId })
+        yield* client.hello("Ada")
+        assertCall(lineOf(lines, "psrpc: a hook died"), "Hello", clientId)
       })
     )
   )

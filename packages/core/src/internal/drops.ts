@@ -24,8 +24,15 @@ export type DropReason =
 /**
  * Counts what came to nothing. `where` is the label of its method, or says what it was where no method can be told.
  * `warning` is for what its user should see: logged as a warning the first time, the tenth, the hundredth, …
+ * `request` is whose request it was, where that is known.
  */
-export type Drops = (reason: DropReason, where: string, detail?: unknown, warning?: string) => void
+export type Drops = (
+  reason: DropReason,
+  where: string,
+  detail?: unknown,
+  warning?: string,
+  request?: LogAnnotations.Requested
+) => void
 
 /** Counts and logs from callbacks: at debug level, but for what is warned of. */
 export const make = (context: Context.Context<never>, meter: Meter): Drops => {
@@ -33,9 +40,9 @@ export const make = (context: Context.Context<never>, meter: Meter): Drops => {
   const { service } = meter
   const prefix = `${service}.`
   /** A line about a method where `where` is one of the service's, and about the service otherwise. */
-  const log = (where: string, line: Effect.Effect<void>): void => {
+  const log = (where: string, request: LogAnnotations.Requested | undefined, line: Effect.Effect<void>): void => {
     const method = where.startsWith(prefix) ? where.slice(prefix.length) : undefined
-    runFork(Effect.annotateLogs(line, LogAnnotations.ofMethod(service, method)))
+    runFork(LogAnnotations.annotate(line, service, method, request))
   }
   const warnings = new Map<string, number>()
   /** How often a warning is due by now; `undefined` where it is not: a log that fills up helps nobody. */
@@ -44,11 +51,11 @@ export const make = (context: Context.Context<never>, meter: Meter): Drops => {
     warnings.set(warning, count)
     return Number.isInteger(Math.log10(count)) ? count : undefined
   }
-  return (reason, where, detail, warning) => {
+  return (reason, where, detail, warning, request) => {
     meter.at(where).drops.add(reason)
     const count = warning === undefined ? undefined : due(warning)
-    if (count !== undefined) log(where, Effect.logWarning(`psrpc: ${warning}, ${count} so far`))
+    if (count !== undefined) log(where, request, Effect.logWarning(`psrpc: ${warning}, ${count} so far`))
     const text = `psrpc: message dropped (${reason}) at ${where}`
-    log(where, detail === undefined ? Effect.logDebug(text) : Effect.logDebug(text, detail))
+    log(where, request, detail === undefined ? Effect.logDebug(text) : Effect.logDebug(text, detail))
   }
 }

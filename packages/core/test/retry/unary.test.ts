@@ -269,7 +269,7 @@ describe("Retry.unary", () => {
       const call = yield* start(client.of("tea").pipe(Effect.provide(Logger.layer([logger]))))
       yield* TestClock.adjust(100)
       assert.strictEqual(yield* Fiber.join(call), 2)
-      assert.deepStrictEqual(found, [{ "rpc.service": "Prices", "rpc.method": "Of" }])
+      assert.deepStrictEqual(found, [{ "rpc.service": "Prices", "rpc.method": "Prices/Of" }])
     }).pipe(onBus)
   )
 

@@ -43,16 +43,16 @@ describe("the spans of a unary call", () => {
       const requestId = sent.attributes.get("rpc.psrpc.request_id")
       assert.match(String(requestId), /^REQ_/)
       assert.deepStrictEqual(attributesOf(sent), {
-        "rpc.system": "psrpc",
+        "rpc.system.name": "psrpc",
         "rpc.service": "Greeter",
-        "rpc.method": "Hello",
+        "rpc.method": "Greeter/Hello",
         "rpc.psrpc.request_id": requestId,
         "rpc.psrpc.peer_id": server.serverId
       })
       assert.deepStrictEqual(attributesOf(received), {
-        "rpc.system": "psrpc",
+        "rpc.system.name": "psrpc",
         "rpc.service": "Greeter",
-        "rpc.method": "Hello",
+        "rpc.method": "Greeter/Hello",
         "rpc.psrpc.request_id": requestId,
         "rpc.psrpc.peer_id": "CLI_1"
       })

@@ -33,9 +33,9 @@ describe("the spans of a call to every server", () => {
       const { "rpc.psrpc.request_id": requestId, ...others } = attributesOf(span)
       assert.match(String(requestId), /^REQ_/)
       assert.deepStrictEqual(others, {
-        "rpc.system": "psrpc",
+        "rpc.system.name": "psrpc",
         "rpc.service": "Farm",
-        "rpc.method": "Load",
+        "rpc.method": "Farm/Load",
         "rpc.psrpc.topic.region": "eu",
         "rpc.psrpc.answers": 2
       })

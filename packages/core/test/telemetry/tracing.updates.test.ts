@@ -35,9 +35,8 @@ describe("the spans of an update", () => {
       assert.strictEqual(consumed.parentId, produced.spanId)
       assert.strictEqual(consumed.traceId, produced.traceId)
       const common = {
-        "rpc.system": "psrpc",
         "rpc.service": "News",
-        "rpc.method": "Told",
+        "rpc.method": "News/Told",
         "rpc.psrpc.topic.region": "eu",
         "messaging.system": "psrpc",
         "messaging.destination.name": "News|Told|eu|REQ",
@@ -52,7 +51,7 @@ describe("the spans of an update", () => {
       assert.deepStrictEqual(attributesOf(consumed), {
         ...common,
         "messaging.operation.name": "receive",
-        "messaging.operation.type": "receive"
+        "messaging.operation.type": "process"
       })
       assert.deepStrictEqual([produced.ends, consumed.ends], [1, 0])
       yield* TestClock.adjust("2 seconds")

@@ -123,7 +123,7 @@ class Subscription implements Open {
       this.#warnAt *= 10
       const which = this.#overflow === "dropping" ? "the newest" : "the oldest"
       const text = `psrpc: updates of ${label} come faster than they are read: ${which} are lost, ${this.#lost} so far (the buffer holds ${this.#capacity})`
-      fork(Effect.annotateLogs(Effect.logWarning(text), LogAnnotations.ofMethod(service, name)))
+      fork(LogAnnotations.annotate(Effect.logWarning(text), service, name))
     }
   }
 

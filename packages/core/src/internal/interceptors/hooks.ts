@@ -73,10 +73,7 @@ export const hooks = <R = never>(given: Hooks<R>): Same<HookedKinds, never, R> =
   const safe = (call: HookedCall, hook: () => Effect.Effect<unknown, never, R>) =>
     // an interruption of the call itself goes past this
     Effect.catchCause(Effect.suspend(hook), (cause) =>
-      Effect.annotateLogs(
-        Effect.logError("psrpc: a hook died", cause),
-        LogAnnotations.ofMethod(call.service, call.method)
-      )
+      LogAnnotations.annotate(Effect.logError("psrpc: a hook died", cause), call.service, call.method)
     )
   const before = (call: HookedCall): Effect.Effect<unknown, never, R> =>
     given.request === undefined ? Effect.void : safe(call, () => given.request!(call))

@@ -106,10 +106,11 @@ const endsWithin = (delay: number, over: Effect.Effect<unknown, unknown> | undef
 const retried = ({ kind, method, service }: Info, count: number, error: Failure): Effect.Effect<void> =>
   Effect.andThen(
     Metric.update(Metric.withAttributes(retries, { side: "client", service, method, kind }), 1),
-    Effect.annotateLogs(
+    LogAnnotations.annotate(
       Effect.logDebug(
         `psrpc: attempt ${count} of ${service}.${method} failed, the next one follows: ${messageOf(error)}`
       ),
-      LogAnnotations.ofMethod(service, method)
+      service,
+      method
     )
   )

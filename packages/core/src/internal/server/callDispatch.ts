@@ -77,14 +77,14 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
     const envelope = Envelope.decodeRequest(message)
     if (typeof envelope === "string") return drops(envelope, method.label)
     const { clientId: remoteId, expiry, id, metadata, sentAt } = envelope
-    if (!(expiry > deadlines.now())) return drops("expired", method.label)
-    if (this.jobs.has(id)) return drops("repeated", method.label)
     const header: Header = { remoteId, sentAt, expiry, metadata }
+    if (!(expiry > deadlines.now())) return this.dropped("expired", { requestId: id, header })
+    if (this.jobs.has(id)) return this.dropped("repeated", { requestId: id, header })
     let request: unknown
     try {
       request = method.request.decode(envelope.raw)
     } catch (cause) {
-      drops("malformed", method.label, cause)
+      this.dropped("malformed", { requestId: id, header }, cause)
       const text = `the request cannot be decoded (${method.label}): ${messageOf(cause)}`
       return this.#answer(id, header, noBytes, { code: "malformed_request", message: text, details: [] })
     }
@@ -101,7 +101,7 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
   protected run(job: CallJob): void {
     this.started(job)
     if (this.isFull(job)) {
-      this.#reply(job, noBytes, wireError(this.tooMany()))
+      this.#reply(job, noBytes, wireError(this.tooMany(job.call)))
       return this.finished(job, job.outcome)
     }
     job.span = this.spanOf(job)

@@ -8,6 +8,7 @@ import { Cause, Context, Effect, type Fiber, References, Tracer } from "effect"
 import type { Delivery } from "../../MessageBus.ts"
 import { CurrentCall } from "../callContext.ts"
 import type { Timed } from "../deadlines.ts"
+import type { DropReason } from "../drops.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
 import * as Envelope from "../envelope.ts"
 import type { CalledMethod } from "../method.ts"
@@ -129,10 +130,10 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
   }
 
   /** What a client is told whose request nobody else can take. */
-  protected tooMany(): PsrpcError.PsrpcError {
-    const { drops, maxPending } = this.server
+  protected tooMany(call: AnyCall): PsrpcError.PsrpcError {
+    const { maxPending } = this.server
     const { label } = this.method
-    drops("overflow", label, "requests")
+    this.dropped("overflow", call, "requests")
     const message = `the server has ${maxPending} requests of ${label} in hand`
     return PsrpcError.fromCode("resource_exhausted", { message, reason: "overflow", mayHaveRun: false })
   }
@@ -140,7 +141,7 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
   /** Interrupts a handler, or forgets a request that has none yet. */
   interrupt(job: J, interruption: Interruption): void {
     if (job.phase === "running") return this.interruptHandler(job, interruption)
-    if (interruption === "deadline" && job.phase === "waiting") this.server.drops("unclaimed", this.method.label)
+    if (interruption === "deadline" && job.phase === "waiting") this.dropped("unclaimed", job.call)
     this.forget(job, unclaimed[interruption])
   }
 
@@ -173,7 +174,7 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
 
   #weigh(job: J, affinity: AnyEffect): void {
     if (this.#weighing >= this.server.bufferSize) {
-      this.server.drops("overflow", this.method.label, "affinity")
+      this.dropped("overflow", job.call, "affinity")
       return this.remove(job)
     }
     this.#weighing++
@@ -202,7 +203,7 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
     }
     if (affinity < 0) return this.remove(job)
     if (this.isFull(job)) {
-      return this.server.drops("overflow", this.method.label, "requests")
+      return this.dropped("overflow", job.call, "requests")
     }
     job.phase = "waiting"
     this.series.claims++
@@ -242,6 +243,11 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
     const called = Context.add(known, References.CurrentLogAnnotations, this.#annotations(call))
     const within = parent === undefined ? called : Context.add(called, Tracer.ParentSpan, parent)
     return Effect.runForkWith(within)(Effect.scoped(effect))
+  }
+
+  /** A request that comes to nothing. */
+  protected dropped(reason: DropReason, call: Pick<AnyCall, "requestId" | "header">, detail?: unknown): void {
+    this.server.drops(reason, this.method.label, detail, undefined, call)
   }
 
   /** A line about a call. */

@@ -59,15 +59,15 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
       else if (message.kind === "close") this.forget(job, "canceled")
       return
     }
-    if (!(message.expiry > deadlines.now())) return drops("expired", method.label)
-    if (job !== undefined || this.jobs.has(message.requestId)) return drops("repeated", method.label)
-    // others may claim it
-    if (this.#isLeaving && method.requireClaim) return drops("leaving", method.label)
-    const { clientId: remoteId, expiry, metadata, sentAt } = message
+    const { clientId: remoteId, expiry, metadata, requestId, sentAt } = message
     const header: Header = { remoteId, sentAt, expiry, metadata }
     // an open stream lasts as long as it does
     const { name, service } = method
-    const call = { service, method: name, requestId: message.requestId, topic: this.topic, header, deadline: Infinity }
+    const call = { service, method: name, requestId, topic: this.topic, header, deadline: Infinity }
+    if (!(expiry > deadlines.now())) return this.dropped("expired", call)
+    if (job !== undefined || this.jobs.has(requestId)) return this.dropped("repeated", call)
+    // others may claim it
+    if (this.#isLeaving && method.requireClaim) return this.dropped("leaving", call)
     this.arrived(new StreamJob(this, call, message))
   }
 
@@ -90,7 +90,7 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
     const { opening } = job
     const target = replies.get(opening.clientId).stream
     const { receive, label, send } = this.method
-    const refusal = this.#isLeaving ? eof : this.isFull(job) ? this.tooMany() : undefined
+    const refusal = this.#isLeaving ? eof : this.isFull(job) ? this.tooMany(job.call) : undefined
     this.started(job)
     this.admit(job)
     deadlines.delete(job)

@@ -2,11 +2,16 @@
 import * as Channels from "../channel.ts"
 import type { Method, SubscriptionMethod } from "../method.ts"
 
-export const rpcSystem = "rpc.system"
+export const rpcSystem = "rpc.system.name"
+/** The service alone, for who asks by it: OpenTelemetry has it in the method's name only. */
 export const rpcService = "rpc.service"
+/** The method's full name, which is the service's and its own. */
 export const rpcMethod = "rpc.method"
-/** The code of a failure; as in Go, there is none on a success. */
+/** The code of a failure, as Go has it and as it was on the wire; there is none on a success. */
 export const statusCode = "rpc.psrpc.status_code"
+/** The same by OpenTelemetry's name, and what it tells failures apart by: of psrpc's codes only. */
+export const rpcStatusCode = "rpc.status_code"
+export const errorType = "error.type"
 export const requestId = "rpc.psrpc.request_id"
 export const streamId = "rpc.psrpc.stream_id"
 /** Who is at the other end: the server's id on a client, the client's on a server. */
@@ -34,11 +39,13 @@ export const messagingDestinationTemplate = "messaging.destination.template"
 /** Bytes. */
 export const messagingBodySize = "messaging.message.body.size"
 
+/** What is called: `Service/Method`. */
+export const fullName = (service: string, method: string): string => `${service}/${method}`
+
 /** What every span of a method has. */
-export const rpc = (method: Method): Record<string, unknown> => ({
-  [rpcSystem]: "psrpc",
-  [rpcService]: method.service,
-  [rpcMethod]: method.name
+export const ofMethod = ({ name, service }: Method): Record<string, unknown> => ({
+  [rpcService]: service,
+  [rpcMethod]: fullName(service, name)
 })
 
 /** A call's topic, part by part. Nothing where it is none of the method's: that is for the call itself to say. */

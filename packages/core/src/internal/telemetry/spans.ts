@@ -46,16 +46,17 @@ const warn = (context: Context.Context<never>, name: string, cause: Cause.Cause<
 /** A span, from its start to its one end. A tracer that throws loses the span, and the call nothing. */
 export class CallSpan {
   readonly span: Tracer.Span
-  readonly #errors: DomainError<unknown> | undefined
+  readonly #described: Described
   readonly #context: Context.Context<never>
   readonly #clock: Clock.Clock
   readonly #hasTime: boolean
   #events = 0
   #isBroken = false
+  #hasEnded = false
 
-  constructor(span: Tracer.Span, errors: DomainError<unknown> | undefined, context: Context.Context<never>) {
+  constructor(span: Tracer.Span, described: Described, context: Context.Context<never>) {
     this.span = span
-    this.#errors = errors
+    this.#described = described
     this.#context = context
     this.#clock = Context.get(context, Clock.Clock)
     this.#hasTime = Context.get(context, References.TracerTimingEnabled)
@@ -98,18 +99,28 @@ export class CallSpan {
 
   /** Ends it, if it has not ended; `code` is that of a failure, where it is known. */
   end(exit: Exit.Exit<unknown, unknown>, code?: string): void {
-    if (this.#isBroken) return
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    if (exit._tag === "Failure") this.#failedWith(code ?? codeOf(exit.cause, this.#described.errors))
+    // also where the tracer has failed before: what it has begun can still end
     try {
-      if (this.span.status._tag === "Ended") return
-      if (exit._tag === "Failure") this.span.attribute(Attributes.statusCode, code ?? codeOf(exit.cause, this.#errors))
       this.span.end(this.#now(), exit)
     } catch (defect) {
       this.#failed(defect)
     }
   }
 
+  #failedWith(code: string): void {
+    const { kind } = this.#described
+    // what a peer makes up is no class of failures
+    const known = PsrpcError.isCode(code) ? code : "unknown"
+    this.attribute(Attributes.statusCode, code)
+    this.attribute(Attributes.errorType, known)
+    if (kind === "client" || kind === "server") this.attribute(Attributes.rpcStatusCode, known)
+  }
+
   #failed(defect: unknown): void {
-    if (!this.#isBroken) warn(this.#context, this.span.name, Cause.die(defect))
+    if (!this.#isBroken) warn(this.#context, this.#described.name, Cause.die(defect))
     this.#isBroken = true
   }
 
@@ -136,9 +147,9 @@ export interface Described {
 
 /** Spans of calls and streams. */
 export const describeCalls = (method: Method, kind: "client" | "server"): Described => ({
-  name: `${method.service}/${method.name}`,
+  name: Attributes.fullName(method.service, method.name),
   kind,
-  attributes: Attributes.rpc(method),
+  attributes: { [Attributes.rpcSystem]: "psrpc", ...Attributes.ofMethod(method) },
   errors: method.kind === "stream" || method.kind === "subscription" ? undefined : method.error
 })
 
@@ -149,15 +160,17 @@ export const describeUpdates = (
   topic?: Readonly<Record<string, unknown>>
 ): Described => {
   const operation = kind === "producer" ? "publish" : "receive"
+  const destination = Attributes.fullName(method.service, method.name)
   return {
-    name: `${operation} ${method.service}/${method.name}`,
+    name: `${operation} ${destination}`,
     kind,
     attributes: {
-      ...Attributes.rpc(method),
+      ...Attributes.ofMethod(method),
       [Attributes.messagingSystem]: "psrpc",
       [Attributes.messagingOperationName]: operation,
-      [Attributes.messagingOperationType]: kind === "producer" ? "send" : "receive",
-      [Attributes.messagingDestinationTemplate]: `${method.service}/${method.name}`,
+      // what is pushed is "process": "receive" is for who asks for messages, whose spans are a client's
+      [Attributes.messagingOperationType]: kind === "producer" ? "send" : "process",
+      [Attributes.messagingDestinationTemplate]: destination,
       ...(kind === "consumer" && Attributes.destination(method, topic))
     },
     errors: undefined
@@ -178,7 +191,7 @@ export const startIn = (
     root
   }
   const exit = Effect.runSyncExitWith(context)(Effect.makeSpan(described.name, options))
-  if (exit._tag === "Success") return new CallSpan(exit.value, described.errors, context)
+  if (exit._tag === "Success") return new CallSpan(exit.value, described, context)
   warn(context, described.name, exit.cause)
   return undefined
 }
