@@ -1,4 +1,5 @@
 import { Exit } from "effect"
+import { Mailbox } from "../mailbox.ts"
 import { readTrace } from "../msgTrace.ts"
 import type * as PsrpcError from "../../PsrpcError.ts"
 import * as Attributes from "./attributes.ts"
@@ -8,7 +9,7 @@ import { incoming } from "./traceContext.ts"
 /** The spans of one subscription's updates: each from its arrival until it is read. As the updates, they wait in line. */
 export class UpdateSpans {
   readonly #spans: Spans
-  #waiting: Array<CallSpan | undefined> = []
+  readonly #waiting = new Mailbox<CallSpan | undefined>()
 
   constructor(spans: Spans) {
     this.#spans = spans
@@ -23,18 +24,20 @@ export class UpdateSpans {
 
   /** The oldest is read. */
   taken(): void {
-    this.#waiting.shift()?.end(Exit.void)
+    this.#endOldest(Exit.void)
   }
 
   /** The oldest makes room for another. */
   lost(error: PsrpcError.PsrpcError): void {
-    this.#waiting.shift()?.end(Exit.fail(error))
+    this.#endOldest(Exit.fail(error))
   }
 
   /** Nobody reads those that are left. */
   left(): void {
-    const rest = this.#waiting
-    this.#waiting = []
-    for (const span of rest) span?.end(Exit.interrupt())
+    while (this.#waiting.size > 0) this.#endOldest(Exit.interrupt())
+  }
+
+  #endOldest(exit: Exit.Exit<unknown, unknown>): void {
+    if (this.#waiting.size > 0) this.#waiting.shift()?.end(exit)
   }
 }
