@@ -57,7 +57,13 @@ describe("a tracestate", () => {
   const traceparent = `00-${traceId}-${spanId}-01`
 
   it("is passed on as it came", () => {
-    for (const tracestate of ["a=1", "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE", " a=1 ,, b=2", "x".repeat(512)]) {
+    for (const tracestate of [
+      "a=1",
+      "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE",
+      " a=1 ,, b=2",
+      "a=1\t,\tb=2",
+      "x".repeat(512)
+    ]) {
       assert.deepStrictEqual(carried({ traceparent, tracestate }), { traceparent, tracestate })
     }
   })
@@ -122,6 +128,8 @@ describe("what goes out for a span", () => {
       Object.assign(spanOf({ parent }), { span: { spanContext: () => ({ traceState }) } })
     assert.strictEqual(outgoing(wrapping({ serialize: () => "b=2" }))!.tracestate, "b=2")
     assert.isUndefined(outgoing(wrapping(undefined))!.tracestate)
+    // what no peer could read with the rest of the message
+    assert.isUndefined(outgoing(wrapping({ serialize: () => "b=\ud800" }))!.tracestate)
   })
 
   it("is nothing where its ids are none of W3C's, or it is not to be propagated", () => {

@@ -24,7 +24,11 @@ class IncomingTraceState extends Context.Service<IncomingTraceState, TraceState>
 /** The most characters that a trace state has here: as many as W3C asks everybody to pass on. A longer one is dropped. */
 const longestState = 512
 
-const printable = /^[\x20-\x7e]+$/
+/** What a trace state is made of: between its members there may be tabs. */
+const printable = /^[\t\x20-\x7e]+$/
+
+const isState = (text: string | undefined): text is string =>
+  text !== undefined && text.length <= longestState && printable.test(text)
 
 /** A trace state with its text as it came, until somebody changes it. */
 const traceState = (text: string): TraceState => {
@@ -64,12 +68,11 @@ export const incoming = (
   const [, version, traceId, spanId, flags, more] = match
   if (version === "ff" || (version === "00" && more !== undefined)) return undefined
   if (traceId === noTraceId || spanId === noSpanId) return undefined
-  const hasState = tracestate !== undefined && tracestate.length <= longestState && printable.test(tracestate)
   return Tracer.externalSpan({
     traceId: traceId!,
     spanId: spanId!,
     sampled: (Number.parseInt(flags!, 16) & 1) === 1,
-    annotations: hasState ? Context.make(IncomingTraceState, traceState(tracestate)) : Context.empty()
+    annotations: isState(tracestate) ? Context.make(IncomingTraceState, traceState(tracestate)) : Context.empty()
   })
 }
 
@@ -107,7 +110,7 @@ export const outgoing = (span: Tracer.AnySpan): TraceContext | undefined => {
   const state = stateOf(span)
   return {
     traceparent: `00-${traceId}-${spanId}-${sampled ? "01" : "00"}`,
-    tracestate: state === undefined || state === "" || state.length > longestState ? undefined : state
+    tracestate: isState(state) ? state : undefined
   }
 }
 
