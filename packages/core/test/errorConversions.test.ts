@@ -321,6 +321,7 @@ describe("Twirp's error object", () => {
     ["without a code", { msg: "m" }, "unknown", "m"],
     ["with an empty code", { code: "", msg: "m" }, "unknown", "m"],
     ["that is a text", "not_found", "unknown", undefined],
+    ["that is the text of one", '{"code":"not_found","msg":"none"}', "not_found", "none"],
     ["that is null", null, "unknown", undefined],
     ["that is nothing", undefined, "unknown", undefined]
   ]

@@ -71,8 +71,8 @@ export const toTwirpError = (error: PsrpcError): TwirpError => {
 }
 
 /**
- * The error for an error object of Twirp, or for anything that should be one: its code, by {@link fromTwirpCode}, and its
- * message; of {@link toTwirpError}, code, message and details as they were.
+ * The error for an error object of Twirp, as such or as the text of a response's body, or for anything that should be one: its
+ * code, by {@link fromTwirpCode}, and its message; of {@link toTwirpError}, code, message and details as they were.
  *
  * A code that Twirp does not define is kept as it is kept when it comes from a psrpc peer: one of psrpc's by its name,
  * another as the `peerCode` of an `Unknown`. A `psrpc_code` for which Twirp's is not this `code` is ignored, and so is all
@@ -82,7 +82,7 @@ export const toTwirpError = (error: PsrpcError): TwirpError => {
  * @since 0.1.0
  */
 export const fromTwirpError = (twirpError: unknown): PsrpcError => {
-  const fields = fieldsOf(twirpError)
+  const fields = fieldsOf(typeof twirpError === "string" ? parse(twirpError) : twirpError)
   const meta = fieldsOf(fields["meta"])
   const details = textOf(meta[detailsKey])
   return fromCode<string>(psrpcCode(textOf(fields["code"]) ?? "", textOf(meta[codeKey])), {
