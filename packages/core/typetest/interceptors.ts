@@ -72,6 +72,34 @@ const both = Interceptor.server({ provides: [User, Tenant] }, (_, next) =>
 const withBoth = Server.layer(Greeter, handlers, { interceptors: [both] })
 same<Requires<typeof withBoth>, MessageBus.MessageBus>(true)
 
+// one of two: what both provide is provided, and no more
+declare const isTest: boolean
+const tenantToo = Greeter.of({ ...handlers, hello: () => Effect.andThen(Tenant, Effect.as(User, "")) })
+const one = isTest ? user : both
+const oneOfTwo = Server.layer(Greeter, tenantToo, { interceptors: [one] })
+same<Requires<typeof oneOfTwo>, MessageBus.MessageBus | Tenant>(true)
+const oneListOfTwo = Server.layer(Greeter, tenantToo, { interceptors: isTest ? [user] : [both] })
+same<Requires<typeof oneListOfTwo>, MessageBus.MessageBus | Tenant>(true)
+const userOnly = Interceptor.server({ provides: User }, (_, next) => Effect.provideService(next(), User, { name: "" }))
+// @ts-expect-error what provides a user provides nothing else
+const more: typeof both = userOnly
+void more
+// as one that may be anything it provides nothing
+const erased: Interceptor.Free = both
+const withErased = Server.layer(Greeter, tenantToo, { interceptors: [erased] })
+same<Requires<typeof withErased>, MessageBus.MessageBus | User | Tenant>(true)
+
+// lists whose length is not known provide nothing, and take nothing from those before and behind them
+const common: ReadonlyArray<Interceptor.Free> = []
+const listFirst = Server.layer(Greeter, tenantToo, { interceptors: [...common, both] })
+same<Requires<typeof listFirst>, MessageBus.MessageBus>(true)
+const listLast = Server.layer(Greeter, tenantToo, { interceptors: [both, ...common] })
+same<Requires<typeof listLast>, MessageBus.MessageBus>(true)
+const listBetween = Server.layer(Greeter, tenantToo, { interceptors: [tenant, ...common, user, ...common] })
+same<Requires<typeof listBetween>, MessageBus.MessageBus | User>(true)
+const maybe = Server.layer(Greeter, tenantToo, { interceptors: [both, ...(isTest ? [common[0]!] : [])] })
+same<Requires<typeof maybe>, MessageBus.MessageBus>(true)
+
 // ── the requirements of a client's and a publisher's ──────────────────────────────────────────────────────────────────
 
 const signed = Interceptor.client((_, next) => Effect.flatMap(Db, ({ find }) => Effect.flatMap(find, () => next())))

@@ -23,13 +23,14 @@ export type TypeId = "~effect-psrpc/Interceptor"
 
 /**
  * What a wrap of one kind does to the requirements of what is behind it: takes away what it provides, and adds its own.
+ * One that provides more will do in place of one that provides less, and never the other way round.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Wrap<out K extends Kind, out Provides, out Requires> {
+export interface Wrap<out K extends Kind, in Provides, out Requires> {
   readonly kind: K
-  readonly provides: Provides
+  readonly provides: (_: Provides) => void
   readonly requires: Requires
 }
 
@@ -39,7 +40,7 @@ export interface Wrap<out K extends Kind, out Provides, out Requires> {
  * @category models
  * @since 0.1.0
  */
-export type AnyWrap = Wrap<Kind, unknown, unknown>
+export type AnyWrap = Wrap<Kind, never, unknown>
 
 /**
  * An interceptor: wraps of one kind or of several, the first outermost.
@@ -67,7 +68,7 @@ export interface Any {
  * @category models
  * @since 0.1.0
  */
-export type Free = Interceptor<ReadonlyArray<Wrap<Kind, unknown, never>>>
+export type Free = Interceptor<ReadonlyArray<Wrap<Kind, never, never>>>
 
 type WrapsOf<I> = I extends { readonly [TypeId]: (_: never) => infer W extends ReadonlyArray<AnyWrap> } ? W : never
 
@@ -81,22 +82,34 @@ export type Wraps<I> = I extends readonly []
   ? readonly []
   : I extends readonly [infer Head, ...infer Tail]
     ? readonly [...WrapsOf<Head>, ...Wraps<Tail>]
-    : I extends ReadonlyArray<infer Each>
-      ? ReadonlyArray<WrapsOf<Each>[number]>
-      : never
+    : I extends readonly [...infer Rest, infer Last]
+      ? readonly [...Wraps<Rest>, ...WrapsOf<Last>]
+      : I extends ReadonlyArray<infer Each>
+        ? ReadonlyArray<WrapsOf<Each>[number]>
+        : never
 
 type RequiresOf<W, K extends Kind> =
-  W extends Wrap<infer Own, unknown, infer Requires> ? (Own extends K ? Requires : never) : never
+  W extends Wrap<infer Own, never, infer Requires> ? (Own extends K ? Requires : never) : never
 
 /**
- * The requirements of what wraps of the given kinds are around, from the innermost outwards. Of a list whose order is not
- * known, nothing is taken to be provided.
+ * The requirements of what wraps of the given kinds are around, from the innermost outwards. Of those in a list whose length
+ * is not known, nothing is taken to be provided.
  */
 type Around<W, K extends Kind, R> = W extends readonly []
   ? R
   : W extends readonly [...infer Outer, infer Inner]
     ? Around<Outer, K, Inner extends Wrap<infer Own, infer P, infer Q> ? (Own extends K ? Exclude<R, P> | Q : R) : R>
-    : R | (W extends ReadonlyArray<infer Each> ? RequiresOf<Each, K> : never)
+    : W extends readonly [unknown, ...ReadonlyArray<unknown>]
+      ? AroundList<W, K, R, readonly []>
+      : R | (W extends ReadonlyArray<infer Each> ? RequiresOf<Each, K> : never)
+
+/** The same where a list is innermost: `Before` are those in front of it. */
+type AroundList<W, K extends Kind, R, Before extends ReadonlyArray<unknown>> = W extends readonly [
+  infer Head,
+  ...infer Tail
+]
+  ? AroundList<Tail, K, R, readonly [...Before, Head]>
+  : Around<Before, K, Around<W, K, R>>
 
 /** What each call has of its own. */
 type OfTheCall = Scope.Scope | CurrentCall
