@@ -13,7 +13,7 @@ const inTables = new Set(
   traces
     .split("\n")
     .filter((line) => line.startsWith("| "))
-    .flatMap((line) => [...line.matchAll(/`((?:rpc|messaging)\.[\w.]+)`/g)].map(([, name]) => name!))
+    .flatMap((line) => [...line.matchAll(/`((?:rpc|messaging|error)\.[\w.]+)`/g)].map(([, name]) => name!))
 )
 
 describe("docs/telemetry.md", () => {
