@@ -68,6 +68,25 @@ describe("the spans of a stream", () => {
     }).pipe(traced)
   )
 
+  it.effect("tell at the server the defect that its client is not told of", () =>
+    Effect.gen(function* () {
+      const spans = yield* Recorded
+      const defect = new Error("a defect")
+      yield* serve({ talk: () => Effect.die(defect) })
+      const client = yield* Client.make(Chat)
+      yield* Effect.scoped(Effect.flatMap(client.talk(), ({ closed }) => Effect.exit(closed)))
+      yield* settle
+      const causes = spans.map(({ status }) => (status._tag === "Ended" ? String(status.exit) : "not ended"))
+      const [sent, received] = [spans.indexOf(only(spans, "client")), spans.indexOf(only(spans, "server"))]
+      assert.include(causes[received], "a defect")
+      assert.notInclude(causes[sent], "a defect")
+      assert.deepStrictEqual(endings(spans), [
+        ["client", "internal", 1],
+        ["server", "internal", 1]
+      ])
+    }).pipe(traced)
+  )
+
   it.effect("are the parents of what the handler does", () =>
     Effect.gen(function* () {
       const spans = yield* Recorded
