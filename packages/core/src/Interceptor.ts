@@ -58,6 +58,7 @@ import { changed, entriesOf, type Entry, functionOf, make, type Step } from "./i
 import type { CallOf, Message, NextOf, ResultOf } from "./internal/interceptors/calls.ts"
 import type { Any, Interceptor, Same, Single, Wraps } from "./internal/interceptors/models.ts"
 import type { Answering, Streaming } from "./internal/interceptors/server.ts"
+import { merge } from "./internal/metadata.ts"
 import type { Metadata } from "./Metadata.ts"
 import type { PsrpcError } from "./PsrpcError.ts"
 
@@ -330,7 +331,7 @@ export const all = <const I extends ReadonlyArray<Any>>(...interceptors: I): Int
  */
 export const provide = <I, S, R = never>(
   key: Context.Key<I, S>,
-  f: (call: CallOf<"server"> | CallOf<"serverStream">) => Effect.Effect<S, PsrpcError, R>
+  f: (call: CallOf<"server"> | CallOf<"serverStream">) => Effect.Effect<NoInfer<S>, PsrpcError, R>
 ): Same<readonly ["server", "serverStream"], I, R> =>
   all(
     server({ provides: key }, (call, next) =>
@@ -346,7 +347,7 @@ type CarryingCall = CallOf<"client"> | CallOf<"clientMulti"> | CallOf<"clientStr
 
 /**
  * Sends metadata along with every call that a client makes, and every stream that it opens: over the client's own and
- * `Metadata.with`'s, and over what the call itself says.
+ * `Metadata.with`'s, and under what the call itself says.
  *
  * @category constructors
  * @since 0.1.0
@@ -354,11 +355,13 @@ type CarryingCall = CallOf<"client"> | CallOf<"clientMulti"> | CallOf<"clientStr
 export const metadata = <R = never>(
   f: Metadata | ((call: CarryingCall) => Effect.Effect<Metadata, PsrpcError, R>)
 ): Same<readonly ["client", "clientMulti", "clientStream"], never, R> => {
-  const of = (call: CarryingCall): Effect.Effect<Metadata, PsrpcError, R> =>
-    typeof f === "function" ? f(call) : Effect.succeed(f)
+  const of = (call: CarryingCall): Effect.Effect<{ readonly metadata: Metadata }, PsrpcError, R> =>
+    Effect.map(typeof f === "function" ? f(call) : Effect.succeed(f), (own) => ({
+      metadata: merge(own, call.options.metadata)
+    }))
   return all(
-    client((call, next) => Effect.flatMap(of(call), (own) => next({ metadata: own }))),
-    clientMulti((call, next) => Stream.unwrap(Effect.map(of(call), (own) => next({ metadata: own })))),
-    clientStream((call, next) => Effect.flatMap(of(call), (own) => next({ metadata: own })))
+    client((call, next) => Effect.flatMap(of(call), next)),
+    clientMulti((call, next) => Stream.unwrap(Effect.map(of(call), next))),
+    clientStream((call, next) => Effect.flatMap(of(call), next))
   )
 }

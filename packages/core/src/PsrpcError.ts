@@ -43,6 +43,7 @@
 export * from "./internal/psrpcError/classes.ts"
 export * from "./internal/psrpcError/details.ts"
 export * from "./internal/psrpcError/domain.ts"
+export * from "./internal/psrpcError/domainConversions.ts"
 export * from "./internal/psrpcError/grpc.ts"
 export * from "./internal/psrpcError/http.ts"
 export * from "./internal/psrpcError/models.ts"

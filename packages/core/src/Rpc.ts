@@ -271,7 +271,8 @@ export const multi = <
 })
 
 /**
- * A stream of messages both ways, between a client and one server, which is chosen as with `unary`.
+ * A stream of messages both ways, between a client and one server. Every server of the method hears of an opening and
+ * offers itself, whatever the routing: with `"queue"` the first is taken, with `"affinity"` the best.
  *
  * @category constructors
  * @since 0.1.0

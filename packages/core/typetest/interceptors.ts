@@ -65,6 +65,10 @@ const weighing = Server.layer(
 )
 same<Requires<typeof weighing>, MessageBus.MessageBus | Db | User>(true)
 
+// a service is provided whole
+// @ts-expect-error its name is missing
+Interceptor.provide(User, () => Effect.succeed({}))
+
 // several services at once
 const both = Interceptor.server({ provides: [User, Tenant] }, (_, next) =>
   next().pipe(Effect.provideService(User, { name: "" }), Effect.provideService(Tenant, ""))

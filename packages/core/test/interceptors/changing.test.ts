@@ -142,7 +142,8 @@ describe("an interceptor changes the options of a call", () => {
       const client = yield* Client.make(Kinds, {
         metadata: { a: "client", b: "client", c: "client" },
         interceptors: [
-          Interceptor.metadata((call) => Effect.succeed({ c: call.method })),
+          // under what the call itself says
+          Interceptor.metadata((call) => Effect.succeed({ b: "interceptor", c: call.method })),
           Interceptor.client((call, next) => next({ metadata: { seen: Object.keys(call.options.metadata!).join() } }))
         ]
       })

@@ -145,3 +145,48 @@ describe("hooks", () => {
     )
   })
 })
+
+describe("the hook of a stream's end", () => {
+  const ways: Readonly<
+    Record<string, (stream: Parameters<typeof echoes.talk>[0]) => Effect.Effect<void, PsrpcError.PsrpcError>>
+  > = {
+    echoes: echoes.talk,
+    "returns at once": () => Effect.void,
+    "fails at once": () => Effect.fail(PsrpcError.fromCode("not_found")),
+    "fails after a message": (stream) =>
+      Effect.andThen(Stream.runDrain(Stream.take(stream.messages, 1)), Effect.fail(PsrpcError.fromCode("not_found"))),
+    "dies after a message": (stream) =>
+      Effect.andThen(Stream.runDrain(Stream.take(stream.messages, 1)), Effect.die("gone")),
+    "answers and fails": (stream) => Effect.andThen(stream.send("a"), Effect.fail(PsrpcError.fromCode("not_found")))
+  }
+  for (const [what, talk] of Object.entries(ways)) {
+    it.effect(`is told once at each end, where the handler ${what}`, () =>
+      Effect.gen(function* () {
+        const events: Array<string> = []
+        const closing = (side: string) => Interceptor.hooks({ closed: () => note(events, side) })
+        yield* Server.make(Kinds, { ...echoes, talk }, { interceptors: [closing("server")] })
+        const client = yield* Client.make(Kinds, { interceptors: [closing("client")] })
+        const both = ["client", "server"]
+        yield* Effect.exit(Stream.runDrain(client.talk.through(Stream.make("a", "b"))))
+        yield* settle
+        assert.deepStrictEqual(events.splice(0).toSorted(), both)
+        yield* Effect.exit(Stream.runDrain(Stream.take(client.talk.through(Stream.make("a", "b")), 1)))
+        yield* settle
+        assert.deepStrictEqual(events.splice(0).toSorted(), both)
+        // a scope that closes in the turn in which the stream does
+        yield* Effect.exit(
+          Effect.scoped(
+            Effect.gen(function* () {
+              const stream = yield* client.talk()
+              yield* stream.send("x")
+              yield* stream.end
+              yield* Stream.runDrain(stream.messages)
+            })
+          )
+        )
+        yield* settle
+        assert.deepStrictEqual(events.toSorted(), both)
+      }).pipe(onBus)
+    )
+  }
+})

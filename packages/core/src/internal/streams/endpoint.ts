@@ -369,10 +369,10 @@ export class Endpoint implements Acknowledger {
     if (this.#idle !== undefined) this.#options.deadlines.delete(this.#idle.timer)
     // before anybody is woken, who runs at once and looks
     this.#options.onClosed()
+    Deferred.doneUnsafe(this.#closed, cause === undefined ? Exit.void : Exit.fail(cause))
     const over = Exit.fail(this.over)
     for (const outgoing of Array.from(this.#outgoing.values())) outgoing.settle(over)
     this.#inbox.close(cause)
-    Deferred.doneUnsafe(this.#closed, cause === undefined ? Exit.void : Exit.fail(cause))
   }
 }
 
