@@ -33,7 +33,7 @@
 import { Duration, Effect, Exit, Schedule, Scope } from "effect"
 import type { BidiStream, SendOptions } from "./BidiStream.ts"
 import * as Interceptor from "./Interceptor.ts"
-import { closing } from "./internal/client/closing.ts"
+import { closing } from "./internal/client/ownership.ts"
 import { newIdempotencyKey } from "./internal/id.ts"
 import { make } from "./internal/interceptors/chain.ts"
 import type { Single } from "./internal/interceptors/models.ts"

@@ -16,7 +16,6 @@
  *
  * @since 0.1.0
  */
-import { definition as retries } from "./internal/retry/retries.ts"
 import { ofBuses } from "./internal/telemetry/metrics/buses.ts"
 import { type Definition, ofMethods } from "./internal/telemetry/metrics/definitions.ts"
 
@@ -45,6 +44,6 @@ export interface MetricDefinition extends Definition {}
  * @category metrics
  * @since 0.1.0
  */
-export const metrics: ReadonlyArray<MetricDefinition> = [...ofMethods, retries, ...ofBuses].map(
+export const metrics: ReadonlyArray<MetricDefinition> = [...ofMethods, ...ofBuses].map(
   ({ attributes, description, name, type, unit }) => ({ name, type, unit, attributes, description })
 )

@@ -57,9 +57,10 @@ export const failing =
 
 export const never: Handler = () => Effect.never
 
-/** How many attempts the metric has counted, and the attributes of its series. */
+/** How many attempts the metric has counted, and the attributes of its series; of methods that have any. */
 export const retries = Effect.map(Metric.snapshot, (metrics): ReadonlyArray<Readonly<Record<string, unknown>>> =>
-  metrics.flatMap(({ attributes, id, state }) =>
-    id === "psrpc_retries" ? [{ ...attributes, count: (state as Metric.CounterState<number>).count }] : []
-  )
+  metrics.flatMap(({ attributes, id, state }) => {
+    const { count } = state as Metric.CounterState<number>
+    return id === "psrpc_retries" && count > 0 ? [{ ...attributes, count }] : []
+  })
 )

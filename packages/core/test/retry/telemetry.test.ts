@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Context, Effect, Fiber, Metric } from "effect"
 import { TestClock } from "effect/testing"
 import * as Client from "../../src/Client.ts"
 import * as Retry from "../../src/Retry.ts"
@@ -54,6 +54,28 @@ describe("a call that is tried three times", () => {
       const { attributes, type } = Telemetry.metrics.find(({ name }) => name === "psrpc_retries")!
       assert.strictEqual(type, "counter")
       assert.sameMembers([...attributes, "count"], Object.keys(series!))
+    }).pipe(onBus)
+  )
+
+  it.effect("is counted where its client is, whoever calls", () =>
+    Effect.gen(function* () {
+      yield* counting(2, failing("unavailable"))
+      const own = Context.make(Metric.MetricRegistry, new Map()).pipe(
+        Context.add(Metric.CurrentMetricAttributes, { tenant: "a" })
+      )
+      const client = yield* Effect.provide(Client.make(Prices, { interceptors: [Retry.unary({ schedule })] }), own)
+      const call = yield* start(
+        Effect.provideService(client.of("tea"), Metric.CurrentMetricAttributes, { caller: "b" })
+      )
+      yield* TestClock.adjust(200)
+      yield* Fiber.join(call)
+      assert.deepStrictEqual(yield* retries, [])
+      assert.deepStrictEqual(yield* Effect.provide(retries, own), [
+        { tenant: "a", side: "client", service: "Prices", method: "Of", kind: "unary", count: 2 }
+      ])
+      const { methods, totals } = yield* Effect.provide(Telemetry.stats, own)
+      assert.deepStrictEqual([totals.client.retries, totals.server.retries], [2, 0])
+      assert.strictEqual(methods.find(({ method }) => method === "Of")?.retries, 2)
     }).pipe(onBus)
   )
 })

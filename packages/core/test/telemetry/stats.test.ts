@@ -48,6 +48,8 @@ const work = Effect.gen(function* () {
   yield* settle
 })
 
+class Unused extends Service.make("Unused", { a: Rpc.unary({}), b: Rpc.multi({}) }) {}
+
 const none: Telemetry.Counts = {
   calls: 0,
   inFlight: 0,
@@ -57,6 +59,7 @@ const none: Telemetry.Counts = {
   sent: { messages: 0, bytes: 0 },
   received: { messages: 0, bytes: 0 },
   dropped: {},
+  retries: 0,
   openStreams: 0,
   subscriptions: 0
 }
@@ -123,6 +126,7 @@ describe("stats", () => {
         sent: { messages: 5, bytes: 22 },
         received: { messages: 4, bytes: 17 },
         dropped: { overflow: 1, malformed: 1 },
+        retries: 0,
         openStreams: 1,
         subscriptions: 1
       })
@@ -176,27 +180,28 @@ describe("stats", () => {
 })
 
 describe("the table", () => {
-  it.effect("has a line a method, aligned, and one a side", () =>
+  it.effect("has a line for each method that was used, aligned, and one a side", () =>
     Effect.gen(function* () {
       yield* work
+      yield* Client.make(Unused)
       assert.strictEqual(
         Telemetry.table(yield* Telemetry.stats),
         `
-side       method            kind          calls  in flight  errors  avg ms  msgs out  bytes out  msgs in  bytes in  dropped  streams  subscr.
----------  ----------------  ------------  -----  ---------  ------  ------  --------  ---------  -------  --------  -------  -------  -------
-server     Work.Wait         unary             3          1       0   40.00         2         12        3        14        0        0        0
-server     Work.Fail         unary             1          0       1    0.00         1          0        1         3        0        0        0
-server     Work.Talk         stream            1          1       0       -         0          0        1         5        0        1        0
-client     Work.Wait         unary             3          1       0   40.00         3         14        2        12        0        0        0
-client     Work.Fail         unary             1          0       1    0.00         1          3        1         0        0        0        0
-client     Work.Talk         stream            1          1       0       -         1          5        0         0        0        1        0
-client     Work.Told         subscription      0          0       0       -         0          0        1         5        1        0        1
-publisher  Work.Told         subscription      2          0       0       -         2         10        0         0        0        0        0
-client     Work (no method)                    0          0       0       -         0          0        0         0        1        0        0
----------  ----------------  ------------  -----  ---------  ------  ------  --------  ---------  -------  --------  -------  -------  -------
-client     all                                 5          2       1   26.67         5         22        4        17        2        1        1
-server     all                                 5          2       1   26.67         3         12        5        22        0        1        0
-publisher  all                                 2          0       0       -         2         10        0         0        0        0        0
+side       method            kind          calls  in flight  errors  retries  avg ms  msgs out  bytes out  msgs in  bytes in  dropped  streams  subscr.
+---------  ----------------  ------------  -----  ---------  ------  -------  ------  --------  ---------  -------  --------  -------  -------  -------
+client     Work.Wait         unary             3          1       0        0   40.00         3         14        2        12        0        0        0
+client     Work.Fail         unary             1          0       1        0    0.00         1          3        1         0        0        0        0
+client     Work.Talk         stream            1          1       0        0       -         1          5        0         0        0        1        0
+client     Work.Told         subscription      0          0       0        0       -         0          0        1         5        1        0        1
+client     Work (no method)                    0          0       0        0       -         0          0        0         0        1        0        0
+server     Work.Wait         unary             3          1       0        0   40.00         2         12        3        14        0        0        0
+server     Work.Fail         unary             1          0       1        0    0.00         1          0        1         3        0        0        0
+server     Work.Talk         stream            1          1       0        0       -         0          0        1         5        0        1        0
+publisher  Work.Told         subscription      2          0       0        0       -         2         10        0         0        0        0        0
+---------  ----------------  ------------  -----  ---------  ------  -------  ------  --------  ---------  -------  --------  -------  -------  -------
+client     all                                 5          2       1        0   26.67         5         22        4        17        2        1        1
+server     all                                 5          2       1        0   26.67         3         12        5        22        0        1        0
+publisher  all                                 2          0       0        0       -         2         10        0         0        0        0        0
 `.slice(1, -1)
       )
     }).pipe(onBus)

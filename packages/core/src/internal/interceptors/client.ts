@@ -2,7 +2,7 @@
 import { Effect, type Scope, Stream } from "effect"
 import type { BidiStream } from "../../BidiStream.ts"
 import type { PsrpcError } from "../../PsrpcError.ts"
-import { ownedBy } from "../client/closing.ts"
+import { ownedBy } from "../client/ownership.ts"
 import { patienceOf, sendTimeoutOf } from "../client/prepare.ts"
 import type { ClientState } from "../client/state.ts"
 import { invalidArgument } from "../invalidArgument.ts"
@@ -110,7 +110,7 @@ type Unary<O> = (request: unknown, options?: O) => Effect.Effect<unknown, unknow
 
 export const unary = <O extends AnyOptions>(client: ClientState, method: Method, call: Unary<O>): Unary<O> => {
   const { services } = client.interception
-  const owned = ownedBy(client)
+  const owned = ownedBy(client, method)
   const way: Way<ReturnType<Unary<O>>> = { runs: timed(client, method), fail: Effect.fail }
   const steps = new Steps(client.interception, "client", method, way)
   const last = (each: Each) => call(each.request, each.options)
@@ -151,7 +151,7 @@ export const opener = <O extends AnyOptions>(
   method: Method
 ): ((options: O | undefined, open: (options: O) => Opened) => Opened | undefined) => {
   const { services } = client.interception
-  const owned = ownedBy(client)
+  const owned = ownedBy(client, method)
   const way: Way<Opened> = { runs: timed(client, method), fail: Effect.fail }
   const steps = new Steps(client.interception, "clientStream", method, way)
   return (options, open) =>

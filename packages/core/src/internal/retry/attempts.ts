@@ -1,11 +1,11 @@
 /** Attempts, one after the other, until one succeeds or it is time to give up. */
-import { Clock, Duration, Effect, Metric, Pull, Schedule } from "effect"
+import { Clock, Duration, Effect, Pull, Schedule } from "effect"
 import * as PsrpcError from "../../PsrpcError.ts"
+import { countedIn } from "../client/ownership.ts"
 import type { Failure, Info } from "../interceptors/calls.ts"
 import { messageOf } from "../messageOf.ts"
 import { withMayHaveRun } from "../psrpcError/mayHaveRun.ts"
 import * as LogAnnotations from "../telemetry/logAnnotations.ts"
-import { retries } from "./retries.ts"
 
 /** How often, when, and after which failures. */
 export interface Policy {
@@ -103,14 +103,12 @@ const endsWithin = (delay: number, over: Effect.Effect<unknown, unknown> | undef
   return over === undefined ? waited : Effect.raceFirst(Effect.as(Effect.exit(over), true), waited)
 }
 
-const retried = ({ kind, method, service }: Info, count: number, error: Failure): Effect.Effect<void> =>
-  Effect.andThen(
-    Metric.update(Metric.withAttributes(retries, { side: "client", service, method, kind }), 1),
-    LogAnnotations.annotate(
-      Effect.logDebug(
-        `psrpc: attempt ${count} of ${service}.${method} failed, the next one follows: ${messageOf(error)}`
-      ),
-      service,
-      method
-    )
-  )
+/** Counts the next attempt where its client counts, and not where the caller would. */
+const retried = (call: Info, count: number, error: Failure): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const { method, service } = call
+    const series = countedIn(call)
+    if (series !== undefined) series.retries++
+    const text = `psrpc: attempt ${count} of ${service}.${method} failed, the next one follows: ${messageOf(error)}`
+    return LogAnnotations.annotate(Effect.logDebug(text), service, method)
+  })

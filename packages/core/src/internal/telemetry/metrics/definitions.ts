@@ -168,6 +168,14 @@ export const ofMethods: ReadonlyArray<OfMethod> = [
     description: "Messages that came to nothing, by reason",
     applies: () => true,
     read: { words: ({ drops }) => drops, key: "reason", always: [] }
+  },
+  {
+    name: "psrpc_retries",
+    type: "counter",
+    attributes: method,
+    description: "Attempts after the first that `Retry` has made: calls, openings of streams, and sends on them",
+    applies: ({ kind, side }) => side === "client" && (kind === "unary" || kind === "stream"),
+    read: { number: ({ retries }) => retries }
   }
 ]
 

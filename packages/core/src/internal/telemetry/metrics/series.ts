@@ -59,6 +59,9 @@ export class Series {
   received = 0
   bytesReceived = 0
 
+  /** Of the client: attempts after the first. */
+  retries = 0
+
   openStreams = 0
   subscriptions = 0
 

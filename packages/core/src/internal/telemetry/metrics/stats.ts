@@ -38,6 +38,8 @@ export interface Counts {
   readonly received: Traffic
   /** Messages that came to nothing, by reason. */
   readonly dropped: Readonly<Record<string, number>>
+  /** Attempts after the first that `Retry` has made; each that was a request is one of the calls, too. */
+  readonly retries: number
   /** Streams that are open. */
   readonly openStreams: number
   /** Subscriptions to updates that are there. */
@@ -94,6 +96,7 @@ const countsOf = (all: ReadonlyArray<Series>, timed = all): Counts => {
     sent: { messages: sum(({ sent }) => sent), bytes: sum(({ bytesSent }) => bytesSent) },
     received: { messages: sum(({ received }) => received), bytes: sum(({ bytesReceived }) => bytesReceived) },
     dropped: merged(all.map(({ drops }) => drops.entries)),
+    retries: sum(({ retries }) => retries),
     openStreams: sum(({ openStreams }) => openStreams),
     subscriptions: sum(({ subscriptions }) => subscriptions)
   }

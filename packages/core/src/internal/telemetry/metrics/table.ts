@@ -38,6 +38,7 @@ const columns: ReadonlyArray<Column> = [
   number("calls", ({ calls }) => calls),
   number("in flight", ({ inFlight }) => inFlight),
   number("errors", ({ errors }) => errors),
+  number("retries", ({ retries }) => retries),
   number("avg ms", millis),
   number("msgs out", ({ sent }) => sent.messages),
   number("bytes out", ({ sent }) => sent.bytes),
@@ -48,8 +49,14 @@ const columns: ReadonlyArray<Column> = [
   number("subscr.", ({ subscriptions }) => subscriptions)
 ]
 
+const sides = ["client", "server", "publisher"] as const
+
+/** Whether there is anything to tell of a method. */
+const isUsed = (row: Row): boolean =>
+  row.calls + row.sent.messages + row.received.messages + row.retries + row.subscriptions + dropped(row) > 0
+
 /**
- * Stats as a table for people: a line for each method, and one for the sum of each side. Times are averages in
+ * Stats as a table for people, by side: a line for each method that was used, and one for the sum of each side. Times are averages in
  * milliseconds, `-` where there is none; bytes are those of payloads; streams and subscriptions are those open now.
  *
  * **Example** (Printing it)
@@ -65,9 +72,10 @@ const columns: ReadonlyArray<Column> = [
  * @since 0.1.0
  */
 export const table = ({ methods, totals }: Stats): string => {
+  const used = sides.flatMap((side) => methods.filter((row) => row.side === side && isUsed(row)))
   const rows: ReadonlyArray<Row> = [
-    ...methods,
-    ...(["client", "server", "publisher"] as const)
+    ...used,
+    ...sides
       .filter((side) => methods.some((row) => row.side === side))
       .map((side) => Object.assign({ side }, totals[side]))
   ]
@@ -80,6 +88,8 @@ export const table = ({ methods, totals }: Stats): string => {
       .trimEnd()
   const rule = widths.map((width) => "-".repeat(width)).join("  ")
   const body = cells.map(line)
-  const sums = methods.length === 0 ? [] : [rule, ...body.slice(methods.length)]
-  return [line(columns.map(({ title }) => title)), rule, ...body.slice(0, methods.length), ...sums].join("\n")
+  const between = used.length > 0 && rows.length > used.length ? [rule] : []
+  return [line(columns.map(({ title }) => title)), rule, ...body.slice(0, used.length), ...between]
+    .concat(body.slice(used.length))
+    .join("\n")
 }
