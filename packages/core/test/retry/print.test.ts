@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf"
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Duration, Option } from "effect"
+import { DateTime, Duration, Option, Redacted } from "effect"
 import { printOf } from "../../src/internal/retry/print.ts"
 import { RequestSchema } from "../gen/internal_pb.ts"
 
@@ -14,6 +14,7 @@ const same: ReadonlyArray<readonly [unknown, unknown]> = [
   [new Uint8Array([1, 2]), Buffer.from([1, 2]).subarray()],
   [5n, 5n],
   [Option.some(1), Option.some(1)],
+  [Redacted.make("a secret"), Redacted.make("a secret")],
   [new Map([["a", 1]]), new Map([["a", 1]])],
   [create(RequestSchema, { metadata: { a: "1", b: "2" } }), create(RequestSchema, { metadata: { b: "2", a: "1" } })]
 ]
@@ -53,6 +54,12 @@ const different: ReadonlyArray<unknown> = [
   Duration.seconds(1),
   Duration.seconds(2),
   DateTime.makeUnsafe(1),
+  Redacted.make("a secret"),
+  Redacted.make("another"),
+  { card: Redacted.make({ number: 1 }) },
+  { card: Redacted.make({ number: 2 }) },
+  new Error("a"),
+  new Error("b"),
   create(RequestSchema, { metadata: { a: "1" } }),
   create(RequestSchema, { metadata: { a: "2" } }),
   create(RequestSchema, { sentAt: 1n }),

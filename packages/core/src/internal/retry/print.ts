@@ -1,4 +1,5 @@
 /** What tells one request from another: a number of 53 bits, equal for equal requests. */
+import { Redacted } from "effect"
 
 /** Two hashes side by side, both as FNV-1a, which begin at different places and multiply by different numbers. */
 class Hash {
@@ -32,6 +33,8 @@ function canonical(this: { readonly [key: string]: unknown }, key: string, value
   // before its toJSON: a Buffer is bytes as any other
   const given = this[key]
   if (given instanceof Uint8Array) return `${given.length} bytes ${ofBytes(given)}`
+  // whose text is the same for every secret; what comes of it is a number
+  if (Redacted.isRedacted(given)) return [Redacted.value(given)]
   switch (typeof value) {
     case "bigint":
       return `${value}n`
@@ -44,7 +47,10 @@ function canonical(this: { readonly [key: string]: unknown }, key: string, value
   }
   if (value === null || Array.isArray(value)) return value
   if (value instanceof Map || value instanceof Set) return Array.from(value as Iterable<unknown>)
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
+  const entries = Object.entries(value)
+  // an error's own text is none of what JSON reads
+  if (value instanceof Error) entries.push(["message", value.message])
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
 }
 
 /** The print of a request, as its handler gets it. One that cannot be read through is taken to be like any other. */
