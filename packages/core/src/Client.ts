@@ -172,7 +172,7 @@ export const make: <
       metadata: yield* checkMetadata(at, options.metadata ?? Metadata.empty, maxMetadataSize),
       maxMetadataSize,
       interception: {
-        entries: yield* checkInterceptors(at, options.interceptors),
+        entries: yield* checkInterceptors(at, "client", options.interceptors),
         services: Chain.servicesOf(context as Context.Context<never>)
       },
       bufferSize: yield* checkCount(at, "bufferSize", options.bufferSize ?? defaultBufferSize),

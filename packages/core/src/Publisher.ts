@@ -240,7 +240,7 @@ export const make: <
     const clock = yield* Clock.Clock
     const timeout = yield* checkTimeout(at, "timeout", options.timeout ?? defaultTimeout)
     const interception: Intercepted.Interception = {
-      entries: yield* checkInterceptors(at, options.interceptors),
+      entries: yield* checkInterceptors(at, "publisher", options.interceptors),
       services: Chain.servicesOf(yield* Effect.context<never>())
     }
     const all: Record<string, unknown> = Object.create(null)

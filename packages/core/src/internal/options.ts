@@ -1,7 +1,7 @@
 import { type Duration, Effect } from "effect"
 import type { Metadata } from "../Metadata.ts"
 import type * as PsrpcError from "../PsrpcError.ts"
-import { type Entry, entriesOf } from "./interceptors/chain.ts"
+import { type Entry, entriesOf, idleOf, type Owner } from "./interceptors/chain.ts"
 import type { Any as AnyInterceptor } from "./interceptors/models.ts"
 import { invalidArgument } from "./invalidArgument.ts"
 import { messageOf } from "./messageOf.ts"
@@ -62,8 +62,13 @@ export const checkCount = (at: string, option: string, count: number): Effect.Ef
 /** What runs around calls, in their order. */
 export const checkInterceptors = (
   at: string,
+  owner: Owner,
   interceptors: ReadonlyArray<AnyInterceptor> | undefined
-): Effect.Effect<ReadonlyArray<Entry>, PsrpcError.PsrpcError> => checked(at, () => entriesOf(interceptors))
+): Effect.Effect<ReadonlyArray<Entry>, PsrpcError.PsrpcError> =>
+  Effect.tap(
+    checked(at, () => entriesOf(interceptors)),
+    () => Effect.forEach(idleOf(owner, interceptors), (problem) => Effect.logWarning(`psrpc: ${at}: ${problem}`))
+  )
 
 /** Metadata of every call. */
 export const checkMetadata = (

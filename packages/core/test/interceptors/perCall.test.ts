@@ -5,7 +5,7 @@ import * as Interceptor from "../../src/Interceptor.ts"
 import type * as PsrpcError from "../../src/PsrpcError.ts"
 import * as Publisher from "../../src/Publisher.ts"
 import * as Server from "../../src/Server.ts"
-import { onBus, settle } from "../support.ts"
+import { Logs, onBus, settle } from "../support.ts"
 import { echo, echoes, Kinds, note } from "./support.ts"
 
 /** Notes each kind. */
@@ -98,6 +98,27 @@ describe("what are no interceptors", () => {
       assertInvalid(yield* Effect.flip(Client.make(Kinds, { interceptors })), text)
       assertInvalid(yield* Effect.flip(Server.make(Kinds, echoes, { interceptors })), text)
       assertInvalid(yield* Effect.flip(Publisher.make(Kinds, { interceptors })), text)
+    }).pipe(onBus)
+  )
+
+  it.effect("one that runs around nothing there is warned of", () =>
+    Effect.gen(function* () {
+      const interceptors = [
+        Interceptor.hooks({}),
+        Interceptor.server((_, next) => next()),
+        Interceptor.publish((_, next) => next()),
+        Interceptor.all()
+      ]
+      yield* Client.make(Kinds, { interceptors })
+      yield* Server.make(Kinds, echoes, { interceptors })
+      yield* Publisher.make(Kinds, { interceptors })
+      const warnings = (yield* Logs).flatMap(({ level, text }) => (level === "Warn" ? [text] : []))
+      assert.deepStrictEqual(warnings, [
+        "psrpc: client of Kinds: interceptors[1] (server) runs around nothing that a client does (client, clientMulti, clientStream, subscribe)",
+        "psrpc: client of Kinds: interceptors[2] (publish) runs around nothing that a client does (client, clientMulti, clientStream, subscribe)",
+        "psrpc: server of Kinds: interceptors[2] (publish) runs around nothing that a server does (server, serverStream)",
+        "psrpc: publisher of Kinds: interceptors[1] (server) runs around nothing that a publisher does (publish)"
+      ])
     }).pipe(onBus)
   )
 

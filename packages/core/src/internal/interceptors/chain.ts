@@ -44,6 +44,25 @@ export const entriesOf = (interceptors: ReadonlyArray<Any> | undefined): Readonl
   })
 }
 
+/** Who has interceptors, and which kinds run around what it does. */
+const kindsOf = {
+  client: ["client", "clientMulti", "clientStream", "subscribe"],
+  server: ["server", "serverStream"],
+  publisher: ["publish"]
+} as const satisfies Readonly<Record<string, ReadonlyArray<Kind>>>
+
+export type Owner = keyof typeof kindsOf
+
+/** What is wrong with those that are around nothing, and so protect nothing; one list may be meant for several owners. */
+export const idleOf = (owner: Owner, interceptors: ReadonlyArray<Any> | undefined): ReadonlyArray<string> => {
+  const own: ReadonlyArray<Kind> = kindsOf[owner]
+  return (interceptors ?? []).flatMap((each, index) => {
+    const kinds = [...new Set((each as Made).entries.map(({ kind }) => kind))]
+    if (kinds.length === 0 || kinds.some((kind) => own.includes(kind))) return []
+    return [`interceptors[${index}] (${kinds.join(", ")}) runs around nothing that a ${owner} does (${own.join(", ")})`]
+  })
+}
+
 /** The steps of one kind. */
 export const stepsOf = (entries: ReadonlyArray<Entry>, kind: Kind): ReadonlyArray<Step> =>
   entries.flatMap((entry) => (entry.kind === kind ? [entry.step] : []))
