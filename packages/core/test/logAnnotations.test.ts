@@ -163,6 +163,24 @@ describe("log lines carry what they are about", () => {
     )
   )
 
+  it.effect("what is dropped of a stream at its server: whose it was, too", () =>
+    logging((lines) =>
+      Effect.gen(function* () {
+        yield* Server.make(Greeter, handlers)
+        // sends numbers where texts are expected
+        const other = Service.make("Greeter", { chat: Rpc.stream({ send: Schema.Int, receive: Schema.String }) })
+        const client = yield* Client.make(other, { clientId })
+        yield* Effect.scoped(
+          Effect.flatMap(client.chat(), ({ closed, send }) => Effect.andThen(Effect.exit(send(1)), Effect.exit(closed)))
+        )
+        yield* settle
+        const dropped = lineOf(lines, "psrpc: message dropped (malformed) at Greeter.Chat")
+        assertCall(dropped, "Chat", clientId)
+        assert.deepStrictEqual(dropped, lineOf(lines, "stream handler"))
+      })
+    )
+  )
+
   it.effect("what is made in a handler: not the call that is answered there", () =>
     logging((lines) =>
       Effect.gen(function* () {

@@ -192,7 +192,7 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
 
   /** An answer came to nothing. The caller's deadline covers its loss, unless there is something to tell in its place. */
   undelivered(id: string, header: Header, error: PsrpcError.PsrpcError): void {
-    this.reply.undelivered(error)
+    this.dropped("undelivered", { requestId: id, header }, error.message)
     if (error.reason !== "too_large") return
     const { label } = this.method
     this.log({ requestId: id, header }, `psrpc: the answer of ${label} is too large`, Cause.fail(error))

@@ -102,7 +102,7 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
       bus,
       target,
       deadlines,
-      drops,
+      drops: (reason, where, detail, warning) => drops(reason, where, detail, warning, job.call),
       // what the client receives
       send: receive,
       receive: send,
@@ -127,7 +127,7 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
       delivered: (receivers) => {
         if (receivers === 0) end.vanished("nobody listens", "no_listeners")
       },
-      undelivered: (error) => drops("undelivered", label, error.message)
+      undelivered: (error) => this.dropped("undelivered", job.call, error.message)
     }
     job.isOpen = true
     this.series.openStreams++
