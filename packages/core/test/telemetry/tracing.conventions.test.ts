@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Schema, Scope, Tracer } from "effect"
+import { Effect, Exit, Fiber, Schema, Scope, Tracer } from "effect"
 import * as Client from "../../src/Client.ts"
 import * as PsrpcError from "../../src/PsrpcError.ts"
 import * as Publisher from "../../src/Publisher.ts"
 import * as Rpc from "../../src/Rpc.ts"
 import * as Server from "../../src/Server.ts"
 import * as Service from "../../src/Service.ts"
-import { onBus } from "../support.ts"
+import { onBus, settle, start } from "../support.ts"
 import { only, Recorded, recorded, RecordedSpan } from "./recording.ts"
 
 class Shop extends Service.make("Shop", {
@@ -55,9 +55,25 @@ describe("the attributes of a span that fails", () => {
       const [, refused] = spans.filter(({ kind }) => kind === "producer")
       const malformed = { error: "malformed_request", status: undefined, psrpc: "malformed_request" }
       assert.deepStrictEqual(failure(refused!), malformed)
-      const canceled = { error: "canceled", status: undefined, psrpc: "canceled" }
+      const canceled = { error: undefined, status: undefined, psrpc: "canceled" }
       assert.deepStrictEqual(failure(only(spans, "consumer")), canceled)
       for (const span of spans) assert.isFalse(span.attributes.has("rpc.system.name"), span.kind)
+    }).pipe(traced)
+  )
+
+  it.effect("tell no error of a call that is interrupted", () =>
+    Effect.gen(function* () {
+      const spans = yield* Recorded
+      yield* Server.make(Shop, { buy: () => Effect.never })
+      const client = yield* Client.make(Shop)
+      const call = yield* start(client.buy("tea"))
+      yield* settle
+      yield* Fiber.interrupt(call)
+      yield* settle
+      for (const kind of ["client", "server"] as const) {
+        const canceled = { error: undefined, status: "canceled", psrpc: "canceled" }
+        assert.deepStrictEqual(failure(only(spans, kind)), canceled, kind)
+      }
     }).pipe(traced)
   )
 

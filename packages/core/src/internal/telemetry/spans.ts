@@ -101,7 +101,7 @@ export class CallSpan {
   end(exit: Exit.Exit<unknown, unknown>, code?: string): void {
     if (this.#hasEnded) return
     this.#hasEnded = true
-    if (exit._tag === "Failure") this.#failedWith(code ?? codeOf(exit.cause, this.#described.errors))
+    if (exit._tag === "Failure") this.#failedWith(exit.cause, code ?? codeOf(exit.cause, this.#described.errors))
     // also where the tracer has failed before: what it has begun can still end
     try {
       this.span.end(this.#now(), exit)
@@ -110,13 +110,14 @@ export class CallSpan {
     }
   }
 
-  #failedWith(code: string): void {
+  #failedWith(cause: Cause.Cause<unknown>, code: string): void {
     const { kind } = this.#described
     // what a peer makes up is no class of failures
     const known = PsrpcError.isCode(code) ? code : "unknown"
     this.attribute(Attributes.statusCode, code)
-    this.attribute(Attributes.errorType, known)
     if (kind === "client" || kind === "server") this.attribute(Attributes.rpcStatusCode, known)
+    // who is interrupted has not failed
+    if (!Cause.hasInterruptsOnly(cause)) this.attribute(Attributes.errorType, known)
   }
 
   #failed(defect: unknown): void {
