@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Fiber, Schedule, Schema } from "effect"
+import { Clock, Duration, Effect, Fiber, Schedule, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import * as Client from "../../src/Client.ts"
 import * as Interceptor from "../../src/Interceptor.ts"
@@ -8,7 +8,7 @@ import * as Rpc from "../../src/Rpc.ts"
 import * as Server from "../../src/Server.ts"
 import * as Service from "../../src/Service.ts"
 import { errorOf, isRunning, onBus, start } from "../support.ts"
-import { counting, failing, never, Prices, schedule } from "./support.ts"
+import { counting, failing, never, Prices, retries, schedule } from "./support.ts"
 
 class Shop extends Service.make("Shop", {
   sell: Rpc.unary({ request: Schema.String, response: Schema.Int })
@@ -196,6 +196,28 @@ describe("the time of attempts", () => {
       assert.strictEqual(errorOf(call).message, "busy")
       // at 0, 100, … 900
       assert.strictEqual(calls.length, 10)
+    }).pipe(onBus)
+  )
+
+  it.effect("that a late timer has used up is none for another attempt: the failure says what was wrong", () =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      const late: Clock.Clock = {
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
+        currentTimeMillis: clock.currentTimeMillis,
+        currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
+        currentTimeNanos: clock.currentTimeNanos,
+        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+        monotonicTimeNanos: clock.monotonicTimeNanos,
+        sleep: (duration) => clock.sleep(Duration.sum(duration, Duration.millis(50)))
+      }
+      const { calls } = yield* counting(99, failing("unavailable"))
+      const client = yield* Client.make(Prices, { interceptors: [Retry.unary({ schedule })] })
+      const call = yield* start(Effect.provideService(client.of("tea", { timeout: 120 }), Clock.Clock, late))
+      yield* TestClock.adjust(150)
+      assert.strictEqual(errorOf(call).message, "busy")
+      assert.strictEqual(calls.length, 1)
+      assert.deepStrictEqual(yield* retries, [])
     }).pipe(onBus)
   )
 

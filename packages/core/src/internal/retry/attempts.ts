@@ -78,6 +78,8 @@ export const attempt = <A, E extends Failure, R>(
       // nothing would be left of the time
       if (!(now() + delay < end)) return false
       isOver = yield* endsWithin(delay, over)
+      // timers are late at times: an attempt without any time would say nothing but that
+      if (!isOver && !(now() < end)) return false
       if (!isOver) yield* retried(call, count, error)
       timeout *= policy.growth
       return true
