@@ -120,7 +120,7 @@ describe("drain and kill", () => {
 describe("closing a client's scope", () => {
   it.effect("makes waiting and later calls fail with canceled", () =>
     Effect.gen(function* () {
-      yield* closable()
+      yield* Server.make(Jobs, handlers)
       const scope = yield* Scope.make()
       const client = yield* Scope.provide(Client.make(Jobs), scope)
       const other = yield* Client.make(Jobs)

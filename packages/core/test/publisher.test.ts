@@ -58,6 +58,8 @@ describe("a publisher", () => {
       yield* start(Effect.provide(publish, slow))
       yield* settle
       assert.strictEqual(steering.held[0]?.expiry, 20)
+      steering.release()
+      yield* settle
       const refused = yield* Effect.flip(Effect.provide(publish, NewsPublisher.layerWith({ timeout: -1 })))
       assert.strictEqual(refused._tag, "InvalidArgument")
     }).pipe(onBus)
@@ -211,6 +213,8 @@ describe("an update that waits for the connection", () => {
         steering.held.map(({ expiry }) => expiry - 1_700_000_000_000),
         [3000, 20, 60_000, Infinity]
       )
+      steering.release()
+      yield* settle
     }).pipe(onBus)
   )
 

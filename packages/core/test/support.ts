@@ -62,7 +62,13 @@ const recordedLogs = Layer.unwrap(
 
 const provided = Effect.provide(Layer.provideMerge(recordedBus, recordedLogs))
 
-const gauges = new Set(["psrpc_calls_in_flight", "psrpc_streams_open", "psrpc_subscriptions"])
+const gauges = new Set([
+  "psrpc_bus_subscriptions",
+  "psrpc_calls_in_flight",
+  "psrpc_publishes_in_flight",
+  "psrpc_streams_open",
+  "psrpc_subscriptions"
+])
 
 /** Fails the test where something is still counted as open, with everything closed. */
 const nothingIsLeft = Effect.flatMap(Metric.snapshot, (metrics) => {
