@@ -4,6 +4,7 @@ import { Context, Effect, Exit, Metric, Schema, Scope } from "effect"
 import * as Client from "../../src/Client.ts"
 import { boundaries, Histogram } from "../../src/internal/telemetry/metrics/histogram.ts"
 import * as LocalMessageBus from "../../src/LocalMessageBus.ts"
+import { MessageBus } from "../../src/MessageBus.ts"
 import * as Publisher from "../../src/Publisher.ts"
 import * as Rpc from "../../src/Rpc.ts"
 import * as Server from "../../src/Server.ts"
@@ -71,6 +72,53 @@ describe("the numbers of a method", () => {
       const stats = yield* Telemetry.stats.pipe(Effect.provideService(Metric.MetricRegistry, registry))
       assert.strictEqual(stats.totals.client.calls, 2)
       assert.strictEqual(stats.totals.server.calls, 0)
+    }).pipe(onBus)
+  )
+
+  it.effect("keep their own attributes where the program has some of the same names", () =>
+    Effect.gen(function* () {
+      class Other extends Service.make("Other", { hello: Rpc.unary(codec) }) {}
+      const attributes = { service: "billing", kind: "backend", code: "x", bus: "line", region: "eu" }
+      const started = yield* Effect.gen(function* () {
+        // a bus of its own, since that of the test was made before
+        const bus = yield* LocalMessageBus.make
+        const make = Effect.provideService(MessageBus, bus)
+        yield* make(Server.make(Greeter, handlers))
+        yield* make(Server.make(Other, { hello: (name) => Effect.succeed(name) }))
+        const greeter = yield* make(Client.make(Greeter))
+        const other = yield* make(Client.make(Other))
+        yield* greeter.hello("a")
+        yield* other.hello("a")
+        yield* other.hello("a")
+        return yield* Metric.snapshot
+      }).pipe(Effect.provideService(Metric.CurrentMetricAttributes, attributes))
+      const of = (name: string, side: string) =>
+        started
+          .filter(({ attributes, id }) => id === name && attributes?.["side"] === side)
+          .filter(({ attributes }) => attributes?.["method"] === undefined || attributes["method"] === "Hello")
+          .filter(({ attributes }) => side !== "bus" || attributes?.["region"] === "eu")
+          .map(({ attributes, state }): Readonly<Record<string, unknown>> => {
+            const count = "count" in state ? state.count : (state as Metric.GaugeState<number>).value
+            return Object.assign({}, attributes, { count })
+          })
+      for (const side of ["client", "server"]) {
+        const hello = { side, method: "Hello", kind: "unary", bus: "line", region: "eu" }
+        assert.deepStrictEqual(of("psrpc_calls_started", side), [
+          { ...hello, service: "Greeter", count: 1 },
+          { ...hello, service: "Other", count: 2 }
+        ])
+        assert.deepStrictEqual(of("psrpc_calls_finished", side), [
+          { ...hello, service: "Greeter", code: "ok", count: 1 },
+          { ...hello, service: "Other", code: "ok", count: 2 }
+        ])
+      }
+      // what is no attribute of a bus may be one of the program's
+      const line = { side: "bus", bus: "local", region: "eu", service: "billing", kind: "backend", code: "x" }
+      const [subscriptions] = of("psrpc_bus_subscriptions", "bus")
+      assert.deepStrictEqual(subscriptions, { ...line, count: subscriptions!["count"] })
+      assert.isAbove(Number(subscriptions!["count"]), 0)
+      const { methods } = yield* Telemetry.stats
+      for (const { attributes } of methods) assert.deepStrictEqual(attributes, { bus: "line", region: "eu" })
     }).pipe(onBus)
   )
 

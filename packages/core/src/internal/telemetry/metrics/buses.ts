@@ -1,7 +1,7 @@
 /** What a bus counts. */
 import type { Context } from "effect"
 import { type Definition, stateOf } from "./definitions.ts"
-import { PerRegistry, register } from "./registry.ts"
+import { PerRegistry, register, withOwnNames } from "./registry.ts"
 
 /** The numbers of a bus, or of all buses of its kind. */
 export class BusSeries {
@@ -89,8 +89,9 @@ export const ofBuses: ReadonlyArray<OfBus> = [
 const kept = new PerRegistry<BusSeries>()
 
 /** The numbers of a kind of bus: the same for all of its kind in one metric registry, with the same attributes. */
-export const busSeriesOf = (context: Context.Context<never>, kind: string, hasBroker: boolean): BusSeries =>
-  kept.get(context, [kind], () => {
+export const busSeriesOf = (given: Context.Context<never>, kind: string, hasBroker: boolean): BusSeries => {
+  const context = withOwnNames(given, ofBuses)
+  return kept.get(context, [kind], () => {
     const series = new BusSeries()
     for (const definition of ofBuses) {
       if (definition.ofBrokers && !hasBroker) continue
@@ -98,3 +99,4 @@ export const busSeriesOf = (context: Context.Context<never>, kind: string, hasBr
     }
     return series
   })
+}

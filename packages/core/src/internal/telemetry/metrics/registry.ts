@@ -20,6 +20,21 @@ export const register = (
   Metric.registerUnsafe(metricOf(definition, attributes), context, { get, update: ignore, modify: ignore })
 }
 
+/**
+ * The context without attributes that are named as those of the definitions are: Effect would put them in the place of
+ * these, and series of several services or methods would be one.
+ */
+export const withOwnNames = (
+  context: Context.Context<never>,
+  definitions: ReadonlyArray<Definition>
+): Context.Context<never> => {
+  const own = new Set(["unit", ...definitions.flatMap(({ attributes }) => attributes)])
+  const given = Object.entries(Context.get(context, Metric.CurrentMetricAttributes))
+  const others = given.filter(([key]) => !own.has(key))
+  if (others.length === given.length) return context
+  return Context.add(context, Metric.CurrentMetricAttributes, Object.fromEntries(others))
+}
+
 /** Things that are there once for each metric registry, each set of attributes and each key. */
 export class PerRegistry<A> {
   readonly #all = new WeakMap<Metric.MetricRegistry, Map<string, A>>()
@@ -71,7 +86,8 @@ const registerAll = (context: Context.Context<never>, series: Series): void => {
 }
 
 /** The numbers of a method: the same for all who ask in one metric registry, with the same attributes. */
-export const seriesOf = (context: Context.Context<never>, owner: Owner): Series => {
+export const seriesOf = (given: Context.Context<never>, owner: Owner): Series => {
+  const context = withOwnNames(given, ofMethods)
   const { kind = "", method = "", service, side } = owner
   return kept.get(context, [side, service, method, kind], () => {
     const series = new Series(owner)
