@@ -54,8 +54,6 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
   /** Whether the pending deadline is the call's own, and not that of its claims. */
   #isLast = true
   #ended = false
-  /** Whether its request is being given to the bus. */
-  #isStarting = false
   /** Whether the request may have reached a server. */
   protected sent = false
   #trouble: PsrpcError.PsrpcError | undefined
@@ -89,9 +87,7 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
     this.series.started++
     this.#startedAt = deadlines.add(this, this.#timeout)
     this.#end = this.due
-    this.#isStarting = true
     bus.publishUnsafe(this.#route.request, message, this.expiry, this)
-    this.#isStarting = false
   }
 
   /**
@@ -104,10 +100,7 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
     const { calls, deadlines } = this.client
     const { affinityTimeout } = this.#selection
     if (!this.method.requireClaim || this.chosen !== undefined || affinityTimeout <= 0 || !calls.has(this.id)) return
-    // a bus that has sent it at once need not be timed again
-    if (this.#isStarting && this.#timeout < Infinity) {
-      deadlines.moveTo(this, this.#end + (affinityTimeout - this.#timeout) * 1e6)
-    } else deadlines.move(this, affinityTimeout)
+    deadlines.move(this, affinityTimeout)
     this.#isLast = this.due >= this.#end
     if (this.#isLast) deadlines.moveTo(this, this.#end)
   }

@@ -32,8 +32,8 @@ class CallJob extends Job {
   outcome: Outcome = "ok"
   span: CallSpan | undefined
 
-  constructor(dispatch: CallDispatch, id: string, call: AnyCall, arrivedAt: number, request: unknown) {
-    super(dispatch, id, call, arrivedAt)
+  constructor(dispatch: CallDispatch, id: string, call: AnyCall, request: unknown) {
+    super(dispatch, id, call)
     this.request = request
   }
 }
@@ -78,8 +78,7 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
     if (typeof envelope === "string") return drops(envelope, method.label)
     const { clientId: remoteId, expiry, id, metadata, sentAt } = envelope
     const header: Header = { remoteId, sentAt, expiry, metadata }
-    const now = deadlines.now()
-    if (!(expiry > now)) return this.dropped("expired", { requestId: id, header })
+    if (!(expiry > deadlines.now())) return this.dropped("expired", { requestId: id, header })
     if (this.jobs.has(id)) return this.dropped("repeated", { requestId: id, header })
     let request: unknown
     try {
@@ -92,7 +91,7 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
     const { name, service } = method
     const call = { service, method: name, requestId: id, topic: this.topic, header, deadline: expiry }
     this.series.receive(envelope.raw.length)
-    this.arrived(new CallJob(this, id, call, now, request))
+    this.arrived(new CallJob(this, id, call, request))
   }
 
   protected affinity(job: CallJob): number | AnyEffect | undefined {

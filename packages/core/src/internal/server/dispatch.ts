@@ -32,24 +32,11 @@ export abstract class Job implements Timed {
   fiber: Fiber.Fiber<unknown, unknown> | undefined
   /** When it began to be worked on: milliseconds on the monotonic clock. */
   startedAt = 0
-  /** When it came: unix milliseconds. */
-  readonly #arrivedAt: number
 
-  constructor(
-    dispatch: { interrupt(job: Job, interruption: Interruption): void },
-    id: string,
-    call: AnyCall,
-    arrivedAt: number
-  ) {
+  constructor(dispatch: { interrupt(job: Job, interruption: Interruption): void }, id: string, call: AnyCall) {
     this.#dispatch = dispatch
     this.id = id
     this.call = call
-    this.#arrivedAt = arrivedAt
-  }
-
-  /** How much of its time is left, in milliseconds: the clock is read again only where a handler has run meanwhile. */
-  left(clock: { now(): number }): number {
-    return this.call.header.expiry - (this.phase === "running" ? clock.now() : this.#arrivedAt)
   }
 
   expired(): void {
@@ -168,7 +155,7 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
     if (this.jobs.has(job.id)) return
     this.jobs.set(job.id, job)
     const { deadlines } = this.server
-    deadlines.add(job, job.left(deadlines))
+    deadlines.add(job, job.call.header.expiry - deadlines.now())
   }
 
   /** Forgets a request that waits: its caller has chosen another, or has gone. */

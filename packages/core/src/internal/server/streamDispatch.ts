@@ -29,8 +29,8 @@ class StreamJob extends Job {
   isInterrupted = false
   hasReturned = false
 
-  constructor(dispatch: StreamDispatch, call: AnyCall, arrivedAt: number, opening: Envelope.StreamOpen) {
-    super(dispatch, opening.requestId, call, arrivedAt)
+  constructor(dispatch: StreamDispatch, call: AnyCall, opening: Envelope.StreamOpen) {
+    super(dispatch, opening.requestId, call)
     this.opening = opening
   }
 }
@@ -64,12 +64,11 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
     // an open stream lasts as long as it does
     const { name, service } = method
     const call = { service, method: name, requestId, topic: this.topic, header, deadline: Infinity }
-    const now = deadlines.now()
-    if (!(expiry > now)) return this.dropped("expired", call)
+    if (!(expiry > deadlines.now())) return this.dropped("expired", call)
     if (job !== undefined || this.jobs.has(requestId)) return this.dropped("repeated", call)
     // others may claim it
     if (this.#isLeaving && method.requireClaim) return this.dropped("leaving", call)
-    this.arrived(new StreamJob(this, call, now, message))
+    this.arrived(new StreamJob(this, call, message))
   }
 
   protected affinity(job: StreamJob): number | AnyEffect | undefined {
