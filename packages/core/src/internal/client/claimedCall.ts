@@ -10,6 +10,7 @@ import * as PsrpcError from "../../PsrpcError.ts"
 import type * as Selection from "../../Selection.ts"
 import type { Timed } from "../deadlines.ts"
 import * as Envelope from "../envelope.ts"
+import { disconnected, nobodyListens, timedOut } from "../failures.ts"
 import { newRequestId } from "../id.ts"
 import type { CalledMethod } from "../method.ts"
 import * as Attributes from "../telemetry/attributes.ts"
@@ -198,13 +199,7 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
 
   delivered(receivers: number): void {
     if (receivers !== 0) return this.#left()
-    this.fail(
-      PsrpcError.fromCode("unavailable", {
-        message: `no response from servers: nobody listens (${this.method.label})`,
-        reason: "no_listeners",
-        mayHaveRun: false
-      })
-    )
+    this.fail(nobodyListens(this.method.label))
   }
 
   undelivered(error: PsrpcError.PsrpcError): void {
@@ -270,14 +265,7 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
 
   /** What a call fails with when its time is over: a lost connection says more than the time. */
   protected timedOut(): PsrpcError.PsrpcError {
-    return (
-      this.#connectionError() ??
-      PsrpcError.fromCode("deadline_exceeded", {
-        message: `request timed out after ${Math.round(this.#timeout)} ms (${this.method.label})`,
-        reason: "timeout",
-        mayHaveRun: this.mayHaveRun
-      })
-    )
+    return this.#connectionError() ?? timedOut(this.method.label, this.#timeout, this.mayHaveRun)
   }
 
   #giveUp(error: PsrpcError.PsrpcError): void {
@@ -313,8 +301,7 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
 
   /** Called once, when all that it is has come to its end. */
   protected over(outcome: Outcome): void {
-    this.series.duration.record(this.client.deadlines.monotonic() - this.#startedAt)
-    this.series.finish(outcome)
+    this.series.finish(outcome, this.client.deadlines.monotonic() - this.#startedAt)
   }
 
   protected get mayHaveRun(): boolean {
@@ -323,13 +310,6 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
 
   #connectionError(): PsrpcError.PsrpcError | undefined {
     const cause = this.#trouble ?? this.client.bus.failure()
-    return cause === undefined
-      ? undefined
-      : PsrpcError.fromCode("unavailable", {
-          message: `${cause.message} (${this.method.label})`,
-          reason: "connection",
-          mayHaveRun: this.mayHaveRun,
-          cause
-        })
+    return cause === undefined ? undefined : disconnected(this.method.label, cause, this.mayHaveRun)
   }
 }

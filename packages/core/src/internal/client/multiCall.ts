@@ -4,6 +4,7 @@ import type { Delivery, Target } from "../../MessageBus.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
 import { type Timed, Timer } from "../deadlines.ts"
 import * as Envelope from "../envelope.ts"
+import { disconnected, nobodyListens } from "../failures.ts"
 import { newRequestId } from "../id.ts"
 import { invalidArgument } from "../invalidArgument.ts"
 import { done, Mailbox } from "../mailbox.ts"
@@ -145,13 +146,7 @@ class MultiCall implements Timed, Delivery, Waiting {
     const cause = this.#trouble ?? this.#client.bus.failure()
     if (cause === undefined) return this.finish()
     this.#withdraw()
-    this.#fail(
-      PsrpcError.fromCode("unavailable", {
-        message: `${cause.message} (${this.#method.label})`,
-        reason: "connection",
-        cause
-      })
-    )
+    this.#fail(disconnected(this.#method.label, cause))
   }
 
   wanted(): boolean {
@@ -163,13 +158,7 @@ class MultiCall implements Timed, Delivery, Waiting {
       this.#sent = true
       return
     }
-    this.#fail(
-      PsrpcError.fromCode("unavailable", {
-        message: `no response from servers: nobody listens (${this.#method.label})`,
-        reason: "no_listeners",
-        mayHaveRun: false
-      })
-    )
+    this.#fail(nobodyListens(this.#method.label))
   }
 
   undelivered(error: PsrpcError.PsrpcError): void {
@@ -211,8 +200,7 @@ class MultiCall implements Timed, Delivery, Waiting {
     if (!calls.delete(this.#id)) return false
     deadlines.delete(this)
     if (this.#idle !== undefined) deadlines.delete(this.#idleTimer)
-    this.#series.duration.record(deadlines.monotonic() - this.#startedAt)
-    this.#series.finish(outcome)
+    this.#series.finish(outcome, deadlines.monotonic() - this.#startedAt)
     return true
   }
 

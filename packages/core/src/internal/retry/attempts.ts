@@ -20,7 +20,7 @@ export interface Policy {
 }
 
 /** Codes of failures that may be gone the next time. */
-const transient: ReadonlySet<PsrpcError.Code> = new Set<PsrpcError.Code>([
+export const transient: ReadonlySet<PsrpcError.Code> = new Set<PsrpcError.Code>([
   "aborted",
   "deadline_exceeded",
   "resource_exhausted",

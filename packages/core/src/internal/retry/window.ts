@@ -6,6 +6,7 @@ import type { Answering } from "../interceptors/server.ts"
 import type { CallMethod } from "../method.ts"
 import { complete } from "../server/completion.ts"
 import type { AnyEffect } from "../server/state.ts"
+import { transient } from "./attempts.ts"
 import { printOf } from "./print.ts"
 
 export const keyName = "idempotency-key"
@@ -38,13 +39,7 @@ export interface WindowOptions {
 }
 
 /** Codes that say nothing of what the request comes to. */
-const passing: ReadonlySet<PsrpcError.Code> = new Set<PsrpcError.Code>([
-  "aborted",
-  "canceled",
-  "deadline_exceeded",
-  "resource_exhausted",
-  "unavailable"
-])
+const passing: ReadonlySet<PsrpcError.Code> = new Set<PsrpcError.Code>([...transient, "canceled"])
 
 const isLasting = (error: Failure): boolean => !(PsrpcError.is(error) && passing.has(error.code))
 

@@ -222,8 +222,7 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
 
   /** It is done with. */
   protected finished(job: J, outcome: Outcome): void {
-    this.series.duration.record(this.server.deadlines.monotonic() - job.startedAt)
-    this.series.finish(outcome)
+    this.series.finish(outcome, this.server.deadlines.monotonic() - job.startedAt)
   }
 
   /** The span of a request whose handler is about to run. */

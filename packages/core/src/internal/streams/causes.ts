@@ -1,6 +1,7 @@
 /** Why a stream is closed, and what sends on it fail with. */
 import { Cause } from "effect"
 import * as PsrpcError from "../../PsrpcError.ts"
+import { disconnected, timedOut } from "../failures.ts"
 import { withMayHaveRun } from "../psrpcError/mayHaveRun.ts"
 import type { StreamClose } from "../streamEnvelope.ts"
 
@@ -34,22 +35,12 @@ export const causeOf = (cause: Cause.Cause<unknown>): PsrpcError.PsrpcError => {
   return PsrpcError.fromCode("internal", { message: "internal error" })
 }
 
-/** What a lost connection comes to: it says more than what came of it here. */
-const disconnected = (label: string, cause: PsrpcError.PsrpcError): PsrpcError.PsrpcError =>
-  PsrpcError.fromCode("unavailable", { message: `${cause.message} (${label})`, reason: "connection", cause })
-
 /** What a send fails with that came to no ack within `millis`. */
 export const unacknowledged = (
   label: string,
   millis: number,
   connection: PsrpcError.PsrpcError | undefined
-): PsrpcError.PsrpcError =>
-  connection === undefined
-    ? PsrpcError.fromCode("deadline_exceeded", {
-        message: `request timed out after ${Math.round(millis)} ms (${label})`,
-        reason: "timeout"
-      })
-    : disconnected(label, connection)
+): PsrpcError.PsrpcError => (connection === undefined ? timedOut(label, millis) : disconnected(label, connection))
 
 /** What a stream ends with whose other end is not there any more. */
 export const gone = (

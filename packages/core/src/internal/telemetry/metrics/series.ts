@@ -75,8 +75,9 @@ export class Series {
     return this.started - this.finished
   }
 
-  /** A call, or a publishing, is over. */
-  finish(outcome: Outcome): void {
+  /** A call, or a publishing, is over; a call after so many milliseconds. */
+  finish(outcome: Outcome, millis?: number): void {
+    if (millis !== undefined) this.duration.record(millis)
     this.finished++
     this.codes.add(outcome)
   }
