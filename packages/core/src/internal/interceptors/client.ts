@@ -51,16 +51,20 @@ interface Way<R> {
 
 const nothing = Object.freeze({})
 
-/** The steps around a method's calls of one kind: its client's, and behind them a call's own. */
+/** The steps around a method's calls of one kind: its client's, put together once, and behind them a call's own. */
 class Steps<R> {
   readonly #own: ReadonlyArray<Step<Each, R>>
+  readonly #last: (each: Each) => R
+  readonly #chain: (each: Each) => R
   readonly #kind: Kind
   readonly #label: string
   readonly #info: object
   readonly #way: Way<R>
 
-  constructor({ entries }: Interception, kind: Kind, method: Method, way: Way<R>) {
+  constructor({ entries }: Interception, kind: Kind, method: Method, way: Way<R>, last: (each: Each) => R) {
     this.#own = stepsOf(entries, kind)
+    this.#last = last
+    this.#chain = around(this.#own, last, way.runs)
     this.#kind = kind
     this.#label = method.label
     this.#info = infoOf(method)
@@ -72,18 +76,19 @@ class Steps<R> {
     return this.#own.length === 0 && options?.interceptors === undefined
   }
 
-  /** Puts them around `last`, and runs them for a call. Refuses interceptors that are none. */
-  run(what: object, options: AnyOptions | undefined, last: (each: Each) => R): R {
-    let steps = this.#own
+  /** Runs them for a call. Refuses interceptors that are none. */
+  run(what: object, options: AnyOptions | undefined): R {
+    let chain = this.#chain
     if (options?.interceptors !== undefined) {
       try {
-        steps = [...steps, ...stepsOf(entriesOf(options.interceptors), this.#kind)]
+        const steps = [...this.#own, ...stepsOf(entriesOf(options.interceptors), this.#kind)]
+        chain = around(steps, this.#last, this.#way.runs)
       } catch (cause) {
         return this.#way.fail(invalidArgument(`${this.#label}: ${messageOf(cause)}`, cause))
       }
     }
     const about = { ...this.#info, ...what, topic: options?.topic ?? nothing, options: options ?? nothing }
-    return around(steps, last, this.#way.runs)(about)
+    return chain(about)
   }
 }
 
@@ -112,12 +117,12 @@ export const unary = <O extends AnyOptions>(client: ClientState, method: Method,
   const { services } = client.interception
   const owned = ownedBy(client, method)
   const way: Way<ReturnType<Unary<O>>> = { runs: timed(client, method), fail: Effect.fail }
-  const steps = new Steps(client.interception, "client", method, way)
   const last = (each: Each) => call(each.request, each.options)
+  const steps = new Steps(client.interception, "client", method, way, last)
   return (request, options) =>
     steps.isEmpty(options)
       ? call(request, options)
-      : services.effect(Effect.scoped(Effect.suspend(() => steps.run({ request, ...owned }, options, last))))
+      : services.effect(Effect.scoped(Effect.suspend(() => steps.run({ request, ...owned }, options))))
 }
 
 const streamOf = <A, E>(given: Stream.Stream<A, E>): Stream.Stream<A, E> =>
@@ -135,12 +140,19 @@ export const multi = <O extends AnyOptions>(client: ClientState, method: Method,
     },
     fail: Stream.fail
   }
-  const steps = new Steps(client.interception, "clientMulti", method, way)
   const last = (each: Each) => call(each.request, each.options)
+  const steps = new Steps(client.interception, "clientMulti", method, way, last)
   return (request, options) =>
     steps.isEmpty(options)
       ? call(request, options)
-      : services.stream(Stream.scoped(Stream.suspend(() => steps.run({ request }, options, last))))
+      : services.stream(Stream.scoped(Stream.suspend(() => steps.run({ request }, options))))
+}
+
+const opens = Symbol("effect-psrpc/opens")
+
+/** What a call's stream is opened by, inside of all. */
+interface Opens extends Each {
+  readonly [opens]: (options: any) => Opened
 }
 
 type Opened = Effect.Effect<BidiStream<unknown, unknown>, PsrpcError, Scope.Scope>
@@ -153,11 +165,12 @@ export const opener = <O extends AnyOptions>(
   const { services } = client.interception
   const owned = ownedBy(client, method)
   const way: Way<Opened> = { runs: timed(client, method), fail: Effect.fail }
-  const steps = new Steps(client.interception, "clientStream", method, way)
+  const last = (each: Each) => (each as Opens)[opens](each.options)
+  const steps = new Steps(client.interception, "clientStream", method, way, last)
   return (options, open) =>
     steps.isEmpty(options)
       ? undefined
-      : services.effect(Effect.suspend(() => steps.run(owned, options, (each) => open(each.options))))
+      : services.effect(Effect.suspend(() => steps.run({ ...owned, [opens]: open }, options)))
 }
 
 type Subscribed = Effect.Effect<Stream.Stream<unknown, PsrpcError>, PsrpcError, Scope.Scope>
@@ -169,10 +182,10 @@ export const subscriber = <O extends AnyOptions>(
 ): ((options?: O) => Subscribed) => {
   const { services } = client.interception
   const way: Way<Subscribed> = { runs: later, fail: Effect.fail }
-  const steps = new Steps(client.interception, "subscribe", method, way)
   const last = (each: Each) => subscribe(each.options)
+  const steps = new Steps(client.interception, "subscribe", method, way, last)
   return (options) =>
-    steps.isEmpty(options) ? subscribe(options) : services.effect(Effect.suspend(() => steps.run({}, options, last)))
+    steps.isEmpty(options) ? subscribe(options) : services.effect(Effect.suspend(() => steps.run({}, options)))
 }
 
 type Publish<O> = (message: unknown, options?: O) => Effect.Effect<void, PsrpcError>
@@ -184,10 +197,10 @@ export const publisher = <O extends AnyOptions>(
 ): Publish<O> => {
   const { services } = interception
   const way: Way<ReturnType<Publish<O>>> = { runs: later, fail: Effect.fail }
-  const steps = new Steps(interception, "publish", method, way)
   const last = (each: Each) => publish(each.message, each.options)
+  const steps = new Steps(interception, "publish", method, way, last)
   return (message, options) =>
     steps.isEmpty(options)
       ? publish(message, options)
-      : services.effect(Effect.scoped(Effect.suspend(() => steps.run({ message }, options, last))))
+      : services.effect(Effect.scoped(Effect.suspend(() => steps.run({ message }, options))))
 }
