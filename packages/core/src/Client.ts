@@ -25,22 +25,22 @@
  */
 import { Context, Duration, Effect, Layer, Scope, Stream } from "effect"
 import { defaultKeepalive } from "./BidiStream.ts"
-import type { Answer, FromMethods } from "./internal/calls.ts"
-import * as Channels from "./internal/channel.ts"
+import type { Answer, FromMethods } from "./internal/calls/clientTypes.ts"
+import * as Channels from "./internal/wire/channel.ts"
 import { multi } from "./internal/client/multiCall.ts"
 import * as Prepare from "./internal/client/prepare.ts"
 import { type ClientState, clientClosed } from "./internal/client/state.ts"
 import { opener } from "./internal/client/streamCall.ts"
 import { subscriber } from "./internal/client/subscription.ts"
 import { unary } from "./internal/client/unaryCall.ts"
-import * as Deadlines from "./internal/deadlines.ts"
-import * as Drops from "./internal/drops.ts"
+import * as Deadlines from "./internal/time/deadlines.ts"
+import * as Drops from "./internal/telemetry/drops.ts"
 import * as Meter from "./internal/telemetry/metrics/meter.ts"
-import * as Envelope from "./internal/envelope.ts"
-import { newClientId } from "./internal/id.ts"
+import * as Envelope from "./internal/wire/callEnvelope.ts"
+import { newClientId } from "./internal/wire/id.ts"
 import * as Chain from "./internal/interceptors/chain.ts"
-import * as Intercepted from "./internal/interceptors/client.ts"
-import { methodOf } from "./internal/method.ts"
+import * as Intercepted from "./internal/client/intercepted.ts"
+import { methodOf } from "./internal/definition/method.ts"
 import {
   checkClientId,
   checkCount,
@@ -49,7 +49,7 @@ import {
   checkMetadata,
   checkTimeout
 } from "./internal/options.ts"
-import { decodeStream } from "./internal/streamEnvelope.ts"
+import { decodeStream } from "./internal/wire/streamEnvelope.ts"
 import type * as Interceptor from "./Interceptor.ts"
 import { defaultBufferSize, MessageBus } from "./MessageBus.ts"
 import * as Metadata from "./Metadata.ts"
@@ -73,7 +73,7 @@ export type {
   SubscriptionCall,
   ThroughOptions,
   UnaryCall
-} from "./internal/calls.ts"
+} from "./internal/calls/clientTypes.ts"
 
 /**
  * How long a call waits for its answer where nobody says: 3 seconds, as in Go.

@@ -9,7 +9,7 @@
  */
 import { create, type DescMethod, type DescService, getOption, hasOption } from "@bufbuild/protobuf"
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt"
-import { goName } from "./internal/goName.ts"
+import { goName } from "./internal/definition/goName.ts"
 import { type Options, options, OptionsSchema, Routing } from "./internal/gen/options_pb.ts"
 import type * as Rpc from "./Rpc.ts"
 

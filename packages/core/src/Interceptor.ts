@@ -55,10 +55,10 @@
 import { type Context, Effect, Stream } from "effect"
 import type { BidiStream, ServerStream } from "./BidiStream.ts"
 import { changed, entriesOf, type Entry, functionOf, make, type Step } from "./internal/interceptors/chain.ts"
-import type { CallOf, Message, NextOf, ResultOf } from "./internal/interceptors/calls.ts"
-import type { Any, Interceptor, Same, Single, Wraps } from "./internal/interceptors/models.ts"
-import type { Answering, Streaming } from "./internal/interceptors/server.ts"
-import { merge } from "./internal/metadata.ts"
+import type { CallOf, Message, NextOf, ResultOf } from "./internal/calls/interceptedCalls.ts"
+import type { Any, Interceptor, Same, Single, Wraps } from "./internal/calls/interceptorTypes.ts"
+import type { Answering, Streaming } from "./internal/server/interceptedHandler.ts"
+import { merge } from "./internal/metadata/combine.ts"
 import type { Metadata } from "./Metadata.ts"
 import type { PsrpcError } from "./PsrpcError.ts"
 
@@ -80,7 +80,7 @@ export type {
   ServerCall,
   ServerStreamCall,
   SubscribeCall
-} from "./internal/interceptors/calls.ts"
+} from "./internal/calls/interceptedCalls.ts"
 
 export {
   type Any,
@@ -93,7 +93,7 @@ export {
   TypeId,
   type Wrap,
   type Wraps
-} from "./internal/interceptors/models.ts"
+} from "./internal/calls/interceptorTypes.ts"
 
 export { type HookedCall, hooks, type Hooks } from "./internal/interceptors/hooks.ts"
 

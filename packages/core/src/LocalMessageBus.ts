@@ -27,8 +27,8 @@
  * @since 0.1.0
  */
 import { Cause, Effect, Layer, Scheduler } from "effect"
-import { noFrame } from "./internal/frame.ts"
-import { type Listener, type ListenerGroup, Listeners } from "./internal/listeners.ts"
+import { noFrame } from "./internal/wire/frame.ts"
+import { type Listener, type ListenerGroup, Listeners } from "./internal/bus/listeners.ts"
 import { busSeriesOf } from "./internal/telemetry/metrics/buses.ts"
 import { MessageBus } from "./MessageBus.ts"
 

@@ -23,9 +23,9 @@
  * @since 0.1.0
  */
 import { Clock, Context, Duration, Effect, type Scope } from "effect"
-import type { Channel } from "./internal/channel.ts"
-import type { Frame } from "./internal/frame.ts"
-import type { Listener } from "./internal/listeners.ts"
+import type { Channel } from "./internal/wire/channel.ts"
+import type { Frame } from "./internal/wire/frame.ts"
+import type { Listener } from "./internal/bus/listeners.ts"
 import type { PsrpcError } from "./PsrpcError.ts"
 
 export {
@@ -37,9 +37,9 @@ export {
    * @since 0.1.0
    */
   type Channel
-} from "./internal/channel.ts"
+} from "./internal/wire/channel.ts"
 
-export { decodeMsg, encodeMsg, type Msg, readChannel, withHop } from "./internal/msg.ts"
+export { decodeMsg, encodeMsg, type Msg, readChannel, withHop } from "./internal/wire/msg.ts"
 
 export {
   /**
@@ -50,7 +50,7 @@ export {
    * @since 0.1.0
    */
   type Frame
-} from "./internal/frame.ts"
+} from "./internal/wire/frame.ts"
 
 export {
   /**
@@ -62,7 +62,7 @@ export {
   Listeners,
   type ListenerGroup,
   type Listener
-} from "./internal/listeners.ts"
+} from "./internal/bus/listeners.ts"
 
 /**
  * How many messages wait in a buffer before the bus's or the caller's policy applies, where no other number is given.

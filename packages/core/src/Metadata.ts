@@ -25,10 +25,10 @@
  * @since 0.1.0
  */
 import { Context, Effect, Function, Stream } from "effect"
-import { CurrentCall } from "./internal/callContext.ts"
-import { emptyMetadata, mostEntries } from "./internal/entries.ts"
-import * as internal from "./internal/metadata.ts"
-import { defaultMaxMetadataSize } from "./internal/metadataCheck.ts"
+import { CurrentCall } from "./internal/calls/callContext.ts"
+import { emptyMetadata, mostEntries } from "./internal/wire/metadataField.ts"
+import * as internal from "./internal/metadata/combine.ts"
+import { defaultMaxMetadataSize } from "./internal/metadata/metadataCheck.ts"
 
 /**
  * Keys and values, both texts.

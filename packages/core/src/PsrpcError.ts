@@ -40,12 +40,12 @@
  *
  * @since 0.1.0
  */
-export * from "./internal/psrpcError/classes.ts"
-export * from "./internal/psrpcError/details.ts"
-export * from "./internal/psrpcError/domain.ts"
-export * from "./internal/psrpcError/domainConversions.ts"
-export * from "./internal/psrpcError/grpc.ts"
-export * from "./internal/psrpcError/http.ts"
-export * from "./internal/psrpcError/models.ts"
-export * from "./internal/psrpcError/predicates.ts"
-export * from "./internal/psrpcError/twirp.ts"
+export * from "./internal/errors/classes.ts"
+export * from "./internal/errors/details.ts"
+export * from "./internal/errors/domainTypes.ts"
+export * from "./internal/conversions/domainConversions.ts"
+export * from "./internal/conversions/grpc.ts"
+export * from "./internal/conversions/http.ts"
+export * from "./internal/errors/models.ts"
+export * from "./internal/errors/predicates.ts"
+export * from "./internal/conversions/twirp.ts"

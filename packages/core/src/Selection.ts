@@ -16,7 +16,7 @@
  * @since 0.1.0
  */
 import { Duration, type Effect } from "effect"
-import { millisOf } from "./internal/millis.ts"
+import { millisOf } from "./internal/time/millis.ts"
 import type { PsrpcError } from "./PsrpcError.ts"
 
 /**

@@ -26,8 +26,8 @@
  * @since 0.1.0
  */
 import { Context, Duration, Effect, Layer, type Scope } from "effect"
-import type { CheckedHandlers, Handlers, InterceptedServices } from "./internal/handlers.ts"
-import { methodOf } from "./internal/method.ts"
+import type { CheckedHandlers, Handlers, InterceptedServices } from "./internal/calls/handlerTypes.ts"
+import { methodOf } from "./internal/definition/method.ts"
 import * as Made from "./internal/server/make.ts"
 import type * as Interceptor from "./Interceptor.ts"
 import type { MessageBus } from "./MessageBus.ts"
@@ -47,7 +47,7 @@ export type {
   StreamAffinity,
   StreamAffinityHandler,
   StreamHandlerFn
-} from "./internal/handlers.ts"
+} from "./internal/calls/handlerTypes.ts"
 
 export {
   /**
@@ -64,7 +64,7 @@ export {
    * @since 0.1.0
    */
   CurrentCall
-} from "./internal/callContext.ts"
+} from "./internal/calls/callContext.ts"
 
 /**
  * How long a server waits where nobody says, for the requests in hand when it closes: 3 seconds, as Go's server timeout.

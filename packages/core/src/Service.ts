@@ -14,9 +14,9 @@
  *
  * @since 0.1.0
  */
-import { goName } from "./internal/goName.ts"
-import type { CheckedHandlers, Handlers } from "./internal/handlers.ts"
-import { parameters } from "./internal/topicParameters.ts"
+import { goName } from "./internal/definition/goName.ts"
+import type { CheckedHandlers, Handlers } from "./internal/calls/handlerTypes.ts"
+import { parameters } from "./internal/definition/topicParameters.ts"
 import * as Payload from "./Payload.ts"
 import * as Rpc from "./Rpc.ts"
 import type * as Topic from "./Topic.ts"
@@ -192,7 +192,13 @@ export const make = <const Name extends string, const M extends AnyMethods>(
   }) as unknown as Service<Name, M>
 }
 
-export { fromDescriptor, type FromKinds, type Kind, type Kinds, type ValidKinds } from "./internal/fromDescriptor.ts"
+export {
+  fromDescriptor,
+  type FromKinds,
+  type Kind,
+  type Kinds,
+  type ValidKinds
+} from "./internal/definition/fromDescriptor.ts"
 
 /**
  * The same service with only some of its methods: a server that serves just these, or a client that needs no more.

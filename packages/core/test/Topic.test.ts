@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { parameters } from "../src/internal/topicParameters.ts"
+import { parameters } from "../src/internal/definition/topicParameters.ts"
 
 describe("the parameters of a topic", () => {
   it("are strings in the order of their names", () => {

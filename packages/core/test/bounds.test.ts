@@ -3,7 +3,7 @@ import { Effect, Fiber, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { Client, PsrpcError, Rpc, Selection, Server, Service } from "../src/index.ts"
 import type { ServerStream } from "../src/BidiStream.ts"
-import * as Envelope from "../src/internal/envelope.ts"
+import * as Envelope from "../src/internal/wire/callEnvelope.ts"
 import { dropped, errorOf, fakeServers, isRunning, onBus, settle, start } from "./support.ts"
 
 class Jobs extends Service.make("Jobs", {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Channel from "../src/internal/channel.ts"
+import * as Channel from "../src/internal/wire/channel.ts"
 
 type Names = readonly [name: string, subject: string, route: string]
 

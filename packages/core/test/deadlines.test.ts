@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Clock, Context, Duration, Effect, Exit, Fiber, Logger, Scheduler, Scope, Tracer } from "effect"
 import { TestClock } from "effect/testing"
-import * as Deadlines from "../src/internal/deadlines.ts"
+import * as Deadlines from "../src/internal/time/deadlines.ts"
 
 interface Entry extends Deadlines.Timed {
   readonly name: string

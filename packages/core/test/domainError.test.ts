@@ -2,7 +2,7 @@ import { create, fromBinary } from "@bufbuild/protobuf"
 import { DurationSchema, StringValueSchema } from "@bufbuild/protobuf/wkt"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import * as DomainError from "../src/internal/domainError.ts"
+import * as DomainError from "../src/internal/errors/domainError.ts"
 import { TypedErrorSchema } from "../src/internal/gen/effect_psrpc/typed_error_pb.ts"
 import * as PsrpcError from "../src/PsrpcError.ts"
 

@@ -3,9 +3,9 @@ import { AnySchema } from "@bufbuild/protobuf/wkt"
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import * as Envelope from "../src/internal/envelope.ts"
-import * as Msg from "../src/internal/msg.ts"
-import { slabSize } from "../src/internal/writer.ts"
+import * as Envelope from "../src/internal/wire/callEnvelope.ts"
+import * as Msg from "../src/internal/wire/msg.ts"
+import { slabSize } from "../src/internal/wire/writer.ts"
 import {
   agree,
   bitsTurned,

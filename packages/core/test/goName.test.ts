@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { goName } from "../src/internal/goName.ts"
+import { goName } from "../src/internal/definition/goName.ts"
 import * as Rpc from "../src/Rpc.ts"
 import * as Service from "../src/Service.ts"
 

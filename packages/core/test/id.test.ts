@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Id from "../src/internal/id.ts"
+import * as Id from "../src/internal/wire/id.ts"
 
 const kinds = [
   ["CLI_", Id.newClientId],

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema, Stream } from "effect"
 import * as Client from "../src/Client.ts"
-import { problemOf } from "../src/internal/metadataCheck.ts"
+import { problemOf } from "../src/internal/metadata/metadataCheck.ts"
 import * as Metadata from "../src/Metadata.ts"
 import * as PsrpcError from "../src/PsrpcError.ts"
 import * as Rpc from "../src/Rpc.ts"

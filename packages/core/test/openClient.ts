@@ -1,13 +1,13 @@
 /** A client whose state the test can see. */
 import { Context, Effect } from "effect"
-import * as Channels from "../src/internal/channel.ts"
+import * as Channels from "../src/internal/wire/channel.ts"
 import type { ClientState } from "../src/internal/client/state.ts"
 import { servicesOf } from "../src/internal/interceptors/chain.ts"
-import * as Deadlines from "../src/internal/deadlines.ts"
-import * as Drops from "../src/internal/drops.ts"
+import * as Deadlines from "../src/internal/time/deadlines.ts"
+import * as Drops from "../src/internal/telemetry/drops.ts"
 import * as Meter from "../src/internal/telemetry/metrics/meter.ts"
-import * as Envelope from "../src/internal/envelope.ts"
-import { decodeStream, type Stream } from "../src/internal/streamEnvelope.ts"
+import * as Envelope from "../src/internal/wire/callEnvelope.ts"
+import { decodeStream, type Stream } from "../src/internal/wire/streamEnvelope.ts"
 import { MessageBus } from "../src/MessageBus.ts"
 import * as Metadata from "../src/Metadata.ts"
 

@@ -1,8 +1,8 @@
 import { create, toBinary } from "@bufbuild/protobuf"
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire"
 import { assert, describe, it } from "@effect/vitest"
-import * as Envelope from "../src/internal/envelope.ts"
-import * as Streams from "../src/internal/streamEnvelope.ts"
+import * as Envelope from "../src/internal/wire/callEnvelope.ts"
+import * as Streams from "../src/internal/wire/streamEnvelope.ts"
 import { bitsTurned, bytesOf, damaged, empty, generator, msg, openMsg, plain, randomBytes } from "./codecs.ts"
 import { StreamMessageSchema, StreamSchema } from "./gen/internal_pb.ts"
 import {

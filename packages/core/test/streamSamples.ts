@@ -3,8 +3,8 @@
  */
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf"
 import { assert } from "@effect/vitest"
-import * as Envelope from "../src/internal/envelope.ts"
-import * as Streams from "../src/internal/streamEnvelope.ts"
+import * as Envelope from "../src/internal/wire/callEnvelope.ts"
+import * as Streams from "../src/internal/wire/streamEnvelope.ts"
 import { agree, bytesOf, empty, fromNanos, msg, openMsg, plain, reference, toNanos } from "./codecs.ts"
 import { StreamSchema } from "./gen/internal_pb.ts"
 

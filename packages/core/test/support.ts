@@ -1,8 +1,8 @@
 /** What the tests of core share: a bus that tells what went over it, and peers that are played by hand. */
 import { type Cause, Context, Effect, type Exit, type Fiber, Layer, Logger, Metric, References, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import * as Channels from "../src/internal/channel.ts"
-import * as Envelope from "../src/internal/envelope.ts"
+import * as Channels from "../src/internal/wire/channel.ts"
+import * as Envelope from "../src/internal/wire/callEnvelope.ts"
 import * as LocalMessageBus from "../src/LocalMessageBus.ts"
 import { decodeMsg, type Delivery, MessageBus } from "../src/MessageBus.ts"
 

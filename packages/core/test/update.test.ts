@@ -2,7 +2,7 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf"
 import { BytesValueSchema, StringValueSchema } from "@bufbuild/protobuf/wkt"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { updateOf } from "../src/internal/update.ts"
+import { updateOf } from "../src/internal/wire/update.ts"
 import * as Payload from "../src/Payload.ts"
 
 type AnyCodec = Payload.Codec<unknown, unknown>

@@ -1,7 +1,7 @@
 import type { MessageShape } from "@bufbuild/protobuf"
 import { type Duration, DurationSchema, type StringValueSchema } from "@bufbuild/protobuf/wkt"
 import { type Context, Effect, Schema } from "effect"
-import * as DomainError from "../src/internal/domainError.ts"
+import * as DomainError from "../src/internal/errors/domainError.ts"
 import * as PsrpcError from "../src/PsrpcError.ts"
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false

@@ -2,12 +2,12 @@ import { type Duration, Effect } from "effect"
 import type { Metadata } from "../Metadata.ts"
 import type * as PsrpcError from "../PsrpcError.ts"
 import { type Entry, entriesOf, idleOf, type Owner } from "./interceptors/chain.ts"
-import type { Any as AnyInterceptor } from "./interceptors/models.ts"
-import { invalidArgument } from "./invalidArgument.ts"
-import { messageOf } from "./messageOf.ts"
-import { problemOf } from "./metadataCheck.ts"
-import { millisOf } from "./millis.ts"
-import { shortestKeepalive } from "./streams/liveness.ts"
+import type { Any as AnyInterceptor } from "./calls/interceptorTypes.ts"
+import { invalidArgument } from "./errors/invalidArgument.ts"
+import { messageOf } from "./errors/messageOf.ts"
+import { problemOf } from "./metadata/metadataCheck.ts"
+import { millisOf } from "./time/millis.ts"
+import { shortestKeepalive } from "./stream/liveness.ts"
 
 const refuse = (message: string): Effect.Effect<never, PsrpcError.PsrpcError> => Effect.fail(invalidArgument(message))
 

@@ -42,10 +42,10 @@
 import { Context, Effect, Layer, type Scope } from "effect"
 import { MessageBus } from "../MessageBus.ts"
 import type { PsrpcError } from "../PsrpcError.ts"
-import { makeFaultyBus, type Published } from "./internal/faulty/bus.ts"
-import { type Faults, none } from "./internal/faulty/fault.ts"
+import { makeFaultyBus, type Published } from "./internal/faultyBus/bus.ts"
+import { type Faults, none } from "./internal/faultyBus/fault.ts"
 
-export type { Fate, Published } from "./internal/faulty/bus.ts"
+export type { Fate, Published } from "./internal/faultyBus/bus.ts"
 
 export {
   all,
@@ -62,9 +62,9 @@ export {
   ofType,
   undelivered,
   when
-} from "./internal/faulty/fault.ts"
+} from "./internal/faultyBus/fault.ts"
 
-export { random, type RandomOptions } from "./internal/faulty/random.ts"
+export { random, type RandomOptions } from "./internal/faultyBus/random.ts"
 
 /**
  * A bus with faults, and what steers it.

@@ -29,15 +29,15 @@
  * @since 0.1.0
  */
 import type { Duration, Effect, Scope } from "effect"
-import { millisOf } from "../internal/millis.ts"
+import { millisOf } from "../internal/time/millis.ts"
 import type { MessageBus } from "../MessageBus.ts"
-import { delivery } from "./internal/suite/delivery.ts"
-import { listening } from "./internal/suite/listening.ts"
-import { names } from "./internal/suite/names.ts"
-import { outages } from "./internal/suite/outages.ts"
-import { queues } from "./internal/suite/queues.ts"
-import { perform } from "./internal/suite/run.ts"
-import { subscribing } from "./internal/suite/subscribing.ts"
+import { delivery } from "./internal/busSuite/delivery.ts"
+import { listening } from "./internal/busSuite/listening.ts"
+import { names } from "./internal/busSuite/names.ts"
+import { outages } from "./internal/busSuite/outages.ts"
+import { queues } from "./internal/busSuite/queues.ts"
+import { perform } from "./internal/busSuite/run.ts"
+import { subscribing } from "./internal/busSuite/subscribing.ts"
 
 /**
  * What to test, and what the bus cannot do.

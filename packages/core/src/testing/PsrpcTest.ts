@@ -52,7 +52,7 @@
  * @since 0.1.0
  */
 import { Context, type Duration, Effect, Layer, type Scope } from "effect"
-import type { HandlersServices } from "../internal/handlers.ts"
+import type { HandlersServices } from "../internal/calls/handlerTypes.ts"
 import type * as Client from "../Client.ts"
 import type * as Interceptor from "../Interceptor.ts"
 import type { MessageBus } from "../MessageBus.ts"
@@ -61,8 +61,8 @@ import type * as Publisher from "../Publisher.ts"
 import type * as Server from "../Server.ts"
 import type * as Service from "../Service.ts"
 import type { FaultyMessageBus } from "./FaultyMessageBus.ts"
-import { makeNet, networkOf } from "./internal/net/net.ts"
-import { makeNetwork, Network, networkLayer } from "./internal/net/network.ts"
+import { makeNet, networkOf } from "./internal/testNetwork/net.ts"
+import { makeNetwork, Network, networkLayer } from "./internal/testNetwork/network.ts"
 import type {
   Asked,
   Call,
@@ -77,8 +77,8 @@ import type {
   ServersServices,
   SubscriptionKey,
   Update
-} from "./internal/net/types.ts"
-import type { Fault } from "./internal/faulty/fault.ts"
+} from "./internal/testNetwork/types.ts"
+import type { Fault } from "./internal/faultyBus/fault.ts"
 
 export type {
   Answer,
@@ -101,7 +101,7 @@ export type {
   SubscriptionKey,
   UnaryCall,
   Update
-} from "./internal/net/types.ts"
+} from "./internal/testNetwork/types.ts"
 
 /**
  * A server of a net: a `Server`, which can also break down.

@@ -7,8 +7,13 @@ import { opener } from "../../src/internal/client/streamCall.ts"
 import { subscriber } from "../../src/internal/client/subscription.ts"
 import { unary } from "../../src/internal/client/unaryCall.ts"
 import * as Chain from "../../src/internal/interceptors/chain.ts"
-import * as Intercepted from "../../src/internal/interceptors/client.ts"
-import { type CallMethod, methodOf, type StreamMethod, type SubscriptionMethod } from "../../src/internal/method.ts"
+import * as Intercepted from "../../src/internal/client/intercepted.ts"
+import {
+  type CallMethod,
+  methodOf,
+  type StreamMethod,
+  type SubscriptionMethod
+} from "../../src/internal/definition/method.ts"
 import * as Rpc from "../../src/Rpc.ts"
 import * as Server from "../../src/Server.ts"
 import * as Service from "../../src/Service.ts"

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf"
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Duration, Option, Redacted } from "effect"
-import { printOf } from "../../src/internal/retry/print.ts"
+import { printOf } from "../../src/internal/retry/fingerprint.ts"
 import { RequestSchema } from "../gen/internal_pb.ts"
 
 const same: ReadonlyArray<readonly [unknown, unknown]> = [

@@ -4,7 +4,7 @@ import { Clock, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import type { BidiStream } from "../../src/BidiStream.ts"
 import * as Client from "../../src/Client.ts"
-import type * as Streams from "../../src/internal/streamEnvelope.ts"
+import type * as Streams from "../../src/internal/wire/streamEnvelope.ts"
 import { MessageBus } from "../../src/MessageBus.ts"
 import { errorOf, isRunning, onBus, settle, start } from "../support.ts"
 import {

@@ -3,7 +3,7 @@ import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import * as Client from "../../src/Client.ts"
 import { publish, settle, start, dropped, onBus, Traffic } from "../support.ts"
-import * as Channels from "../../src/internal/channel.ts"
+import * as Channels from "../../src/internal/wire/channel.ts"
 import { Chat, keeping, pair, reading, serve, streamTraffic, withFakeClient, withFakeServer } from "./support.ts"
 
 describe("a stream on the wire", () => {

@@ -13,7 +13,7 @@ import {
 } from "@opentelemetry/sdk-trace-base"
 import { Context, Effect, Layer, Schema } from "effect"
 import * as Client from "../../src/Client.ts"
-import * as Envelope from "../../src/internal/envelope.ts"
+import * as Envelope from "../../src/internal/wire/callEnvelope.ts"
 import * as PsrpcError from "../../src/PsrpcError.ts"
 import * as Rpc from "../../src/Rpc.ts"
 import * as Server from "../../src/Server.ts"

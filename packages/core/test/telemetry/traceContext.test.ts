@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Option, Tracer } from "effect"
-import { encodeValue, makeType, noFrame } from "../../src/internal/envelope.ts"
-import { channelTail } from "../../src/internal/frame.ts"
-import { readTrace } from "../../src/internal/msgTrace.ts"
+import { encodeValue, makeType, noFrame } from "../../src/internal/wire/callEnvelope.ts"
+import { channelTail } from "../../src/internal/wire/frame.ts"
+import { readTrace } from "../../src/internal/wire/msgTrace.ts"
 import { fromMetadata, incoming, intoMetadata, outgoing } from "../../src/internal/telemetry/traceContext.ts"
 import { decodeMsg, readChannel, withHop } from "../../src/MessageBus.ts"
 

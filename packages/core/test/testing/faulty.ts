@@ -1,7 +1,7 @@
 /** What the tests of FaultyMessageBus share: a bus, what arrives and when, and what publishers are told. */
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
-import * as Channels from "../../src/internal/channel.ts"
+import * as Channels from "../../src/internal/wire/channel.ts"
 import * as LocalMessageBus from "../../src/LocalMessageBus.ts"
 import { type Delivery, encodeMsg, type MessageBus } from "../../src/MessageBus.ts"
 import * as Faulty from "../../src/testing/FaultyMessageBus.ts"

@@ -4,7 +4,7 @@
  * member without a route has to hand a message on.
  */
 import { Effect, Scope } from "effect"
-import { channelTail } from "../../src/internal/envelope.ts"
+import { channelTail } from "../../src/internal/wire/callEnvelope.ts"
 import { decodeMsg, type Delivery, Listeners, MessageBus, readChannel, withHop } from "../../src/MessageBus.ts"
 import * as PsrpcError from "../../src/PsrpcError.ts"
 

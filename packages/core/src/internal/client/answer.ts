@@ -1,9 +1,9 @@
 /** What a server's answer says. */
 import { Result } from "effect"
 import * as PsrpcError from "../../PsrpcError.ts"
-import type * as Envelope from "../envelope.ts"
-import { messageOf } from "../messageOf.ts"
-import type { CallMethod } from "../method.ts"
+import type * as Envelope from "../wire/callEnvelope.ts"
+import { messageOf } from "../errors/messageOf.ts"
+import type { CallMethod } from "../definition/method.ts"
 
 /** The answer of a server that has one. */
 export const answerOf = (method: CallMethod, raw: Uint8Array): Result.Result<unknown, PsrpcError.PsrpcError> => {

@@ -1,6 +1,6 @@
 /** What interceptors of the library know of the client of a call: its end, for what waits between its requests, and its numbers. */
 import { Effect } from "effect"
-import type { Method } from "../method.ts"
+import type { Method } from "../definition/method.ts"
 import type { Series } from "../telemetry/metrics/series.ts"
 import type { ClientState, Open } from "./state.ts"
 

@@ -1,11 +1,11 @@
 /** Interceptors at run time: steps of a kind, put together once for each method. */
 import { Context, Effect, Stream } from "effect"
 import * as Metadata from "../../Metadata.ts"
-import { merge } from "../metadata.ts"
-import { CurrentCall } from "../callContext.ts"
-import type { CalledMethod, Method } from "../method.ts"
-import type { Info, Kind } from "./calls.ts"
-import { type Any, TypeId } from "./models.ts"
+import { merge } from "../metadata/combine.ts"
+import { CurrentCall } from "../calls/callContext.ts"
+import type { CalledMethod, Method } from "../definition/method.ts"
+import type { Info, Kind } from "../calls/interceptedCalls.ts"
+import { type Any, TypeId } from "../calls/interceptorTypes.ts"
 
 /** One wrap: given what it is about, and what runs the rest with that or with something in its place. */
 export type Step<C = any, R = any> = (call: C, next: (call: C) => R) => R

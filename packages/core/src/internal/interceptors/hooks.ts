@@ -4,9 +4,9 @@ import type { BidiStream } from "../../BidiStream.ts"
 import type { PsrpcError } from "../../PsrpcError.ts"
 import * as LogAnnotations from "../telemetry/logAnnotations.ts"
 import { functionOf, make, type Step } from "./chain.ts"
-import type { CallOf, Failure, ResultOf } from "./calls.ts"
-import type { Same } from "./models.ts"
-import type { Answering, Streaming } from "./server.ts"
+import type { CallOf, Failure, ResultOf } from "../calls/interceptedCalls.ts"
+import type { Same } from "../calls/interceptorTypes.ts"
+import type { Answering, Streaming } from "../server/interceptedHandler.ts"
 
 /**
  * What hooks are told of.

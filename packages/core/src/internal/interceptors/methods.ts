@@ -6,11 +6,11 @@ import type { DomainErrorOf, PsrpcError } from "../../PsrpcError.ts"
 import type * as Rpc from "../../Rpc.ts"
 import * as Service from "../../Service.ts"
 import type * as Topic from "../../Topic.ts"
-import type { Answer } from "../calls.ts"
+import type { Answer } from "../calls/clientTypes.ts"
 import { changed, functionOf, make, type Step } from "./chain.ts"
-import type { CallOf, Info, NextOf } from "./calls.ts"
-import type { Single } from "./models.ts"
-import type { Answering, Streaming } from "./server.ts"
+import type { CallOf, Info, NextOf } from "../calls/interceptedCalls.ts"
+import type { Single } from "../calls/interceptorTypes.ts"
+import type { Answering, Streaming } from "../server/interceptedHandler.ts"
 
 type Methods = Service.AnyMethods
 

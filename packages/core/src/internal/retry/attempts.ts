@@ -2,9 +2,9 @@
 import { Clock, Duration, Effect, Pull, Schedule } from "effect"
 import * as PsrpcError from "../../PsrpcError.ts"
 import { countedIn } from "../client/ownership.ts"
-import type { Failure, Info } from "../interceptors/calls.ts"
-import { messageOf } from "../messageOf.ts"
-import { withMayHaveRun } from "../psrpcError/mayHaveRun.ts"
+import type { Failure, Info } from "../calls/interceptedCalls.ts"
+import { messageOf } from "../errors/messageOf.ts"
+import { withMayHaveRun } from "../errors/mayHaveRun.ts"
 import * as LogAnnotations from "../telemetry/logAnnotations.ts"
 
 /** How often, when, and after which failures. */

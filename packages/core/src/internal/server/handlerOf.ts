@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import * as PsrpcError from "../../PsrpcError.ts"
-import type { CalledMethod } from "../method.ts"
+import type { CalledMethod } from "../definition/method.ts"
 import type { AnyEffect } from "./state.ts"
 
 /** A handler, ready to run; what it is called with is its method's kind to say. */

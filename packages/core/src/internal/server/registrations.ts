@@ -3,9 +3,9 @@
  */
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
 import * as PsrpcError from "../../PsrpcError.ts"
-import * as Channels from "../channel.ts"
+import * as Channels from "../wire/channel.ts"
 import type { Idle } from "./idle.ts"
-import type { CalledMethod } from "../method.ts"
+import type { CalledMethod } from "../definition/method.ts"
 import type { Dispatch, Job } from "./dispatch.ts"
 import type { ServerState } from "./state.ts"
 

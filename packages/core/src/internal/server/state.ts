@@ -1,9 +1,9 @@
 import type { Context, Effect } from "effect"
 import type { MessageBus, Target } from "../../MessageBus.ts"
-import type { BoundedCache } from "../boundedCache.ts"
-import type { Call } from "../callContext.ts"
-import type { Deadlines } from "../deadlines.ts"
-import type { Drops } from "../drops.ts"
+import type { BoundedCache } from "../support/boundedCache.ts"
+import type { Call } from "../calls/callContext.ts"
+import type { Deadlines } from "../time/deadlines.ts"
+import type { Drops } from "../telemetry/drops.ts"
 import type { Meter } from "../telemetry/metrics/meter.ts"
 
 /** The server that its dispatches share. */

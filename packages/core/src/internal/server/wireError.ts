@@ -1,7 +1,7 @@
 import * as PsrpcError from "../../PsrpcError.ts"
-import type { WireError } from "../domainError.ts"
-import { mostEntries } from "../entries.ts"
-import { wireCodeOf } from "../psrpcError/wireCode.ts"
+import type { WireError } from "../errors/domainError.ts"
+import { mostEntries } from "../wire/metadataField.ts"
+import { wireCodeOf } from "../errors/wireCode.ts"
 
 /** What a defect is answered as: its own text may hold anything. */
 export const internal: WireError = { code: "internal", message: "internal error", details: [] }

@@ -1,6 +1,6 @@
 /** What the attributes of spans are called: by OpenTelemetry's conventions for RPC and messaging, and by Go's otelpsrpc. */
-import * as Channels from "../channel.ts"
-import type { Method, SubscriptionMethod } from "../method.ts"
+import * as Channels from "../wire/channel.ts"
+import type { Method, SubscriptionMethod } from "../definition/method.ts"
 
 export const rpcSystem = "rpc.system.name"
 /** The service alone, for who asks by it: OpenTelemetry has it in the method's name only. */

@@ -6,7 +6,7 @@
  */
 import { Context, Option, Tracer } from "effect"
 import type { Metadata } from "../../Metadata.ts"
-import type { TraceContext } from "../msgTrace.ts"
+import type { TraceContext } from "../wire/msgTrace.ts"
 
 /** What OpenTelemetry's API asks of a trace state. */
 interface TraceState {

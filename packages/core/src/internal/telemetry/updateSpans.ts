@@ -1,6 +1,6 @@
 import { Exit } from "effect"
-import { Mailbox } from "../mailbox.ts"
-import { readTrace } from "../msgTrace.ts"
+import { Mailbox } from "../stream/mailbox.ts"
+import { readTrace } from "../wire/msgTrace.ts"
 import type * as PsrpcError from "../../PsrpcError.ts"
 import * as Attributes from "./attributes.ts"
 import type { CallSpan, Spans } from "./spans.ts"

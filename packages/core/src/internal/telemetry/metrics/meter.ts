@@ -1,5 +1,5 @@
 import type { Context } from "effect"
-import type { Method } from "../../method.ts"
+import type { Method } from "../../definition/method.ts"
 import { seriesOf } from "./registry.ts"
 import type { Series, Side } from "./series.ts"
 

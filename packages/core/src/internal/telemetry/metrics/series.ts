@@ -3,7 +3,7 @@
  */
 import { Cause } from "effect"
 import * as PsrpcError from "../../../PsrpcError.ts"
-import { isCode } from "../../psrpcError/codes.ts"
+import { isCode } from "../../errors/codes.ts"
 import { Histogram } from "./histogram.ts"
 import { Tally } from "./tally.ts"
 

@@ -1,0 +1,176 @@
+/**
+ * The types of handlers, by the methods that they answer; public as `Server.Handlers` and so on.
+ */
+import type { Effect, Scope } from "effect"
+import type { ServerStream } from "../../BidiStream.ts"
+import type * as Payload from "../../Payload.ts"
+import type * as PsrpcError from "../../PsrpcError.ts"
+import type * as Rpc from "../../Rpc.ts"
+import type * as Topic from "../../Topic.ts"
+import type { Call, CurrentCall } from "./callContext.ts"
+import type { AroundCalls, AroundStreams } from "./interceptorTypes.ts"
+
+/**
+ * A handler: the request and the call to an answer. It runs in a scope of its own and is interrupted at its deadline.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HandlerFn<Request, Response, Error, T> {
+  (
+    request: Payload.Output<Request>,
+    call: Call<Topic.Topic<T>>
+  ): Effect.Effect<Payload.Input<Response>, PsrpcError.DomainErrorOf<Error> | PsrpcError.PsrpcError, any>
+}
+
+/**
+ * How well a server fits a request: a number, an Effect of one, or a function of the request. Less than 0 keeps silent,
+ * and so does a failure, which is logged.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Affinity<Request, T> =
+  | number
+  | Effect.Effect<number, unknown, any>
+  | ((request: Payload.Output<Request>, call: Call<Topic.Topic<T>>) => number | Effect.Effect<number, unknown, any>)
+
+/**
+ * The handler of an affinity method.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AffinityHandler<Request, Response, Error, T> {
+  readonly affinity: Affinity<Request, T>
+  readonly handle: HandlerFn<Request, Response, Error, T>
+}
+
+/**
+ * The handler of a stream. It runs in a scope of its own; when it returns, the stream is closed, with its error if it
+ * fails, unless it has hijacked it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface StreamHandlerFn<Send, Receive, T> {
+  (
+    stream: ServerStream<Payload.Input<Send>, Payload.Output<Receive>>,
+    call: Call<Topic.Topic<T>>
+  ): Effect.Effect<unknown, PsrpcError.PsrpcError, any>
+}
+
+/**
+ * How well a server fits a stream: a number, an Effect of one, or a function of what is known of its opening. Less than 0
+ * keeps silent, and so does a failure, which is logged.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type StreamAffinity<T> =
+  | number
+  | Effect.Effect<number, unknown, any>
+  | ((call: Call<Topic.Topic<T>>) => number | Effect.Effect<number, unknown, any>)
+
+/**
+ * The handler of a stream with affinity.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface StreamAffinityHandler<Send, Receive, T> {
+  readonly affinity: StreamAffinity<T>
+  readonly handle: StreamHandlerFn<Send, Receive, T>
+}
+
+/**
+ * The handler that a method needs.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type HandlerOf<M> =
+  M extends Rpc.Unary<infer Request, infer Response, infer Error, infer T, infer R, infer _Single, infer _G>
+    ? [R] extends ["affinity"]
+      ? AffinityHandler<Request, Response, Error, T>
+      : HandlerFn<Request, Response, Error, T>
+    : M extends Rpc.Multi<infer Request, infer Response, infer Error, infer T, infer _G>
+      ? HandlerFn<Request, Response, Error, T>
+      : // the server sends what the client receives
+        M extends Rpc.Stream<infer Send, infer Receive, infer T, infer R, infer _Single, infer _G>
+        ? [R] extends ["affinity"]
+          ? StreamAffinityHandler<Receive, Send, T>
+          : StreamHandlerFn<Receive, Send, T>
+        : never
+
+/**
+ * The handlers that methods need. Subscriptions have none: publishers push them.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Handlers<Methods> = {
+  readonly [K in keyof Methods as Methods[K] extends { readonly kind: "subscription" } ? never : K]: HandlerOf<
+    Methods[K]
+  >
+} & {
+  readonly [K in keyof Methods as Methods[K] extends { readonly kind: "subscription" } ? K : never]?: never
+}
+
+/**
+ * Refuses handlers for methods that the service does not have. (Over `keyof Methods`, which leaves the handlers'
+ * parameters their types; a conditional type of the keys takes them away.)
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type CheckedHandlers<H, Methods> = {
+  readonly [K in Exclude<keyof H, keyof Methods>]: `${K & string} is no method of the service`
+}
+
+type ServicesOfEffect<E> = E extends Effect.Effect<infer _A, infer _E, infer R> ? R : never
+
+type ServicesOfHandler<H> = H extends (...args: any) => infer E
+  ? ServicesOfEffect<E>
+  : H extends Effect.Effect<infer _A, infer _E, infer R>
+    ? R
+    : H extends object
+      ? { [K in keyof H]: ServicesOfHandler<H[K]> }[keyof H]
+      : never
+
+/** The part of a handler that interceptors run around, and the part that they do not. */
+type HandleOf<H> = H extends { readonly handle: infer F } ? F : H
+type AffinityOf<H> = H extends { readonly affinity: infer F } ? F : never
+
+/** What handlers of methods of some kinds require. */
+type ServicesOf<H, Methods, Kind> = {
+  [K in keyof H]: K extends keyof Methods
+    ? Methods[K] extends { readonly kind: Kind }
+      ? ServicesOfHandler<HandleOf<H[K]>>
+      : never
+    : never
+}[keyof H]
+
+type AffinityServices<H> = { [K in keyof H]: ServicesOfHandler<AffinityOf<H[K]>> }[keyof H]
+
+/**
+ * What handlers require behind interceptors: what these provide goes, what they require themselves comes.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type InterceptedServices<H, Methods, I> =
+  | AroundCalls<I, ServicesOf<H, Methods, "unary" | "multi">>
+  | AroundStreams<I, ServicesOf<H, Methods, "stream">>
+  | Exclude<AffinityServices<H>, Scope.Scope | CurrentCall>
+
+/**
+ * What handlers require, but for what each call has of its own: a `Scope`, and `Server.CurrentCall`.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type HandlersServices<H> = Exclude<
+  { [K in keyof H]: ServicesOfHandler<H[K]> }[keyof H],
+  Scope.Scope | CurrentCall
+>

@@ -1,0 +1,96 @@
+import * as errorCodes from "../errors/codes.ts"
+import { fromCode, isCode, type PsrpcError } from "../errors/classes.ts"
+import { fieldsOf, fromJson, parse, textOf, toJson } from "./jsonDetails.ts"
+import type { Code, Options } from "../errors/models.ts"
+import { codeOf, wireCodeOf } from "../errors/wireCode.ts"
+
+/**
+ * The HTTP status for an error or a code.
+ *
+ * Several codes share a status: 400 (`malformed_request`, `invalid_argument`), 409 (`already_exists`, `aborted`), 500
+ * (`malformed_result`, `unknown`, `internal`, `data_loss`) and 503 (`canceled`, `deadline_exceeded`, `unavailable`).
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const toHttpStatus = (error: PsrpcError | Code): number => errorCodes.table[codeOf(error)].http
+
+/**
+ * The error for an HTTP status, `HTTP` and the status as its message unless one is given.
+ *
+ * Where {@link toHttpStatus} gives several codes one status, the plainest comes back: 400 is `invalid_argument`, 409
+ * `already_exists`, 500 `internal`, 503 `unavailable`. 408 and 504 are `deadline_exceeded`, 410 is `not_found`, 499
+ * `canceled`; any other 4xx is `invalid_argument`, any other 5xx `internal`, and what is no failure at all `unknown`.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const fromHttpStatus = (status: number, options?: Options): PsrpcError =>
+  fromCode(errorCodes.codeOfHttp(status), { ...options, message: options?.message || `HTTP ${status}` })
+
+/**
+ * An HTTP response that says what went wrong.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface HttpResponse {
+  readonly status: number
+  /** `content-type`, which is `application/json`. */
+  readonly headers: Readonly<Record<string, string>>
+  /** JSON. */
+  readonly body: string
+}
+
+/**
+ * The HTTP response for an error: the status of {@link toHttpStatus}, and a body of the shape that Connect's errors have,
+ * `{ "code", "message", "details": [{ "type", "value" }] }`.
+ *
+ * `type` is the name of a protobuf type, with its host before it where that is not `type.googleapis.com`; `value` is in
+ * base64. `code` is psrpc's; of an `Unknown` with a `peerCode`, that text. A detail whose type URL is no URL has it as
+ * `typeUrl` besides.
+ *
+ * **Example** (A gateway that answers an error, and its caller)
+ *
+ * ```ts
+ * import { PsrpcError } from "@effect-psrpc/core"
+ *
+ * const error = PsrpcError.fromCode("not_found", { message: "no job 7" })
+ * const { status, headers, body } = PsrpcError.toHttpResponse(error)
+ * const response = new Response(body, { status, headers })
+ *
+ * const again = PsrpcError.fromHttpResponse({ status: response.status, body: await response.text() })
+ * again._tag // => "NotFound"
+ * ```
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const toHttpResponse = (error: PsrpcError): HttpResponse => ({
+  status: toHttpStatus(error),
+  headers: { "content-type": "application/json" },
+  body: JSON.stringify({ code: wireCodeOf(error), message: error.message, details: toJson(error.details) })
+})
+
+/**
+ * The error for an HTTP response. `body` is its text, or what that is as JSON.
+ *
+ * A body of {@link toHttpResponse} gives code, message and details as they were. So does any object whose `code` is one of
+ * psrpc's, whatever the status, and one with another `code` and a `message` where the status is 500: that code is the
+ * `peerCode` of an `Unknown`. Otherwise the code is that of the status, as {@link fromHttpStatus} has it, and the message
+ * the body's `message`, where it has one; nothing else of such a body is kept. Details that are none are left out.
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const fromHttpResponse = (response: { readonly status: number; readonly body?: unknown }): PsrpcError => {
+  const { body, status } = response
+  const fields = fieldsOf(typeof body === "string" ? parse(body) : body)
+  const code = textOf(fields["code"])
+  const message = textOf(fields["message"])
+  const own = code !== undefined && (isCode(code) || (status === 500 && message !== undefined))
+  return fromCode<string>(own ? code : errorCodes.codeOfHttp(status), {
+    message: message ?? (own ? undefined : `HTTP ${status}`),
+    details: fromJson(fields["details"])
+  })
+}

@@ -1,0 +1,117 @@
+/**
+ * The errors that a method declares, to the wire and back: a code and a message that every peer reads, and one detail
+ * that holds the error itself.
+ */
+import { type DescMessage, isMessage, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf"
+import { Exit, Option, Predicate, Schema, SchemaAST } from "effect"
+import * as PsrpcError from "../../PsrpcError.ts"
+import { TypedErrorSchema } from "../gen/effect_psrpc/typed_error_pb.ts"
+
+/** What an error is on the wire. */
+export interface WireError {
+  readonly code: string
+  readonly message: string
+  readonly details: ReadonlyArray<PsrpcError.Detail>
+}
+
+/** The codec of a method's errors. Decoding never throws; encoding only where the user's function for the message does. */
+export interface DomainError<out E> {
+  /** `undefined` for what is not one of the method's errors. */
+  readonly encode: (error: unknown) => WireError | undefined
+  /** `undefined` where none of the details is one of the method's errors: then it is a `PsrpcError`. */
+  readonly decode: (wire: WireError) => E | undefined
+}
+
+/** The codec for what a method takes as its `error`. */
+export const make = <Input extends PsrpcError.DomainErrorInput>(
+  input: Input
+): DomainError<PsrpcError.DomainErrorOf<Input>> => {
+  const error: PsrpcError.DomainErrorInput = input
+  if (PsrpcError.isProtobufError(error)) return fromProtobuf(error) as any
+  return (Schema.isSchema(error) ? fromSchema(error as any) : fromMessage(error as DescMessage)) as any
+}
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder("utf-8", { fatal: true })
+
+/** Tagged values, or a union of them. Each member's code is its annotation `psrpcCode`. */
+export const fromSchema = <E>(schema: Schema.ConstraintCodec<E, unknown>): DomainError<E> => {
+  const decode = Schema.decodeUnknownExit(Schema.toCodecJson(schema))
+  const members = membersOf(schema).map((member) => {
+    const code = Schema.resolveAnnotations(member)?.psrpcCode
+    return {
+      is: Schema.is(member),
+      encode: Schema.encodeUnknownExit(Schema.toCodecJson(member)),
+      code: PsrpcError.isCode(code) ? code : "unknown"
+    }
+  })
+  return {
+    encode(error) {
+      const member = members.find((member) => member.is(error))
+      if (member === undefined) return undefined
+      const { _tag: tag, message } = error as { readonly _tag: string; readonly message?: unknown }
+      return {
+        code: member.code,
+        message: typeof message === "string" && message !== "" ? message : tag,
+        details: details(() => {
+          const json = Exit.getSuccess(member.encode(error))
+          return PsrpcError.detail(TypedErrorSchema, {
+            tag,
+            json: encoder.encode(JSON.stringify(Option.getOrThrow(json)))
+          })
+        })
+      }
+    },
+    decode(wire) {
+      for (const { json } of PsrpcError.findDetails(wire, TypedErrorSchema)) {
+        const exit = decode(parse(json))
+        if (Exit.isSuccess(exit)) return exit.value
+      }
+      return undefined
+    }
+  }
+}
+
+const parse = (json: Uint8Array): unknown => {
+  try {
+    return JSON.parse(decoder.decode(json))
+  } catch {
+    return undefined
+  }
+}
+
+/** An error that cannot be encoded goes without its detail: the answer still has its code and message. */
+const details = (detail: () => PsrpcError.Detail): ReadonlyArray<PsrpcError.Detail> => {
+  try {
+    return [detail()]
+  } catch {
+    return []
+  }
+}
+
+const membersOf = (schema: Schema.ConstraintCodec<unknown>): ReadonlyArray<Schema.ConstraintCodec<unknown>> =>
+  SchemaAST.isUnion(schema.ast) && Predicate.hasProperty(schema, "members") && Array.isArray(schema.members)
+    ? schema.members.flatMap(membersOf)
+    : [schema]
+
+/** A protobuf message. */
+export const fromMessage = <Desc extends DescMessage>(
+  desc: Desc,
+  options?: Parameters<typeof PsrpcError.protobuf<Desc>>[1]
+): DomainError<MessageShape<Desc>> => fromProtobuf(PsrpcError.protobuf(desc, options))
+
+const fromProtobuf = <Desc extends DescMessage>({
+  code,
+  desc,
+  message
+}: PsrpcError.ProtobufError<Desc>): DomainError<MessageShape<Desc>> => ({
+  encode: (error) =>
+    isMessage(error, desc)
+      ? {
+          code,
+          message: message(error as never) || desc.typeName,
+          details: details(() => PsrpcError.detail(desc, error as MessageInitShape<Desc>))
+        }
+      : undefined,
+  decode: (wire) => PsrpcError.findDetails(wire, desc)[0]
+})

@@ -1,0 +1,91 @@
+/**
+ * Whether metadata can be sent. Every call asks, so what is as it should be takes a few natively searched texts and no
+ * more; what is wrong is looked for once something is.
+ *
+ * A value is never part of what is said: it may be a secret.
+ */
+import type { Metadata } from "../../Metadata.ts"
+import { mostEntries } from "../wire/metadataField.ts"
+
+/** The most bytes that keys and values take in UTF-8, where nobody says. */
+export const defaultMaxMetadataSize = 16 * 1024
+
+/** How much of a key is shown. */
+const shownLength = 100
+
+const plainKey = /^[!-~]+$/
+const notInKeys = /[\s\p{Cc}]/u
+
+/** What is wrong with metadata of which keys and values may take `maxSize` bytes; `undefined` for nothing. */
+export const problemOf = (metadata: Metadata, maxSize: number): string | undefined => {
+  if (typeof metadata !== "object" || metadata === null) return "metadata: expected an object of texts"
+  const keys = Object.keys(metadata)
+  if (keys.length > mostEntries) return `metadata: expected at most ${mostEntries} entries, got ${keys.length}`
+  let units = 0
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!
+    const value: unknown = metadata[key]
+    if (!plainKey.test(key)) {
+      const problem = problemOfKey(key)
+      if (problem !== undefined) return problem
+    }
+    if (typeof value !== "string" || !value.isWellFormed() || value.includes("\0")) return problemOfValue(key, value)
+    units += key.length + value.length
+  }
+  // a UTF-16 unit is three bytes at most: what is far below the limit is not measured
+  return units * 3 <= maxSize ? undefined : problemOfSize(metadata, keys, maxSize)
+}
+
+const shown = (key: string): string =>
+  key.length > shownLength ? `${JSON.stringify(key.slice(0, shownLength))}…` : JSON.stringify(key)
+
+const problemOfKey = (key: string): string | undefined => {
+  if (key === "") return "metadata: expected keys of one character at least, got an empty one"
+  if (!key.isWellFormed()) {
+    return `metadata ${shown(key)}: expected a key of well-formed Unicode, got half of a surrogate pair`
+  }
+  const wrong = notInKeys.exec(key)
+  if (wrong === null) return undefined
+  const code = wrong[0].codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")
+  return (
+    `metadata ${shown(key)}: expected a key without white space and control characters, ` +
+    `got U+${code} at index ${wrong.index}`
+  )
+}
+
+const problemOfValue = (key: string, value: unknown): string => {
+  const at = `metadata ${shown(key)}: expected a`
+  if (typeof value !== "string") return `${at} text, got ${value === null ? "null" : typeof value}`
+  return value.isWellFormed()
+    ? `${at} text without U+0000, got one at index ${value.indexOf("\0")}`
+    : `${at} text of well-formed Unicode, got half of a surrogate pair`
+}
+
+const problemOfSize = (metadata: Metadata, keys: ReadonlyArray<string>, maxSize: number): string | undefined => {
+  let size = 0
+  let largest = ""
+  let largestSize = -1
+  for (const key of keys) {
+    const entry = utf8Size(key) + utf8Size(metadata[key]!)
+    size += entry
+    if (entry > largestSize) {
+      largest = key
+      largestSize = entry
+    }
+  }
+  return size <= maxSize
+    ? undefined
+    : `metadata: expected at most ${maxSize} bytes (maxMetadataSize), got ${size}, ` +
+        `${largestSize} of them by the key ${shown(largest)} and its value`
+}
+
+/** The bytes of a well-formed text in UTF-8. */
+const utf8Size = (text: string): number => {
+  let size = text.length
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i)
+    // a surrogate counts two: a pair is four bytes
+    if (unit > 0x7f) size += unit > 0x7ff && (unit & 0xf800) !== 0xd800 ? 2 : 1
+  }
+  return size
+}

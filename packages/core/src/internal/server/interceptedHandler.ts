@@ -1,0 +1,49 @@
+/** A server's handlers behind interceptors. */
+import type { ServerStream } from "../../BidiStream.ts"
+import type { CalledMethod, CallMethod } from "../definition/method.ts"
+import type { AnyHandler } from "./handlerOf.ts"
+import type { AnyCall, AnyEffect } from "./state.ts"
+import { around, type Entry, infoOf, later, stepsOf } from "../interceptors/chain.ts"
+import type { ServerCall, ServerStreamCall } from "../calls/interceptedCalls.ts"
+
+/** What a step around a handler of calls is about. */
+export interface Answering {
+  readonly method: CallMethod
+  readonly about: ServerCall
+  /** What the handler gets. */
+  readonly call: AnyCall
+}
+
+/** What a step around a handler of streams is about. */
+export interface Streaming {
+  readonly about: ServerStreamCall
+  readonly call: AnyCall
+  readonly stream: ServerStream<unknown, unknown>
+}
+
+/** A handler behind the interceptors of its method's kind; its affinity has none. Put together once. */
+export const intercepted = (entries: ReadonlyArray<Entry>, method: CalledMethod, handler: AnyHandler): AnyHandler => {
+  const steps = stepsOf(entries, method.kind === "stream" ? "serverStream" : "server")
+  if (steps.length === 0) return handler
+  const handle = handler.handle as (given: unknown, call: AnyCall) => AnyEffect
+  const info = infoOf(method)
+  if (method.kind === "stream") {
+    const run = around<Streaming, AnyEffect>(
+      steps,
+      later(({ call, stream }) => handle(stream, call)),
+      later
+    )
+    const streaming = (stream: ServerStream<unknown, unknown>, call: AnyCall): AnyEffect =>
+      run({ about: { ...info, ...call, kind: "stream" }, call, stream })
+    return { ...handler, handle: streaming as AnyHandler["handle"] }
+  }
+  const { kind } = method
+  const run = around<Answering, AnyEffect>(
+    steps,
+    later(({ about, call }) => handle(about.request, call)),
+    later
+  )
+  const answering = (request: unknown, call: AnyCall): AnyEffect =>
+    run({ method, about: { ...info, ...call, kind, request }, call })
+  return { ...handler, handle: answering as AnyHandler["handle"] }
+}
