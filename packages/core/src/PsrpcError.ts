@@ -14,9 +14,7 @@
  * | `cause` | what led to the error, where that is known; stays in this process |
  * | `reason` | where this library found the failure itself; stays in this process |
  *
- * Towards other protocols, {@link toHttpResponse} and {@link toTwirpError} have all that travels, {@link encodeGrpcStatus} all
- * but the names of the codes that gRPC does not have; {@link fromHttpResponse}, {@link fromTwirpError} and
- * {@link decodeGrpcStatus} take what they made, and what anybody else says.
+ * `ErrorConversions` turns errors into those of HTTP, gRPC and Twirp, and back.
  *
  * **Example** (Failing with an error and recovering from it)
  *
@@ -32,10 +30,10 @@
  * })
  *
  * const program = find("2").pipe(
- *   Effect.catchTag("NotFound", (error) => Effect.succeed(`${PsrpcError.toHttpStatus(error)}: ${error.message}`))
+ *   Effect.catchTag("NotFound", (error) => Effect.succeed(`${error.code}: ${error.message}`))
  * )
  *
- * Effect.runSync(program) // => "404: no job 2"
+ * Effect.runSync(program) // => "not_found: no job 2"
  * ```
  *
  * @since 0.1.0
@@ -43,9 +41,5 @@
 export * from "./internal/errors/classes.ts"
 export * from "./internal/errors/details.ts"
 export * from "./internal/errors/domainTypes.ts"
-export * from "./internal/conversions/domainConversions.ts"
-export * from "./internal/conversions/grpc.ts"
-export * from "./internal/conversions/http.ts"
 export * from "./internal/errors/models.ts"
 export * from "./internal/errors/predicates.ts"
-export * from "./internal/conversions/twirp.ts"

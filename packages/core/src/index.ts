@@ -1,6 +1,7 @@
 export * as BidiStream from "./BidiStream.ts"
 export * as Client from "./Client.ts"
 export * as Descriptor from "./Descriptor.ts"
+export * as ErrorConversions from "./ErrorConversions.ts"
 export * as Interceptor from "./Interceptor.ts"
 export * as LocalMessageBus from "./LocalMessageBus.ts"
 export * as MessageBus from "./MessageBus.ts"

@@ -2,6 +2,7 @@ import { DurationSchema, StringValueSchema } from "@bufbuild/protobuf/wkt"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Data, Effect, Exit, Schema } from "effect"
 import { inspect } from "node:util"
+import * as ErrorConversions from "../src/ErrorConversions.ts"
 import * as PsrpcError from "../src/PsrpcError.ts"
 
 // The table of docs/wire.md, with the tag in front and Twirp behind.
@@ -46,9 +47,9 @@ describe("the codes", () => {
       assert.isTrue(PsrpcError.is(error))
       assert.isTrue(PsrpcError.isCode(code))
       for (const input of [error, code] as const) {
-        assert.strictEqual(PsrpcError.toHttpStatus(input), http)
-        assert.strictEqual(PsrpcError.toGrpcCode(input), grpc)
-        assert.strictEqual(PsrpcError.toTwirpCode(input), twirp)
+        assert.strictEqual(ErrorConversions.toHttpStatus(input), http)
+        assert.strictEqual(ErrorConversions.toGrpcCode(input), grpc)
+        assert.strictEqual(ErrorConversions.toTwirpCode(input), twirp)
       }
       const made = PsrpcError.fromCode(code, { message: "m" })
       assert.isTrue(made instanceof PsrpcError[tag])
@@ -60,117 +61,6 @@ describe("the codes", () => {
     for (const text of ["", "ok", "NotFound", "toString", "__proto__", undefined, 5]) {
       assert.isFalse(PsrpcError.isCode(text))
     }
-  })
-})
-
-describe("a status from elsewhere", () => {
-  const http = [
-    [400, "invalid_argument"],
-    [401, "unauthenticated"],
-    [403, "permission_denied"],
-    [404, "not_found"],
-    [405, "invalid_argument"],
-    [406, "not_acceptable"],
-    [408, "deadline_exceeded"],
-    [409, "already_exists"],
-    [410, "not_found"],
-    [412, "failed_precondition"],
-    [415, "invalid_argument"],
-    [416, "out_of_range"],
-    [418, "invalid_argument"],
-    [422, "unprocessable_entity"],
-    [424, "upstream_client_error"],
-    [429, "resource_exhausted"],
-    [499, "canceled"],
-    [500, "internal"],
-    [501, "unimplemented"],
-    [502, "upstream_server_error"],
-    [503, "unavailable"],
-    [504, "deadline_exceeded"],
-    [507, "internal"],
-    [200, "unknown"],
-    [302, "unknown"],
-    [999, "unknown"]
-  ] as const
-  for (const [status, code] of http) {
-    it(`HTTP ${status} becomes ${code}`, () => {
-      const error = PsrpcError.fromHttpStatus(status)
-      assert.strictEqual(error.code, code)
-      assert.strictEqual(error.message, `HTTP ${status}`)
-    })
-  }
-
-  it("HTTP takes a message", () => {
-    assert.strictEqual(PsrpcError.fromHttpStatus(404, { message: "no job" }).message, "no job")
-  })
-
-  const grpc = [
-    [0, "unknown"],
-    [1, "canceled"],
-    [2, "unknown"],
-    [3, "invalid_argument"],
-    [4, "deadline_exceeded"],
-    [5, "not_found"],
-    [6, "already_exists"],
-    [7, "permission_denied"],
-    [8, "resource_exhausted"],
-    [9, "failed_precondition"],
-    [10, "aborted"],
-    [11, "out_of_range"],
-    [12, "unimplemented"],
-    [13, "internal"],
-    [14, "unavailable"],
-    [15, "data_loss"],
-    [16, "unauthenticated"],
-    [17, "unknown"],
-    [-1, "unknown"]
-  ] as const
-  for (const [number, code] of grpc) {
-    it(`gRPC ${number} becomes ${code}`, () => {
-      assert.strictEqual(PsrpcError.fromGrpcCode(number), code)
-    })
-  }
-
-  const twirp = [
-    ["canceled", "canceled"],
-    ["unknown", "unknown"],
-    ["invalid_argument", "invalid_argument"],
-    ["malformed", "malformed_request"],
-    ["deadline_exceeded", "deadline_exceeded"],
-    ["not_found", "not_found"],
-    ["bad_route", "unimplemented"],
-    ["already_exists", "already_exists"],
-    ["permission_denied", "permission_denied"],
-    ["unauthenticated", "unauthenticated"],
-    ["resource_exhausted", "resource_exhausted"],
-    ["failed_precondition", "failed_precondition"],
-    ["aborted", "aborted"],
-    ["out_of_range", "out_of_range"],
-    ["unimplemented", "unimplemented"],
-    ["internal", "internal"],
-    ["unavailable", "unavailable"],
-    ["data_loss", "data_loss"],
-    ["", "unknown"],
-    ["upstream_server_error", "unknown"]
-  ] as const
-  for (const [text, code] of twirp) {
-    it(`Twirp "${text}" becomes ${code}`, () => {
-      assert.strictEqual(PsrpcError.fromTwirpCode(text), code)
-    })
-  }
-
-  it("gRPC keeps message and details, there and back", () => {
-    const error = new PsrpcError.ResourceExhausted({
-      message: "too many jobs",
-      details: [PsrpcError.detail(DurationSchema, { seconds: 30n })]
-    })
-    const status = PsrpcError.toGrpcStatus(error)
-    assert.deepStrictEqual(status, { code: 8, message: "too many jobs", details: error.details })
-    assert.deepStrictEqual(PsrpcError.fromGrpcStatus(status).toJSON(), error.toJSON())
-  })
-
-  it("gRPC without a message has its code's", () => {
-    assert.strictEqual(PsrpcError.fromGrpcStatus({ code: 5 }).message, "not_found")
   })
 })
 

@@ -1,6 +1,7 @@
 import { DurationSchema } from "@bufbuild/protobuf/wkt"
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Schema } from "effect"
+import * as ErrorConversions from "../src/ErrorConversions.ts"
 import * as PsrpcError from "../src/PsrpcError.ts"
 
 /** What travels of an error. */
@@ -45,11 +46,11 @@ describe("an error of every code", () => {
     it.effect.prop(`${code}: comes back whole from an HTTP response`, { given }, ({ given }) =>
       Effect.sync(() => {
         const error = PsrpcError.fromCode(code, given)
-        const { body, headers, status } = PsrpcError.toHttpResponse(error)
-        assert.strictEqual(status, PsrpcError.toHttpStatus(error))
+        const { body, headers, status } = ErrorConversions.toHttpResponse(error)
+        assert.strictEqual(status, ErrorConversions.toHttpStatus(error))
         assert.deepStrictEqual(headers, { "content-type": "application/json" })
         for (const read of [body, JSON.parse(body)]) {
-          assert.deepStrictEqual(whole(PsrpcError.fromHttpResponse({ status, body: read })), whole(error))
+          assert.deepStrictEqual(whole(ErrorConversions.fromHttpResponse({ status, body: read })), whole(error))
         }
       })
     )
@@ -57,11 +58,11 @@ describe("an error of every code", () => {
     it.effect.prop(`${code}: comes back whole from Twirp's object, as it is in JSON`, { given }, ({ given }) =>
       Effect.sync(() => {
         const error = PsrpcError.fromCode(code, given)
-        const object = PsrpcError.toTwirpError(error)
-        assert.strictEqual(object.code, PsrpcError.toTwirpCode(error))
+        const object = ErrorConversions.toTwirpError(error)
+        assert.strictEqual(object.code, ErrorConversions.toTwirpCode(error))
         assert.strictEqual(object.msg, error.message)
         for (const value of Object.values(object.meta ?? {})) assert.isString(value)
-        const back = PsrpcError.fromTwirpError(JSON.parse(JSON.stringify(object)))
+        const back = ErrorConversions.fromTwirpError(JSON.parse(JSON.stringify(object)))
         assert.deepStrictEqual(whole(back), whole(error))
       })
     )
@@ -72,22 +73,27 @@ describe("an error of every code", () => {
       ({ given }) =>
         Effect.sync(() => {
           const error = PsrpcError.fromCode(code, given)
-          const bytes = PsrpcError.encodeGrpcStatus(error)
-          const back = PsrpcError.decodeGrpcStatus(bytes)
+          const bytes = ErrorConversions.encodeGrpcStatus(error)
+          const back = ErrorConversions.decodeGrpcStatus(bytes)
           assert.deepStrictEqual(whole(back), {
-            ...whole(PsrpcError.fromCode(PsrpcError.fromGrpcCode(PsrpcError.toGrpcCode(error)))),
+            ...whole(PsrpcError.fromCode(ErrorConversions.fromGrpcCode(ErrorConversions.toGrpcCode(error)))),
             message: error.message,
             details: whole(error).details
           })
-          assert.deepStrictEqual(whole(PsrpcError.fromGrpcStatus(PsrpcError.toGrpcStatus(error))), whole(back))
+          assert.deepStrictEqual(
+            whole(ErrorConversions.fromGrpcStatus(ErrorConversions.toGrpcStatus(error))),
+            whole(back)
+          )
           // as often as it is sent on
-          assert.deepStrictEqual(PsrpcError.encodeGrpcStatus(back), bytes)
+          assert.deepStrictEqual(ErrorConversions.encodeGrpcStatus(back), bytes)
         })
     )
   }
 
   it("of one name in gRPC comes back by that name", () => {
-    const same = PsrpcError.codes.filter((code) => PsrpcError.fromGrpcCode(PsrpcError.toGrpcCode(code)) === code)
+    const same = PsrpcError.codes.filter(
+      (code) => ErrorConversions.fromGrpcCode(ErrorConversions.toGrpcCode(code)) === code
+    )
     assert.strictEqual(same.length, 16)
   })
 })
@@ -103,7 +109,7 @@ const busy = PsrpcError.fromCode("resource_exhausted", {
 
 describe("an HTTP response", () => {
   it("has the shape of a Connect error", () => {
-    const { body, status } = PsrpcError.toHttpResponse(busy)
+    const { body, status } = ErrorConversions.toHttpResponse(busy)
     assert.strictEqual(status, 429)
     assert.deepStrictEqual(JSON.parse(body), {
       code: "resource_exhausted",
@@ -122,12 +128,12 @@ describe("an HTTP response", () => {
       reason: "connection",
       mayHaveRun: false
     })
-    assert.deepStrictEqual(JSON.parse(PsrpcError.toHttpResponse(error).body), {
+    assert.deepStrictEqual(JSON.parse(ErrorConversions.toHttpResponse(error).body), {
       code: "internal",
       message: "internal",
       details: []
     })
-    assert.deepStrictEqual(PsrpcError.toTwirpError(error), { code: "internal", msg: "internal" })
+    assert.deepStrictEqual(ErrorConversions.toTwirpError(error), { code: "internal", msg: "internal" })
   })
 
   const foreign: ReadonlyArray<readonly [what: string, status: number, body: unknown, code: string, message: string]> =
@@ -168,16 +174,16 @@ describe("an HTTP response", () => {
     ]
   for (const [what, status, body, code, message] of foreign) {
     it(`${what} (${status}) is ${code}`, () => {
-      const error = PsrpcError.fromHttpResponse({ status, body })
+      const error = ErrorConversions.fromHttpResponse({ status, body })
       assert.deepStrictEqual(whole(error), whole(PsrpcError.fromCode(code, { message })))
       assert.isTrue(error.mayHaveRun)
     })
   }
 
   it("of status 500 keeps a code that psrpc does not have", () => {
-    const error = PsrpcError.fromHttpResponse({ status: 500, body: { code: "E17", message: "m" } })
+    const error = ErrorConversions.fromHttpResponse({ status: 500, body: { code: "E17", message: "m" } })
     assert.deepStrictEqual(whole(error), whole(PsrpcError.fromCode("E17", { message: "m" })))
-    assert.strictEqual(PsrpcError.fromHttpResponse({ status: 500, body: { code: "E17" } }).code, "internal")
+    assert.strictEqual(ErrorConversions.fromHttpResponse({ status: 500, body: { code: "E17" } }).code, "internal")
   })
 
   it("loses those details only that are none", () => {
@@ -192,7 +198,7 @@ describe("an HTTP response", () => {
       { type: "a.B", value: "-_8" },
       { type: "a.B", value: "+/8", typeUrl: 5 }
     ]
-    const error = PsrpcError.fromHttpResponse({
+    const error = ErrorConversions.fromHttpResponse({
       status: 429,
       body: { code: "resource_exhausted", message: "m", details }
     })
@@ -202,7 +208,118 @@ describe("an HTTP response", () => {
       { typeUrl: "type.googleapis.com/a.B", value: [251, 255] }
     ])
     assert.strictEqual(PsrpcError.findDetails(error, DurationSchema)[0]?.seconds, 30n)
-    assert.deepStrictEqual(PsrpcError.fromHttpResponse({ status: 429, body: { details: { 0: 1 } } }).details, [])
+    assert.deepStrictEqual(ErrorConversions.fromHttpResponse({ status: 429, body: { details: { 0: 1 } } }).details, [])
+  })
+})
+
+describe("a status from elsewhere", () => {
+  const http = [
+    [400, "invalid_argument"],
+    [401, "unauthenticated"],
+    [403, "permission_denied"],
+    [404, "not_found"],
+    [405, "invalid_argument"],
+    [406, "not_acceptable"],
+    [408, "deadline_exceeded"],
+    [409, "already_exists"],
+    [410, "not_found"],
+    [412, "failed_precondition"],
+    [415, "invalid_argument"],
+    [416, "out_of_range"],
+    [418, "invalid_argument"],
+    [422, "unprocessable_entity"],
+    [424, "upstream_client_error"],
+    [429, "resource_exhausted"],
+    [499, "canceled"],
+    [500, "internal"],
+    [501, "unimplemented"],
+    [502, "upstream_server_error"],
+    [503, "unavailable"],
+    [504, "deadline_exceeded"],
+    [507, "internal"],
+    [200, "unknown"],
+    [302, "unknown"],
+    [999, "unknown"]
+  ] as const
+  for (const [status, code] of http) {
+    it(`HTTP ${status} becomes ${code}`, () => {
+      const error = ErrorConversions.fromHttpStatus(status)
+      assert.strictEqual(error.code, code)
+      assert.strictEqual(error.message, `HTTP ${status}`)
+    })
+  }
+
+  it("HTTP takes a message", () => {
+    assert.strictEqual(ErrorConversions.fromHttpStatus(404, { message: "no job" }).message, "no job")
+  })
+
+  const grpc = [
+    [0, "unknown"],
+    [1, "canceled"],
+    [2, "unknown"],
+    [3, "invalid_argument"],
+    [4, "deadline_exceeded"],
+    [5, "not_found"],
+    [6, "already_exists"],
+    [7, "permission_denied"],
+    [8, "resource_exhausted"],
+    [9, "failed_precondition"],
+    [10, "aborted"],
+    [11, "out_of_range"],
+    [12, "unimplemented"],
+    [13, "internal"],
+    [14, "unavailable"],
+    [15, "data_loss"],
+    [16, "unauthenticated"],
+    [17, "unknown"],
+    [-1, "unknown"]
+  ] as const
+  for (const [number, code] of grpc) {
+    it(`gRPC ${number} becomes ${code}`, () => {
+      assert.strictEqual(ErrorConversions.fromGrpcCode(number), code)
+    })
+  }
+
+  const twirp = [
+    ["canceled", "canceled"],
+    ["unknown", "unknown"],
+    ["invalid_argument", "invalid_argument"],
+    ["malformed", "malformed_request"],
+    ["deadline_exceeded", "deadline_exceeded"],
+    ["not_found", "not_found"],
+    ["bad_route", "unimplemented"],
+    ["already_exists", "already_exists"],
+    ["permission_denied", "permission_denied"],
+    ["unauthenticated", "unauthenticated"],
+    ["resource_exhausted", "resource_exhausted"],
+    ["failed_precondition", "failed_precondition"],
+    ["aborted", "aborted"],
+    ["out_of_range", "out_of_range"],
+    ["unimplemented", "unimplemented"],
+    ["internal", "internal"],
+    ["unavailable", "unavailable"],
+    ["data_loss", "data_loss"],
+    ["", "unknown"],
+    ["upstream_server_error", "unknown"]
+  ] as const
+  for (const [text, code] of twirp) {
+    it(`Twirp "${text}" becomes ${code}`, () => {
+      assert.strictEqual(ErrorConversions.fromTwirpCode(text), code)
+    })
+  }
+
+  it("gRPC keeps message and details, there and back", () => {
+    const error = new PsrpcError.ResourceExhausted({
+      message: "too many jobs",
+      details: [PsrpcError.detail(DurationSchema, { seconds: 30n })]
+    })
+    const status = ErrorConversions.toGrpcStatus(error)
+    assert.deepStrictEqual(status, { code: 8, message: "too many jobs", details: error.details })
+    assert.deepStrictEqual(ErrorConversions.fromGrpcStatus(status).toJSON(), error.toJSON())
+  })
+
+  it("gRPC without a message has its code's", () => {
+    assert.strictEqual(ErrorConversions.fromGrpcStatus({ code: 5 }).message, "not_found")
   })
 })
 
@@ -213,16 +330,16 @@ describe("the bytes of a gRPC status", () => {
       details: [{ typeUrl: "a/B", value: new Uint8Array([1, 2]) }]
     })
     const expected = [0x08, 5, 0x12, 2, 0xc3, 0xa9, 0x1a, 9, 0x0a, 3, 0x61, 0x2f, 0x42, 0x12, 2, 1, 2]
-    assert.deepStrictEqual(Array.from(PsrpcError.encodeGrpcStatus(error)), expected)
-    assert.deepStrictEqual(whole(PsrpcError.decodeGrpcStatus(Uint8Array.from(expected))), whole(error))
+    assert.deepStrictEqual(Array.from(ErrorConversions.encodeGrpcStatus(error)), expected)
+    assert.deepStrictEqual(whole(ErrorConversions.decodeGrpcStatus(Uint8Array.from(expected))), whole(error))
   })
 
   it("are the caller's own, and so are the details read from them", () => {
-    const bytes = PsrpcError.encodeGrpcStatus(busy)
+    const bytes = ErrorConversions.encodeGrpcStatus(busy)
     assert.strictEqual(bytes.byteLength, bytes.buffer.byteLength)
-    const back = PsrpcError.decodeGrpcStatus(bytes)
+    const back = ErrorConversions.decodeGrpcStatus(bytes)
     bytes.fill(0)
-    PsrpcError.encodeGrpcStatus(busy).fill(1)
+    ErrorConversions.encodeGrpcStatus(busy).fill(1)
     assert.deepStrictEqual(whole(back), whole(busy))
   })
 
@@ -231,7 +348,10 @@ describe("the bytes of a gRPC status", () => {
       message: "é".repeat(100_000),
       details: Array.from({ length: 1000 }, (_, i) => ({ typeUrl: `a/B${i}`, value: new Uint8Array(i) }))
     })
-    assert.deepStrictEqual(whole(PsrpcError.decodeGrpcStatus(PsrpcError.encodeGrpcStatus(error))), whole(error))
+    assert.deepStrictEqual(
+      whole(ErrorConversions.decodeGrpcStatus(ErrorConversions.encodeGrpcStatus(error))),
+      whole(error)
+    )
   })
 
   const read: ReadonlyArray<readonly [what: string, bytes: ReadonlyArray<number>, code: string, message: string]> = [
@@ -244,7 +364,7 @@ describe("the bytes of a gRPC status", () => {
   ]
   for (const [what, bytes, code, message] of read) {
     it(`are read: ${what}`, () => {
-      const error = PsrpcError.decodeGrpcStatus(Uint8Array.from(bytes))
+      const error = ErrorConversions.decodeGrpcStatus(Uint8Array.from(bytes))
       assert.deepStrictEqual(whole(error), whole(PsrpcError.fromCode(code, { message })))
     })
   }
@@ -260,7 +380,7 @@ describe("the bytes of a gRPC status", () => {
   ]
   for (const [what, bytes] of malformed) {
     it(`that are none (${what}) are a malformed_result that says so`, () => {
-      const error = PsrpcError.decodeGrpcStatus(Uint8Array.from(bytes))
+      const error = ErrorConversions.decodeGrpcStatus(Uint8Array.from(bytes))
       assert.instanceOf(error, PsrpcError.MalformedResult)
       assert.strictEqual(error.message, "the gRPC status cannot be decoded: no google.rpc.Status")
       assert.deepStrictEqual(error.details, [])
@@ -270,33 +390,34 @@ describe("the bytes of a gRPC status", () => {
   it.effect.prop(
     "may be any bytes: they are read or refused, and never thrown at",
     [Schema.Array(Schema.Int)],
-    ([ints]) => Effect.sync(() => assert.isTrue(PsrpcError.is(PsrpcError.decodeGrpcStatus(Uint8Array.from(ints)))))
+    ([ints]) =>
+      Effect.sync(() => assert.isTrue(PsrpcError.is(ErrorConversions.decodeGrpcStatus(Uint8Array.from(ints)))))
   )
 })
 
 describe("Twirp's error object", () => {
   it("has what Twirp has no place for in its meta, and none where nothing is lost", () => {
-    assert.deepStrictEqual(PsrpcError.toTwirpError(PsrpcError.fromCode("not_found", { message: "no job" })), {
+    assert.deepStrictEqual(ErrorConversions.toTwirpError(PsrpcError.fromCode("not_found", { message: "no job" })), {
       code: "not_found",
       msg: "no job"
     })
-    assert.deepStrictEqual(PsrpcError.toTwirpError(PsrpcError.fromCode("malformed_request")), {
+    assert.deepStrictEqual(ErrorConversions.toTwirpError(PsrpcError.fromCode("malformed_request")), {
       code: "malformed",
       msg: "malformed_request"
     })
-    assert.deepStrictEqual(PsrpcError.toTwirpError(PsrpcError.fromCode("not_acceptable")), {
+    assert.deepStrictEqual(ErrorConversions.toTwirpError(PsrpcError.fromCode("not_acceptable")), {
       code: "unknown",
       msg: "not_acceptable",
       meta: { psrpc_code: "not_acceptable" }
     })
-    assert.deepStrictEqual(PsrpcError.toTwirpError(PsrpcError.fromCode("quota_burst")).meta, {
+    assert.deepStrictEqual(ErrorConversions.toTwirpError(PsrpcError.fromCode("quota_burst")).meta, {
       psrpc_code: "quota_burst"
     })
-    const { meta } = PsrpcError.toTwirpError(busy)
+    const { meta } = ErrorConversions.toTwirpError(busy)
     assert.deepStrictEqual(Object.keys(meta ?? {}), ["psrpc_details"])
     assert.deepStrictEqual(
       JSON.parse(meta!["psrpc_details"]!),
-      JSON.parse(PsrpcError.toHttpResponse(busy).body).details
+      JSON.parse(ErrorConversions.toHttpResponse(busy).body).details
     )
   })
 
@@ -327,13 +448,13 @@ describe("Twirp's error object", () => {
   ]
   for (const [what, u, code, message] of foreign) {
     it(`${what} is ${code}`, () => {
-      assert.deepStrictEqual(whole(PsrpcError.fromTwirpError(u)), whole(PsrpcError.fromCode(code, { message })))
+      assert.deepStrictEqual(whole(ErrorConversions.fromTwirpError(u)), whole(PsrpcError.fromCode(code, { message })))
     })
   }
 
   it("with details that are no JSON has none", () => {
     for (const psrpc_details of ["", "[", "{}", "[5]", "null"]) {
-      const error = PsrpcError.fromTwirpError({ code: "aborted", msg: "m", meta: { psrpc_details } })
+      const error = ErrorConversions.fromTwirpError({ code: "aborted", msg: "m", meta: { psrpc_details } })
       assert.deepStrictEqual(whole(error), whole(PsrpcError.fromCode("aborted", { message: "m" })))
     }
   })
@@ -362,8 +483,8 @@ describe("Twirp's error object", () => {
   ] as const
   for (const [code, status] of statuses) {
     it(`of ${code} goes with HTTP ${status}`, () => {
-      assert.strictEqual(PsrpcError.toTwirpStatus(code), status)
-      assert.strictEqual(PsrpcError.toTwirpStatus(PsrpcError.fromCode(code)), status)
+      assert.strictEqual(ErrorConversions.toTwirpStatus(code), status)
+      assert.strictEqual(ErrorConversions.toTwirpStatus(PsrpcError.fromCode(code)), status)
     })
   }
 })

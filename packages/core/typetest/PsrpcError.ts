@@ -2,6 +2,7 @@ import type { MessageShape } from "@bufbuild/protobuf"
 import { type Duration, DurationSchema, type StringValueSchema } from "@bufbuild/protobuf/wkt"
 import { type Context, Effect, Schema } from "effect"
 import * as DomainError from "../src/internal/errors/domainError.ts"
+import * as ErrorConversions from "../src/ErrorConversions.ts"
 import * as PsrpcError from "../src/PsrpcError.ts"
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -48,7 +49,7 @@ same<(typeof made)[2], PsrpcError.PsrpcError>(true)
 PsrpcError.fromCode(code) satisfies PsrpcError.PsrpcError
 PsrpcError.fromCode("aborted", { message: undefined, details: undefined, mayHaveRun: undefined, reason: undefined })
 // @ts-expect-error a status is asked of an error or a code
-PsrpcError.toHttpStatus("nonsense")
+ErrorConversions.toHttpStatus("nonsense")
 
 // Details have the type of their descriptor.
 const durations = PsrpcError.findDetails(notFound, DurationSchema)
@@ -63,31 +64,32 @@ same<typeof PsrpcError.Union.DecodingServices, never>(true)
 same<typeof PsrpcError.Union.EncodingServices, never>(true)
 
 // Errors to other worlds.
-const response = PsrpcError.toHttpResponse(notFound)
+const response = ErrorConversions.toHttpResponse(notFound)
 same<typeof response.body, string>(true)
 same<typeof response.headers, Readonly<Record<string, string>>>(true)
 new Response(response.body, response) satisfies Response
-same<ReturnType<typeof PsrpcError.fromHttpResponse>, PsrpcError.PsrpcError>(true)
-PsrpcError.fromHttpResponse({ status: 404 })
-PsrpcError.fromHttpResponse({ status: 404, body: { code: "not_found" } })
+same<ReturnType<typeof ErrorConversions.fromHttpResponse>, PsrpcError.PsrpcError>(true)
+ErrorConversions.fromHttpResponse({ status: 404 })
+ErrorConversions.fromHttpResponse({ status: 404, body: { code: "not_found" } })
 // @ts-expect-error the status is missing
-PsrpcError.fromHttpResponse({ body: "" })
+ErrorConversions.fromHttpResponse({ body: "" })
 // @ts-expect-error a code alone has no message
-PsrpcError.toHttpResponse("not_found")
-same<ReturnType<typeof PsrpcError.encodeGrpcStatus>, Uint8Array>(true)
-same<ReturnType<typeof PsrpcError.decodeGrpcStatus>, PsrpcError.PsrpcError>(true)
+ErrorConversions.toHttpResponse("not_found")
+same<ReturnType<typeof ErrorConversions.encodeGrpcStatus>, Uint8Array>(true)
+same<ReturnType<typeof ErrorConversions.decodeGrpcStatus>, PsrpcError.PsrpcError>(true)
 // @ts-expect-error bytes, not base64
-PsrpcError.decodeGrpcStatus("CAU")
-const twirp: PsrpcError.TwirpError = PsrpcError.toTwirpError(notFound)
-same<typeof twirp.code, PsrpcError.TwirpCode>(true)
+ErrorConversions.decodeGrpcStatus("CAU")
+const twirp: ErrorConversions.TwirpError = ErrorConversions.toTwirpError(notFound)
+same<typeof twirp.code, ErrorConversions.TwirpCode>(true)
 same<typeof twirp.meta, Readonly<Record<string, string>> | undefined>(true)
-same<Extract<PsrpcError.TwirpCode, "bad_route" | "dataloss" | "data_loss">, "bad_route" | "dataloss" | "data_loss">(
-  true
-)
-PsrpcError.fromTwirpError(JSON.parse("{}")) satisfies PsrpcError.PsrpcError
-PsrpcError.toTwirpStatus("not_found") satisfies number
+same<
+  Extract<ErrorConversions.TwirpCode, "bad_route" | "dataloss" | "data_loss">,
+  "bad_route" | "dataloss" | "data_loss"
+>(true)
+ErrorConversions.fromTwirpError(JSON.parse("{}")) satisfies PsrpcError.PsrpcError
+ErrorConversions.toTwirpStatus("not_found") satisfies number
 // @ts-expect-error no such code
-PsrpcError.toTwirpStatus("nonsense")
+ErrorConversions.toTwirpStatus("nonsense")
 
 // Errors of a method.
 class NameTaken extends Schema.TaggedError<NameTaken>()(

@@ -2,7 +2,7 @@ import * as Any from "../wire/any.ts"
 import { mostEntries } from "../wire/metadataField.ts"
 import * as Reader from "../wire/reader.ts"
 import * as Writer from "../wire/writer.ts"
-import * as errorCodes from "../errors/codes.ts"
+import * as conversionCodes from "./codes.ts"
 import { fromCode, type PsrpcError } from "../errors/classes.ts"
 import type { Code, Detail } from "../errors/models.ts"
 import { codeOf } from "../errors/wireCode.ts"
@@ -16,7 +16,7 @@ import { codeOf } from "../errors/wireCode.ts"
  * @category conversions
  * @since 0.1.0
  */
-export const toGrpcCode = (error: PsrpcError | Code): number => errorCodes.table[codeOf(error)].grpc
+export const toGrpcCode = (error: PsrpcError | Code): number => conversionCodes.table[codeOf(error)].grpc
 
 /**
  * The code of the same name as a gRPC code; `unknown` for a number that gRPC does not define, and for OK (0), which is no
@@ -25,7 +25,7 @@ export const toGrpcCode = (error: PsrpcError | Code): number => errorCodes.table
  * @category conversions
  * @since 0.1.0
  */
-export const fromGrpcCode = (code: number): Code => errorCodes.codeOfGrpc(code)
+export const fromGrpcCode = (code: number): Code => conversionCodes.codeOfGrpc(code)
 
 /**
  * The status of a gRPC call, `google.rpc.Status`.

@@ -1,4 +1,4 @@
-import * as errorCodes from "../errors/codes.ts"
+import * as conversionCodes from "./codes.ts"
 import { fromCode, isCode, type PsrpcError } from "../errors/classes.ts"
 import { fieldsOf, fromJson, parse, textOf, toJson } from "./jsonDetails.ts"
 import type { Code, Options } from "../errors/models.ts"
@@ -13,7 +13,7 @@ import { codeOf, wireCodeOf } from "../errors/wireCode.ts"
  * @category conversions
  * @since 0.1.0
  */
-export const toHttpStatus = (error: PsrpcError | Code): number => errorCodes.table[codeOf(error)].http
+export const toHttpStatus = (error: PsrpcError | Code): number => conversionCodes.table[codeOf(error)].http
 
 /**
  * The error for an HTTP status, `HTTP` and the status as its message unless one is given.
@@ -26,7 +26,7 @@ export const toHttpStatus = (error: PsrpcError | Code): number => errorCodes.tab
  * @since 0.1.0
  */
 export const fromHttpStatus = (status: number, options?: Options): PsrpcError =>
-  fromCode(errorCodes.codeOfHttp(status), { ...options, message: options?.message || `HTTP ${status}` })
+  fromCode(conversionCodes.codeOfHttp(status), { ...options, message: options?.message || `HTTP ${status}` })
 
 /**
  * An HTTP response that says what went wrong.
@@ -53,13 +53,13 @@ export interface HttpResponse {
  * **Example** (A gateway that answers an error, and its caller)
  *
  * ```ts
- * import { PsrpcError } from "@effect-psrpc/core"
+ * import { ErrorConversions, PsrpcError } from "@effect-psrpc/core"
  *
  * const error = PsrpcError.fromCode("not_found", { message: "no job 7" })
- * const { status, headers, body } = PsrpcError.toHttpResponse(error)
+ * const { status, headers, body } = ErrorConversions.toHttpResponse(error)
  * const response = new Response(body, { status, headers })
  *
- * const again = PsrpcError.fromHttpResponse({ status: response.status, body: await response.text() })
+ * const again = ErrorConversions.fromHttpResponse({ status: response.status, body: await response.text() })
  * again._tag // => "NotFound"
  * ```
  *
@@ -89,7 +89,7 @@ export const fromHttpResponse = (response: { readonly status: number; readonly b
   const code = textOf(fields["code"])
   const message = textOf(fields["message"])
   const own = code !== undefined && (isCode(code) || (status === 500 && message !== undefined))
-  return fromCode<string>(own ? code : errorCodes.codeOfHttp(status), {
+  return fromCode<string>(own ? code : conversionCodes.codeOfHttp(status), {
     message: message ?? (own ? undefined : `HTTP ${status}`),
     details: fromJson(fields["details"])
   })

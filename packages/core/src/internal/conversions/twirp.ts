@@ -1,7 +1,8 @@
-import * as errorCodes from "../errors/codes.ts"
+import * as conversionCodes from "./codes.ts"
+import type { TwirpCode } from "./codes.ts"
 import { fromCode, type PsrpcError } from "../errors/classes.ts"
 import { fieldsOf, fromJson, parse, textOf, toJson } from "./jsonDetails.ts"
-import type { Code, TwirpCode } from "../errors/models.ts"
+import type { Code } from "../errors/models.ts"
 import { codeOf, wireCodeOf } from "../errors/wireCode.ts"
 
 /**
@@ -15,7 +16,7 @@ import { codeOf, wireCodeOf } from "../errors/wireCode.ts"
  * @category conversions
  * @since 0.1.0
  */
-export const toTwirpCode = (error: PsrpcError | Code): TwirpCode => errorCodes.table[codeOf(error)].twirp
+export const toTwirpCode = (error: PsrpcError | Code): TwirpCode => conversionCodes.table[codeOf(error)].twirp
 
 /**
  * The code of the same name as a Twirp code. `malformed` is `malformed_request`, `bad_route` is `unimplemented`,
@@ -24,7 +25,7 @@ export const toTwirpCode = (error: PsrpcError | Code): TwirpCode => errorCodes.t
  * @category conversions
  * @since 0.1.0
  */
-export const fromTwirpCode = (code: TwirpCode | (string & {})): Code => errorCodes.codeOfTwirp(code)
+export const fromTwirpCode = (code: TwirpCode | (string & {})): Code => conversionCodes.codeOfTwirp(code)
 
 /**
  * The HTTP status that Twirp prescribes for the response with an error. Not that of {@link toHttpStatus}:
@@ -33,7 +34,7 @@ export const fromTwirpCode = (code: TwirpCode | (string & {})): Code => errorCod
  * @category conversions
  * @since 0.1.0
  */
-export const toTwirpStatus = (error: PsrpcError | Code): number => errorCodes.twirpStatuses[toTwirpCode(error)]
+export const toTwirpStatus = (error: PsrpcError | Code): number => conversionCodes.twirpStatuses[toTwirpCode(error)]
 
 /**
  * The error object of Twirp, which as JSON is the body of its response.

@@ -76,7 +76,7 @@ const make =
     code: C,
     extra?: Extra
   ): ErrorClass<Self, C, Extra> => {
-    const { tag } = errorCodes.table[code]
+    const tag = errorCodes.tags[code]
     const identifier = `@effect-psrpc/core/PsrpcError/${tag}`
     class Base extends Schema.TaggedError<{ readonly message: string }>(identifier)(tag, { ...fields, ...extra }) {
       constructor(...args: [props: any, options?: any]) {
@@ -370,7 +370,7 @@ const canSetStackTraceLimit = (() => {
 const construct = (code: Code, options: Options & { readonly peerCode?: string }): PsrpcError => {
   const { cause, details, mayHaveRun, message, peerCode, reason } = options
   const values: Record<string, unknown> = {
-    _tag: errorCodes.table[code].tag,
+    _tag: errorCodes.tags[code],
     message: message === undefined || message === "" ? code : message,
     details: details ?? noDetails,
     mayHaveRun: mayHaveRun ?? true

@@ -4,14 +4,23 @@
  */
 import { type DescMessage, isMessage, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf"
 import { Exit, Option, Predicate, Schema, SchemaAST } from "effect"
-import * as PsrpcError from "../../PsrpcError.ts"
 import { TypedErrorSchema } from "../gen/effect_psrpc/typed_error_pb.ts"
+import { isCode } from "./classes.ts"
+import { detail as pack, findDetails } from "./details.ts"
+import {
+  type DomainErrorInput,
+  type DomainErrorOf,
+  isProtobufError,
+  protobuf,
+  type ProtobufError
+} from "./domainTypes.ts"
+import type { Detail } from "./models.ts"
 
 /** What an error is on the wire. */
 export interface WireError {
   readonly code: string
   readonly message: string
-  readonly details: ReadonlyArray<PsrpcError.Detail>
+  readonly details: ReadonlyArray<Detail>
 }
 
 /** The codec of a method's errors. Decoding never throws; encoding only where the user's function for the message does. */
@@ -23,11 +32,9 @@ export interface DomainError<out E> {
 }
 
 /** The codec for what a method takes as its `error`. */
-export const make = <Input extends PsrpcError.DomainErrorInput>(
-  input: Input
-): DomainError<PsrpcError.DomainErrorOf<Input>> => {
-  const error: PsrpcError.DomainErrorInput = input
-  if (PsrpcError.isProtobufError(error)) return fromProtobuf(error) as any
+export const make = <Input extends DomainErrorInput>(input: Input): DomainError<DomainErrorOf<Input>> => {
+  const error: DomainErrorInput = input
+  if (isProtobufError(error)) return fromProtobuf(error) as any
   return (Schema.isSchema(error) ? fromSchema(error as any) : fromMessage(error as DescMessage)) as any
 }
 
@@ -42,7 +49,7 @@ export const fromSchema = <E>(schema: Schema.ConstraintCodec<E, unknown>): Domai
     return {
       is: Schema.is(member),
       encode: Schema.encodeUnknownExit(Schema.toCodecJson(member)),
-      code: PsrpcError.isCode(code) ? code : "unknown"
+      code: isCode(code) ? code : "unknown"
     }
   })
   return {
@@ -55,7 +62,7 @@ export const fromSchema = <E>(schema: Schema.ConstraintCodec<E, unknown>): Domai
         message: typeof message === "string" && message !== "" ? message : tag,
         details: details(() => {
           const json = Exit.getSuccess(member.encode(error))
-          return PsrpcError.detail(TypedErrorSchema, {
+          return pack(TypedErrorSchema, {
             tag,
             json: encoder.encode(JSON.stringify(Option.getOrThrow(json)))
           })
@@ -63,7 +70,7 @@ export const fromSchema = <E>(schema: Schema.ConstraintCodec<E, unknown>): Domai
       }
     },
     decode(wire) {
-      for (const { json } of PsrpcError.findDetails(wire, TypedErrorSchema)) {
+      for (const { json } of findDetails(wire, TypedErrorSchema)) {
         const exit = decode(parse(json))
         if (Exit.isSuccess(exit)) return exit.value
       }
@@ -81,7 +88,7 @@ const parse = (json: Uint8Array): unknown => {
 }
 
 /** An error that cannot be encoded goes without its detail: the answer still has its code and message. */
-const details = (detail: () => PsrpcError.Detail): ReadonlyArray<PsrpcError.Detail> => {
+const details = (detail: () => Detail): ReadonlyArray<Detail> => {
   try {
     return [detail()]
   } catch {
@@ -97,21 +104,21 @@ const membersOf = (schema: Schema.ConstraintCodec<unknown>): ReadonlyArray<Schem
 /** A protobuf message. */
 export const fromMessage = <Desc extends DescMessage>(
   desc: Desc,
-  options?: Parameters<typeof PsrpcError.protobuf<Desc>>[1]
-): DomainError<MessageShape<Desc>> => fromProtobuf(PsrpcError.protobuf(desc, options))
+  options?: Parameters<typeof protobuf<Desc>>[1]
+): DomainError<MessageShape<Desc>> => fromProtobuf(protobuf(desc, options))
 
 const fromProtobuf = <Desc extends DescMessage>({
   code,
   desc,
   message
-}: PsrpcError.ProtobufError<Desc>): DomainError<MessageShape<Desc>> => ({
+}: ProtobufError<Desc>): DomainError<MessageShape<Desc>> => ({
   encode: (error) =>
     isMessage(error, desc)
       ? {
           code,
           message: message(error as never) || desc.typeName,
-          details: details(() => PsrpcError.detail(desc, error as MessageInitShape<Desc>))
+          details: details(() => pack(desc, error as MessageInitShape<Desc>))
         }
       : undefined,
-  decode: (wire) => PsrpcError.findDetails(wire, desc)[0]
+  decode: (wire) => findDetails(wire, desc)[0]
 })

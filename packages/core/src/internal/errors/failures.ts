@@ -1,13 +1,9 @@
 /** What calls and streams fail with for the same reason. */
-import * as PsrpcError from "../../PsrpcError.ts"
+import { fromCode, type PsrpcError } from "./classes.ts"
 
 /** The connection to the broker is lost: that says more than what came of it. */
-export const disconnected = (
-  label: string,
-  cause: PsrpcError.PsrpcError,
-  mayHaveRun?: boolean
-): PsrpcError.PsrpcError =>
-  PsrpcError.fromCode("unavailable", {
+export const disconnected = (label: string, cause: PsrpcError, mayHaveRun?: boolean): PsrpcError =>
+  fromCode("unavailable", {
     message: `${cause.message} (${label})`,
     reason: "connection",
     mayHaveRun,
@@ -15,16 +11,16 @@ export const disconnected = (
   })
 
 /** Nothing was heard within `millis`. */
-export const timedOut = (label: string, millis: number, mayHaveRun?: boolean): PsrpcError.PsrpcError =>
-  PsrpcError.fromCode("deadline_exceeded", {
+export const timedOut = (label: string, millis: number, mayHaveRun?: boolean): PsrpcError =>
+  fromCode("deadline_exceeded", {
     message: `request timed out after ${Math.round(millis)} ms (${label})`,
     reason: "timeout",
     mayHaveRun
   })
 
 /** The broker says that nobody listens to a request. */
-export const nobodyListens = (label: string): PsrpcError.PsrpcError =>
-  PsrpcError.fromCode("unavailable", {
+export const nobodyListens = (label: string): PsrpcError =>
+  fromCode("unavailable", {
     message: `no response from servers: nobody listens (${label})`,
     reason: "no_listeners",
     mayHaveRun: false

@@ -35,14 +35,6 @@ export type Code = errorCodes.Code
 export type Tag = errorCodes.Tag
 
 /**
- * A code of Twirp, as it is on the wire.
- *
- * @category models
- * @since 0.1.0
- */
-export type TwirpCode = errorCodes.TwirpCode
-
-/**
  * Every code.
  *
  * @category models

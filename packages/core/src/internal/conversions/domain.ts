@@ -3,23 +3,24 @@ import { fromCode, fromUnknown, type PsrpcError } from "../errors/classes.ts"
 import type { DomainErrorInput, DomainErrorOf, ValidDomainError } from "../errors/domainTypes.ts"
 import { wireCodeOf } from "../errors/wireCode.ts"
 
-const made = new WeakMap<object, DomainError.DomainError<unknown>>()
+const codecs = new WeakMap<object, DomainError.DomainError<unknown>>()
 
 const codecOf = (input: DomainErrorInput): DomainError.DomainError<unknown> => {
-  let codec = made.get(input)
-  if (codec === undefined) made.set(input, (codec = DomainError.make(input) as DomainError.DomainError<unknown>))
+  let codec = codecs.get(input)
+  if (codec === undefined) codecs.set(input, (codec = DomainError.make(input) as DomainError.DomainError<unknown>))
   return codec
 }
 
 /**
- * A method's own error as the `PsrpcError` that a peer sees which does not know it: its code, its message, and itself as a
- * detail. From there it goes to other worlds: `PsrpcError.toHttpResponse`, and so on. `error` is what the method takes as
- * its `error`.
+ * Converts a method's own error to a `PsrpcError` with its code, its message, and the error itself as a detail. A peer that
+ * does not know the error sees the same. The `PsrpcError` can be converted further, with `toHttpResponse` for instance.
+ *
+ * `input` is the `error` of the method's definition. A value that is no error of the method becomes an `Unknown`.
  *
  * **Example** (A method's own error as an HTTP response, and back)
  *
  * ```ts
- * import { PsrpcError } from "@effect-psrpc/core"
+ * import { ErrorConversions } from "@effect-psrpc/core"
  * import { Schema } from "effect"
  *
  * class SoldOut extends Schema.TaggedError<SoldOut>()(
@@ -28,10 +29,10 @@ const codecOf = (input: DomainErrorInput): DomainError.DomainError<unknown> => {
  *   { psrpcCode: "failed_precondition" }
  * ) {}
  *
- * const response = PsrpcError.toHttpResponse(PsrpcError.fromDomainError(SoldOut, new SoldOut({ item: "tea" })))
+ * const response = ErrorConversions.toHttpResponse(ErrorConversions.fromDomainError(SoldOut, new SoldOut({ item: "tea" })))
  * response.status // => 412
  *
- * PsrpcError.toDomainError(SoldOut, PsrpcError.fromHttpResponse(response))?.item // => "tea"
+ * ErrorConversions.toDomainError(SoldOut, ErrorConversions.fromHttpResponse(response))?.item // => "tea"
  * ```
  *
  * @category conversions
@@ -48,8 +49,9 @@ export const fromDomainError = <Input extends DomainErrorInput>(
 }
 
 /**
- * The method's own error that a `PsrpcError` has as a detail; `undefined` where it has none. `input` is what the method
- * takes as its `error`.
+ * Returns the method's own error that a `PsrpcError` carries as a detail, or `undefined` if it carries none.
+ *
+ * `input` is the `error` of the method's definition.
  *
  * @category conversions
  * @since 0.1.0
