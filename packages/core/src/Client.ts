@@ -41,14 +41,11 @@ import { newClientId } from "./internal/wire/id.ts"
 import * as Chain from "./internal/interceptors/chain.ts"
 import * as Intercepted from "./internal/client/intercepted.ts"
 import { methodOf } from "./internal/definition/method.ts"
-import {
-  checkClientId,
-  checkCount,
-  checkInterceptors,
-  checkKeepalive,
-  checkMetadata,
-  checkTimeout
-} from "./internal/options.ts"
+import { checkClientId } from "./internal/client/clientId.ts"
+import { checkCount, checkTimeout } from "./internal/errors/checks.ts"
+import { checkInterceptors } from "./internal/interceptors/checkInterceptors.ts"
+import { checkKeepalive } from "./internal/stream/keepalive.ts"
+import { checkMetadata } from "./internal/metadata/checkMetadata.ts"
 import { decodeStream } from "./internal/wire/streamEnvelope.ts"
 import type * as Interceptor from "./Interceptor.ts"
 import { defaultBufferSize, MessageBus } from "./MessageBus.ts"
@@ -58,20 +55,23 @@ import type { Selection } from "./Selection.ts"
 import type * as Service_ from "./Service.ts"
 
 export type {
-  Answer,
-  CallOf,
   CallOptions,
-  FromMethods,
-  MultiCall,
   MultiCallOptions,
   SelectingCallOptions,
   SelectingStreamOptions,
-  StreamCall,
-  StreamOpener,
   StreamOptions,
   SubscribeOptions,
+  ThroughOptions
+} from "./internal/calls/callOptions.ts"
+
+export type {
+  Answer,
+  CallOf,
+  FromMethods,
+  MultiCall,
+  StreamCall,
+  StreamOpener,
   SubscriptionCall,
-  ThroughOptions,
   UnaryCall
 } from "./internal/calls/clientTypes.ts"
 

@@ -57,7 +57,7 @@ import type { BidiStream, ServerStream } from "./BidiStream.ts"
 import { changed, entriesOf, type Entry, functionOf, make, type Step } from "./internal/interceptors/chain.ts"
 import type { CallOf, Message, NextOf, ResultOf } from "./internal/calls/interceptedCalls.ts"
 import type { Any, Interceptor, Same, Single, Wraps } from "./internal/calls/interceptorTypes.ts"
-import type { Answering, Streaming } from "./internal/server/interceptedHandler.ts"
+import type { Answering, Streaming } from "./internal/interceptors/handlerSteps.ts"
 import { merge } from "./internal/metadata/combine.ts"
 import type { Metadata } from "./Metadata.ts"
 import type { PsrpcError } from "./PsrpcError.ts"
@@ -72,7 +72,6 @@ export type {
   ClientStreamOptions,
   Failure,
   Info,
-  Kind,
   Message,
   MethodError,
   MultiAnswer,
@@ -89,6 +88,7 @@ export {
   type ClientServices,
   type Free,
   type Interceptor,
+  type Kind,
   type PublisherServices,
   TypeId,
   type Wrap,

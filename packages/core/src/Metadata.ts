@@ -26,36 +26,12 @@
  */
 import { Context, Effect, Function, Stream } from "effect"
 import { CurrentCall } from "./internal/calls/callContext.ts"
-import { emptyMetadata, mostEntries } from "./internal/wire/metadataField.ts"
 import * as internal from "./internal/metadata/combine.ts"
+import * as Model from "./internal/metadata/model.ts"
+import { type Metadata, Outgoing } from "./internal/metadata/model.ts"
 import { defaultMaxMetadataSize } from "./internal/metadata/metadataCheck.ts"
 
-/**
- * Keys and values, both texts.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Metadata {
-  readonly [key: string]: string
-}
-
-/**
- * What a handler knows of a request beside its payload.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Header {
-  /** The id of the client that asks. */
-  readonly remoteId: string
-  /** When it asked, by its own clock: unix milliseconds. */
-  readonly sentAt: number
-  /** When it stops waiting, by its own clock: unix milliseconds. */
-  readonly expiry: number
-  /** What it sent along. */
-  readonly metadata: Metadata
-}
+export { type Header, type Metadata, Outgoing } from "./internal/metadata/model.ts"
 
 /**
  * No metadata.
@@ -63,7 +39,7 @@ export interface Header {
  * @category constants
  * @since 0.1.0
  */
-export const empty: Metadata = emptyMetadata
+export const empty: Metadata = Model.emptyMetadata
 
 /**
  * How many bytes the keys and values of a call may take together, in UTF-8, where the client does not say: 16 KiB.
@@ -79,7 +55,7 @@ export const defaultMaxSize: number = defaultMaxMetadataSize
  * @category constants
  * @since 0.1.0
  */
-export const maxEntries: number = mostEntries
+export const maxEntries: number = Model.maxEntries
 
 /**
  * The keys that {@link forward} leaves out unless it is given them: the incoming call's trace, of which each outgoing call
@@ -89,17 +65,6 @@ export const maxEntries: number = mostEntries
  * @since 0.1.0
  */
 export const traceKeys: ReadonlyArray<string> = Object.freeze(["traceparent", "tracestate"])
-
-/**
- * The metadata of outgoing calls, fiber-local. Default: none.
- *
- * @category references
- * @since 0.1.0
- */
-export const Outgoing: Context.Reference<Metadata> = Context.Reference<Metadata>(
-  "@effect-psrpc/core/Metadata/Outgoing",
-  { defaultValue: () => empty }
-)
 
 /**
  * What calls made here carry, beside what their clients and their own options say.

@@ -27,18 +27,22 @@
  */
 import { Clock, Context, Duration, Effect, Exit, Layer } from "effect"
 import type { Arguments } from "./internal/calls/arguments.ts"
+import type { PublishOptions } from "./internal/calls/callOptions.ts"
 import * as Channels from "./internal/wire/channel.ts"
-import { byTopic, unencodable } from "./internal/client/prepare.ts"
+import { byTopic } from "./internal/definition/byTopic.ts"
+import { unencodable } from "./internal/errors/failures.ts"
 import { encodeValue } from "./internal/wire/callEnvelope.ts"
 import * as Chain from "./internal/interceptors/chain.ts"
-import * as Intercepted from "./internal/client/intercepted.ts"
+import type { Interception } from "./internal/interceptors/chain.ts"
+import * as Intercepted from "./internal/publisher/intercepted.ts"
 import { invalidArgument } from "./internal/errors/invalidArgument.ts"
 import { messageOf } from "./internal/errors/messageOf.ts"
 import { methodOf, type SubscriptionMethod } from "./internal/definition/method.ts"
 import * as Meter from "./internal/telemetry/metrics/meter.ts"
 import type { Outcome, Series } from "./internal/telemetry/metrics/series.ts"
 import { millisOf } from "./internal/time/millis.ts"
-import { checkInterceptors, checkTimeout } from "./internal/options.ts"
+import { checkInterceptors } from "./internal/interceptors/checkInterceptors.ts"
+import { checkTimeout } from "./internal/errors/checks.ts"
 import type * as Interceptor from "./Interceptor.ts"
 import * as Attributes from "./internal/telemetry/attributes.ts"
 import { type CallSpan, describeUpdates, within } from "./internal/telemetry/spans.ts"
@@ -46,6 +50,8 @@ import { type Delivery, MessageBus } from "./MessageBus.ts"
 import type * as PsrpcError from "./PsrpcError.ts"
 import type * as Rpc from "./Rpc.ts"
 import type * as Service_ from "./Service.ts"
+
+export type { PublishOptions } from "./internal/calls/callOptions.ts"
 
 /**
  * How long an update waits for a lost connection to come back, where nobody says: 3 seconds, as a call does.
@@ -66,19 +72,6 @@ export interface Options<I extends ReadonlyArray<Interceptor.Any> = readonly []>
   readonly timeout?: Duration.Input | undefined
   /** What runs around updates, the first outermost. What it requires, the publisher requires. Default: none. */
   readonly interceptors?: I | undefined
-}
-
-/**
- * Options of one update.
- *
- * @category models
- * @since 0.1.0
- */
-export interface PublishOptions {
-  /** How long this update waits for a lost connection, in place of the publisher's timeout. */
-  readonly timeout?: Duration.Input | undefined
-  /** What runs around this update alone, inside of the publisher's own interceptors. Default: none. */
-  readonly interceptors?: ReadonlyArray<Interceptor.Free> | undefined
 }
 
 /**
@@ -239,7 +232,7 @@ export const make: <
     const meter = Meter.make(yield* Effect.context<never>(), "publisher", name)
     const clock = yield* Clock.Clock
     const timeout = yield* checkTimeout(at, "timeout", options.timeout ?? defaultTimeout)
-    const interception: Intercepted.Interception = {
+    const interception: Interception = {
       entries: yield* checkInterceptors(at, "publisher", options.interceptors),
       services: Chain.servicesOf(yield* Effect.context<never>())
     }

@@ -1,5 +1,5 @@
-import { Context } from "effect"
-import type { Header } from "../../Metadata.ts"
+import { Context, type Effect } from "effect"
+import type { Header } from "../metadata/model.ts"
 
 /** What a handler knows of the call that it answers. */
 export interface Call<out T> {
@@ -21,3 +21,12 @@ export interface Call<out T> {
 export class CurrentCall extends Context.Service<CurrentCall, Call<Readonly<Record<string, unknown>>>>()(
   "@effect-psrpc/core/Server/CurrentCall"
 ) {}
+
+/** A call of any method, erased. */
+export type AnyCall = Call<Readonly<Record<string, unknown>>>
+
+/** A topic of any method, erased. */
+export type AnyTopic = Readonly<Record<string, unknown>>
+
+/** What a handler returns, erased. */
+export type AnyEffect = Effect.Effect<unknown, unknown>

@@ -3,21 +3,12 @@
  */
 import type { Effect, Result, Scope, Stream } from "effect"
 import type { BidiStream, ServerStream } from "../../BidiStream.ts"
-import type { PublishOptions } from "../../Publisher.ts"
 import type { PsrpcError } from "../../PsrpcError.ts"
 import type * as Rpc from "../../Rpc.ts"
 import type { Selection } from "../../Selection.ts"
 import type { Call } from "./callContext.ts"
-import type { CallOptions, MultiCallOptions, StreamOptions, SubscribeOptions } from "./clientTypes.ts"
-
-/**
- * What an interceptor may wrap: a server's handlers (of calls, of streams), a client's calls (with one answer, with many),
- * its streams, its subscriptions, and a publisher's updates.
- *
- * @category models
- * @since 0.1.0
- */
-export type Kind = "server" | "serverStream" | "client" | "clientMulti" | "clientStream" | "subscribe" | "publish"
+import type { CallOptions, MultiCallOptions, PublishOptions, StreamOptions, SubscribeOptions } from "./callOptions.ts"
+import type { Kind } from "./interceptorTypes.ts"
 
 /**
  * An answer, as an interceptor of any method sees it: to be handed on, kept, or handed out again for the same method, and

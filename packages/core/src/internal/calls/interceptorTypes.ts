@@ -3,7 +3,6 @@
  */
 import type { Scope } from "effect"
 import type { CurrentCall } from "./callContext.ts"
-import type { Kind } from "./interceptedCalls.ts"
 
 /**
  * The type id of interceptors.
@@ -20,6 +19,15 @@ export const TypeId: TypeId = "~effect-psrpc/Interceptor"
  * @since 0.1.0
  */
 export type TypeId = "~effect-psrpc/Interceptor"
+
+/**
+ * What an interceptor may wrap: a server's handlers (of calls, of streams), a client's calls (with one answer, with many),
+ * its streams, its subscriptions, and a publisher's updates.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Kind = "server" | "serverStream" | "client" | "clientMulti" | "clientStream" | "subscribe" | "publish"
 
 /**
  * What a wrap of one kind does to the requirements of what is behind it: takes away what it provides, and adds its own.

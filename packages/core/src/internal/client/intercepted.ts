@@ -1,4 +1,4 @@
-/** A client's methods, and a publisher's, behind interceptors. */
+/** A client's methods behind interceptors. */
 import { Effect, type Scope, Stream } from "effect"
 import type { BidiStream } from "../../BidiStream.ts"
 import type { PsrpcError } from "../../PsrpcError.ts"
@@ -8,89 +8,8 @@ import type { ClientState } from "./state.ts"
 import { invalidArgument } from "../errors/invalidArgument.ts"
 import { messageOf } from "../errors/messageOf.ts"
 import type { Method } from "../definition/method.ts"
-import {
-  around,
-  effectOf,
-  type Entry,
-  entriesOf,
-  infoOf,
-  type Later,
-  later,
-  type Services,
-  type Step,
-  stepsOf
-} from "../interceptors/chain.ts"
-import type { Kind } from "../calls/interceptedCalls.ts"
-import type { Any } from "../calls/interceptorTypes.ts"
-
-/** What a client, or a publisher, has of interceptors. */
-export interface Interception {
-  readonly entries: ReadonlyArray<Entry>
-  readonly services: Services
-}
-
-/** Options of a call, whatever its method. */
-interface AnyOptions {
-  readonly topic?: Readonly<Record<string, unknown>> | undefined
-  readonly interceptors?: ReadonlyArray<Any> | undefined
-}
-
-/** What steps are about, whatever the method. */
-interface Each {
-  readonly kind?: string
-  readonly request?: unknown
-  readonly message?: unknown
-  readonly options: any
-}
-
-/** What a call is made by, and how it fails before anything is run. */
-interface Way<R> {
-  readonly runs: Later<Each, R>
-  readonly fail: (error: PsrpcError) => R
-}
-
-const nothing = Object.freeze({})
-
-/** The steps around a method's calls of one kind: its client's, put together once, and behind them a call's own. */
-class Steps<R> {
-  readonly #own: ReadonlyArray<Step<Each, R>>
-  readonly #last: (each: Each) => R
-  readonly #chain: (each: Each) => R
-  readonly #kind: Kind
-  readonly #label: string
-  readonly #info: object
-  readonly #way: Way<R>
-
-  constructor({ entries }: Interception, kind: Kind, method: Method, way: Way<R>, last: (each: Each) => R) {
-    this.#own = stepsOf(entries, kind)
-    this.#last = last
-    this.#chain = around(this.#own, last, way.runs)
-    this.#kind = kind
-    this.#label = method.label
-    this.#info = infoOf(method)
-    this.#way = way
-  }
-
-  /** Whether a call has nothing around it. */
-  isEmpty(options: AnyOptions | undefined): boolean {
-    return this.#own.length === 0 && options?.interceptors === undefined
-  }
-
-  /** Runs them for a call. Refuses interceptors that are none. */
-  run(what: object, options: AnyOptions | undefined): R {
-    let chain = this.#chain
-    if (options?.interceptors !== undefined) {
-      try {
-        const steps = [...this.#own, ...stepsOf(entriesOf(options.interceptors), this.#kind)]
-        chain = around(steps, this.#last, this.#way.runs)
-      } catch (cause) {
-        return this.#way.fail(invalidArgument(`${this.#label}: ${messageOf(cause)}`, cause))
-      }
-    }
-    const about = { ...this.#info, ...what, topic: options?.topic ?? nothing, options: options ?? nothing }
-    return chain(about)
-  }
-}
+import { effectOf, later } from "../interceptors/chain.ts"
+import { type AnyOptions, type Each, Steps, type Way } from "../interceptors/steps.ts"
 
 /** Runs each step when its time has come, and tells it how long its call may take from then on. */
 const timed =
@@ -186,21 +105,4 @@ export const subscriber = <O extends AnyOptions>(
   const steps = new Steps(client.interception, "subscribe", method, way, last)
   return (options) =>
     steps.isEmpty(options) ? subscribe(options) : services.effect(Effect.suspend(() => steps.run({}, options)))
-}
-
-type Publish<O> = (message: unknown, options?: O) => Effect.Effect<void, PsrpcError>
-
-export const publisher = <O extends AnyOptions>(
-  interception: Interception,
-  method: Method,
-  publish: Publish<O>
-): Publish<O> => {
-  const { services } = interception
-  const way: Way<ReturnType<Publish<O>>> = { runs: later, fail: Effect.fail }
-  const last = (each: Each) => publish(each.message, each.options)
-  const steps = new Steps(interception, "publish", method, way, last)
-  return (message, options) =>
-    steps.isEmpty(options)
-      ? publish(message, options)
-      : services.effect(Effect.scoped(Effect.suspend(() => steps.run({ message }, options))))
 }

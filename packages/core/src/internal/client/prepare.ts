@@ -1,16 +1,16 @@
 /** What every call begins with, whatever its kind: where it goes, how long it waits, what goes along. */
 import { Context, type Duration, type Fiber } from "effect"
-import * as Metadata from "../../Metadata.ts"
+import * as Metadata from "../metadata/model.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
 import type * as Selection from "../../Selection.ts"
-import { BoundedCache } from "../support/boundedCache.ts"
 import { CurrentCall } from "../calls/callContext.ts"
 import * as Channels from "../wire/channel.ts"
 import { invalidArgument } from "../errors/invalidArgument.ts"
 import { messageOf } from "../errors/messageOf.ts"
 import { merge } from "../metadata/combine.ts"
 import { problemOf } from "../metadata/metadataCheck.ts"
-import type { CalledMethod, Method } from "../definition/method.ts"
+import { byTopic } from "../definition/byTopic.ts"
+import type { CalledMethod } from "../definition/method.ts"
 import { millisOf } from "../time/millis.ts"
 import { type ClientState, clientClosed, type Route } from "./state.ts"
 
@@ -25,9 +25,6 @@ export interface AnyCallOptions {
 /** How long a call waits where neither it, nor its client, nor a caller's deadline says: Go's 3 seconds. */
 export const defaultTimeout = 3000
 
-/** How many topics a method keeps ready for publishing. */
-const topicsKept = 1000
-
 /** A call that may be started. */
 export interface Prepared {
   readonly route: Route
@@ -38,19 +35,6 @@ export interface Prepared {
   /** The same for what outlives the handler that the call is made in: its deadline does not count. */
   readonly patience: number
   readonly metadata: Metadata.Metadata
-}
-
-/** Keeps something for each of a method's topics; throws a `TypeError` for a topic that is not one of the method. */
-export const byTopic = <A>(
-  method: Method,
-  make: (topic: ReadonlyArray<string>) => A
-): ((topic: Readonly<Record<string, unknown>> | undefined) => A) => {
-  if (method.topic.names.length === 0) {
-    const only = make([])
-    return () => only
-  }
-  const made = new BoundedCache<string, A>(topicsKept, (key) => make(JSON.parse(key)))
-  return (topic) => made.get(JSON.stringify(method.topic.encode(topic)))
 }
 
 /**
@@ -117,17 +101,8 @@ export const preparation = (
       })
     }
     const metadata = merge(merge(client.metadata, fiber.getRef(Metadata.Outgoing)), options?.metadata)
-    const problem = metadata === Metadata.empty ? undefined : problemOf(metadata, client.maxMetadataSize)
+    const problem = metadata === Metadata.emptyMetadata ? undefined : problemOf(metadata, client.maxMetadataSize)
     if (problem !== undefined) return invalidArgument(`${label}: ${problem}`)
     return { route, now, timeout, patience, metadata }
   }
 }
-
-/** What a call fails with whose request cannot be encoded. */
-export const unencodable = (label: string, what: string, cause: unknown): PsrpcError.PsrpcError =>
-  PsrpcError.fromCode("malformed_request", {
-    message: `the ${what} cannot be encoded (${label}): ${messageOf(cause)}`,
-    cause,
-    reason: "not_sent",
-    mayHaveRun: false
-  })

@@ -18,7 +18,7 @@ import { type CallSpan, describeCalls, opening } from "../telemetry/spans.ts"
 import type { Outcome, Series } from "../telemetry/metrics/series.ts"
 import { StreamSpan } from "../telemetry/streamSpan.ts"
 import { ClaimedCall } from "./claimedCall.ts"
-import { countOf } from "../options.ts"
+import { countOf } from "../support/count.ts"
 import { type AnyCallOptions, type Prepared, preparation, sendTimeoutOf } from "./prepare.ts"
 import { type ClientState, clientClosed, type StreamReceiver } from "./state.ts"
 

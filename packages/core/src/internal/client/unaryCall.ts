@@ -1,6 +1,6 @@
 /** Calls with one answer. */
 import { Effect, Exit, type Fiber } from "effect"
-import type * as Metadata from "../../Metadata.ts"
+import type * as Metadata from "../metadata/model.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
 import * as Selection from "../../Selection.ts"
 import * as Envelope from "../wire/callEnvelope.ts"
@@ -10,7 +10,8 @@ import { outcomeOf } from "../telemetry/metrics/series.ts"
 import { type CallSpan, describeCalls, within } from "../telemetry/spans.ts"
 import { answerOf, errorOf } from "./answer.ts"
 import { ClaimedCall } from "./claimedCall.ts"
-import { type AnyCallOptions, preparation, unencodable } from "./prepare.ts"
+import { unencodable } from "../errors/failures.ts"
+import { type AnyCallOptions, preparation } from "./prepare.ts"
 import { type ClientState, clientClosed, type Route } from "./state.ts"
 
 class UnaryCall extends ClaimedCall<CallMethod> {

@@ -1,5 +1,5 @@
 import * as Any from "../wire/any.ts"
-import { mostEntries } from "../wire/metadataField.ts"
+import { maxEntries } from "../metadata/model.ts"
 import * as Reader from "../wire/reader.ts"
 import * as Writer from "../wire/writer.ts"
 import * as conversionCodes from "./codes.ts"
@@ -100,7 +100,7 @@ export const decodeGrpcStatus = (bytes: Uint8Array): PsrpcError => {
     const tag = Reader.readTag()
     if (tag === 0x08) code = Reader.readUint32()
     else if (tag === 0x12) message = Reader.readString()
-    else if (tag === 0x1a && details.length < mostEntries) details.push(Any.read())
+    else if (tag === 0x1a && details.length < maxEntries) details.push(Any.read())
     else if (tag === 0x1a) Reader.refuse()
     else Reader.skip(tag)
   }

@@ -4,7 +4,7 @@ import * as Descriptor from "../../Descriptor.ts"
 import type * as Payload from "../../Payload.ts"
 import type { DomainErrorInput, ValidDomainError } from "../../PsrpcError.ts"
 import * as Rpc from "../../Rpc.ts"
-import { make, type Service, type ValidGroups } from "../../Service.ts"
+import { make, type Service, type ValidGroups } from "./service.ts"
 import type * as Topic from "../../Topic.ts"
 import { parameters } from "./topicParameters.ts"
 

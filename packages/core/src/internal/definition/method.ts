@@ -2,7 +2,7 @@
 import * as Payload from "../../Payload.ts"
 import type * as PsrpcError from "../../PsrpcError.ts"
 import type * as Rpc from "../../Rpc.ts"
-import { wireName } from "../../Service.ts"
+import { wireName } from "./service.ts"
 import type * as Topic from "../../Topic.ts"
 import * as DomainError from "../errors/domainError.ts"
 import type { Type } from "../wire/callEnvelope.ts"

@@ -1,11 +1,11 @@
 /** Interceptors at run time: steps of a kind, put together once for each method. */
 import { Context, Effect, Stream } from "effect"
-import * as Metadata from "../../Metadata.ts"
+import * as Metadata from "../metadata/model.ts"
 import { merge } from "../metadata/combine.ts"
 import { CurrentCall } from "../calls/callContext.ts"
 import type { CalledMethod, Method } from "../definition/method.ts"
-import type { Info, Kind } from "../calls/interceptedCalls.ts"
-import { type Any, TypeId } from "../calls/interceptorTypes.ts"
+import type { Info } from "../calls/interceptedCalls.ts"
+import { type Any, type Kind, TypeId } from "../calls/interceptorTypes.ts"
 
 /** One wrap: given what it is about, and what runs the rest with that or with something in its place. */
 export type Step<C = any, R = any> = (call: C, next: (call: C) => R) => R
@@ -141,4 +141,10 @@ export const servicesOf = (context: Context.Context<never>): Services => {
     effect: (self) => Effect.updateContext(self, provided),
     stream: <A, E>(self: Stream.Stream<A, E, any>) => Stream.updateContext(self, provided) as Stream.Stream<A, E>
   }
+}
+
+/** What a client, or a publisher, has of interceptors. */
+export interface Interception {
+  readonly entries: ReadonlyArray<Entry>
+  readonly services: Services
 }

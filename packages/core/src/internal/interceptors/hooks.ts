@@ -6,7 +6,7 @@ import * as LogAnnotations from "../telemetry/logAnnotations.ts"
 import { functionOf, make, type Step } from "./chain.ts"
 import type { CallOf, Failure, ResultOf } from "../calls/interceptedCalls.ts"
 import type { Same } from "../calls/interceptorTypes.ts"
-import type { Answering, Streaming } from "../server/interceptedHandler.ts"
+import type { Answering, Streaming } from "./handlerSteps.ts"
 
 /**
  * What hooks are told of.

@@ -4,13 +4,13 @@ import type { BidiStream, ServerStream } from "../../BidiStream.ts"
 import type * as Payload from "../../Payload.ts"
 import type { DomainErrorOf, PsrpcError } from "../../PsrpcError.ts"
 import type * as Rpc from "../../Rpc.ts"
-import * as Service from "../../Service.ts"
+import * as Service from "../definition/service.ts"
 import type * as Topic from "../../Topic.ts"
 import type { Answer } from "../calls/clientTypes.ts"
 import { changed, functionOf, make, type Step } from "./chain.ts"
 import type { CallOf, Info, NextOf } from "../calls/interceptedCalls.ts"
 import type { Single } from "../calls/interceptorTypes.ts"
-import type { Answering, Streaming } from "../server/interceptedHandler.ts"
+import type { Answering, Streaming } from "./handlerSteps.ts"
 
 type Methods = Service.AnyMethods
 

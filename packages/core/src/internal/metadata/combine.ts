@@ -1,6 +1,6 @@
 /** Metadata as values: every function gives a new one, or one that it was given. */
-import type { Metadata } from "../../Metadata.ts"
-import { emptyMetadata } from "../wire/metadataField.ts"
+import type { Metadata } from "./model.ts"
+import { emptyMetadata } from "./model.ts"
 
 /** Both, the second's values over the first's. */
 export const merge = (base: Metadata, over: Metadata | undefined): Metadata =>

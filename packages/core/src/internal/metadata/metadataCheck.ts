@@ -4,8 +4,8 @@
  *
  * A value is never part of what is said: it may be a secret.
  */
-import type { Metadata } from "../../Metadata.ts"
-import { mostEntries } from "../wire/metadataField.ts"
+import type { Metadata } from "./model.ts"
+import { maxEntries } from "./model.ts"
 
 /** The most bytes that keys and values take in UTF-8, where nobody says. */
 export const defaultMaxMetadataSize = 16 * 1024
@@ -20,7 +20,7 @@ const notInKeys = /[\s\p{Cc}]/u
 export const problemOf = (metadata: Metadata, maxSize: number): string | undefined => {
   if (typeof metadata !== "object" || metadata === null) return "metadata: expected an object of texts"
   const keys = Object.keys(metadata)
-  if (keys.length > mostEntries) return `metadata: expected at most ${mostEntries} entries, got ${keys.length}`
+  if (keys.length > maxEntries) return `metadata: expected at most ${maxEntries} entries, got ${keys.length}`
   let units = 0
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i]!

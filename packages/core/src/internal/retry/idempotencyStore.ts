@@ -2,10 +2,10 @@
 import { Cause, Clock, Deferred, Effect, Exit } from "effect"
 import * as PsrpcError from "../../PsrpcError.ts"
 import type { Failure, ServerCall } from "../calls/interceptedCalls.ts"
-import type { Answering } from "../server/interceptedHandler.ts"
+import type { Answering } from "../interceptors/handlerSteps.ts"
 import type { CallMethod } from "../definition/method.ts"
 import { complete } from "../server/completion.ts"
-import type { AnyEffect } from "../server/state.ts"
+import type { AnyEffect } from "../calls/callContext.ts"
 import { transient } from "./attempts.ts"
 import { printOf } from "./fingerprint.ts"
 

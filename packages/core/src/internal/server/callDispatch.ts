@@ -1,7 +1,7 @@
 /** Calls, with one answer or one from every server, from the server's side. */
 import { Cause, Effect, Exit } from "effect"
 import type { Delivery } from "../../MessageBus.ts"
-import type { Header } from "../../Metadata.ts"
+import type { Header } from "../metadata/model.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
 import type { WireError } from "../errors/domainError.ts"
 import * as Envelope from "../wire/callEnvelope.ts"
@@ -11,7 +11,8 @@ import { type Outcome, outcomeOf } from "../telemetry/metrics/series.ts"
 import type { CallSpan } from "../telemetry/spans.ts"
 import { isToComplete } from "./completion.ts"
 import { Dispatch, Job } from "./dispatch.ts"
-import type { AnyCall, AnyEffect, AnyTopic, Interruption, ServerState } from "./state.ts"
+import type { AnyCall, AnyEffect, AnyTopic } from "../calls/callContext.ts"
+import type { Interruption, ServerState } from "./state.ts"
 import { internal, wireError } from "./wireError.ts"
 
 /** A handler, ready to run. */

@@ -1,5 +1,5 @@
 /** Calls whose handlers go on where they would be interrupted, whatever their method says. */
-import type { AnyCall } from "./state.ts"
+import type { AnyCall } from "../calls/callContext.ts"
 
 const calls = new WeakSet<AnyCall>()
 

@@ -17,7 +17,8 @@ import * as LogAnnotations from "../telemetry/logAnnotations.ts"
 import type { ClaimOutcome, Outcome, Series } from "../telemetry/metrics/series.ts"
 import { type CallSpan, describeCalls, Spans } from "../telemetry/spans.ts"
 import { fromMetadata } from "../telemetry/traceContext.ts"
-import type { AnyCall, AnyEffect, AnyTopic, Interruption, ServerState } from "./state.ts"
+import type { AnyCall, AnyEffect, AnyTopic } from "../calls/callContext.ts"
+import type { Interruption, ServerState } from "./state.ts"
 
 /** A request in hand. */
 export abstract class Job implements Timed {

@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import * as PsrpcError from "../../PsrpcError.ts"
 import type { CalledMethod } from "../definition/method.ts"
-import type { AnyEffect } from "./state.ts"
+import type { AnyEffect } from "../calls/callContext.ts"
 
 /** A handler, ready to run; what it is called with is its method's kind to say. */
 export interface AnyHandler {

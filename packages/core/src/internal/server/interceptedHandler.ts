@@ -1,25 +1,10 @@
 /** A server's handlers behind interceptors. */
 import type { ServerStream } from "../../BidiStream.ts"
-import type { CalledMethod, CallMethod } from "../definition/method.ts"
+import type { CalledMethod } from "../definition/method.ts"
 import type { AnyHandler } from "./handlerOf.ts"
-import type { AnyCall, AnyEffect } from "./state.ts"
+import type { AnyCall, AnyEffect } from "../calls/callContext.ts"
 import { around, type Entry, infoOf, later, stepsOf } from "../interceptors/chain.ts"
-import type { ServerCall, ServerStreamCall } from "../calls/interceptedCalls.ts"
-
-/** What a step around a handler of calls is about. */
-export interface Answering {
-  readonly method: CallMethod
-  readonly about: ServerCall
-  /** What the handler gets. */
-  readonly call: AnyCall
-}
-
-/** What a step around a handler of streams is about. */
-export interface Streaming {
-  readonly about: ServerStreamCall
-  readonly call: AnyCall
-  readonly stream: ServerStream<unknown, unknown>
-}
+import type { Answering, Streaming } from "../interceptors/handlerSteps.ts"
 
 /** A handler behind the interceptors of its method's kind; its affinity has none. Put together once. */
 export const intercepted = (entries: ReadonlyArray<Entry>, method: CalledMethod, handler: AnyHandler): AnyHandler => {

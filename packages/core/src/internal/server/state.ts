@@ -1,7 +1,6 @@
-import type { Context, Effect } from "effect"
+import type { Context } from "effect"
 import type { MessageBus, Target } from "../../MessageBus.ts"
 import type { BoundedCache } from "../support/boundedCache.ts"
-import type { Call } from "../calls/callContext.ts"
 import type { Deadlines } from "../time/deadlines.ts"
 import type { Drops } from "../telemetry/drops.ts"
 import type { Meter } from "../telemetry/metrics/meter.ts"
@@ -37,10 +36,6 @@ export interface Replies {
   readonly response: Target
   readonly stream: Target
 }
-
-export type AnyEffect = Effect.Effect<unknown, unknown>
-export type AnyCall = Call<Readonly<Record<string, unknown>>>
-export type AnyTopic = Readonly<Record<string, unknown>>
 
 /** Why a handler was interrupted. */
 export type Interruption = "deadline" | "cancelled" | "closing"

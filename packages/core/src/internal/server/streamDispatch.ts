@@ -2,7 +2,7 @@
 import { Cause, Effect, type Exit } from "effect"
 import type { ServerStream } from "../../BidiStream.ts"
 import type { Delivery } from "../../MessageBus.ts"
-import type { Header } from "../../Metadata.ts"
+import type { Header } from "../metadata/model.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
 import type { StreamMethod } from "../definition/method.ts"
 import * as Envelope from "../wire/streamEnvelope.ts"
@@ -10,7 +10,8 @@ import { causeOf } from "../stream/causes.ts"
 import { Endpoint } from "../stream/endpoint.ts"
 import { StreamSpan } from "../telemetry/streamSpan.ts"
 import { Dispatch, Job } from "./dispatch.ts"
-import type { AnyCall, AnyEffect, AnyTopic, Interruption, ServerState } from "./state.ts"
+import type { AnyCall, AnyEffect, AnyTopic } from "../calls/callContext.ts"
+import type { Interruption, ServerState } from "./state.ts"
 
 /** The handler of a stream, ready to run. */
 export interface StreamHandler {

@@ -1,6 +1,6 @@
 import * as PsrpcError from "../../PsrpcError.ts"
 import type { WireError } from "../errors/domainError.ts"
-import { mostEntries } from "../wire/metadataField.ts"
+import { maxEntries } from "../metadata/model.ts"
 import { wireCodeOf } from "../errors/wireCode.ts"
 
 /** What a defect is answered as: its own text may hold anything. */
@@ -13,6 +13,6 @@ export const wireError = (error: unknown): WireError => {
   return {
     code: wireCodeOf(known),
     message,
-    details: details.length > mostEntries ? details.slice(0, mostEntries) : details
+    details: details.length > maxEntries ? details.slice(0, maxEntries) : details
   }
 }

@@ -20,7 +20,7 @@ import { afterEnd, causeOf, closeCause, closedText, gone, notSent, streamClosed,
 import type { EndpointOptions } from "./endpointOptions.ts"
 import { type Acknowledger, Inbox } from "./inbox.ts"
 import { Liveness } from "./liveness.ts"
-import { Outgoing } from "./pendingSend.ts"
+import { PendingSend, type SendOwner } from "./pendingSend.ts"
 
 /** This end's features, as `StreamOpen` and `StreamAck` tell them: bit 0, it understands that no more messages follow. */
 const endFeature = 1
@@ -34,10 +34,10 @@ const excuseInterval = 250
 /** How long a close waits at most until the broker has it, in milliseconds. */
 const closePatience = 3000
 
-export class Endpoint implements Acknowledger {
+export class Endpoint implements Acknowledger, SendOwner {
   readonly #options: EndpointOptions
   readonly #inbox: Inbox
-  readonly #outgoing = new Map<string, Outgoing>()
+  readonly #outgoing = new Map<string, PendingSend>()
   readonly #liveness: Liveness
   readonly #closed = Deferred.makeUnsafe<void, PsrpcError.PsrpcError>()
   /** An ack: who misses one finds out by itself. */
@@ -197,7 +197,7 @@ export class Endpoint implements Acknowledger {
     message: unknown,
     options: SendOptions | undefined,
     settled: (exit: Exit.Exit<void, PsrpcError.PsrpcError>) => void
-  ): Outgoing | undefined {
+  ): PendingSend | undefined {
     const { label } = this.#options
     let timeout: number
     let raw: Uint8Array
@@ -242,10 +242,10 @@ export class Endpoint implements Acknowledger {
     timeout: number,
     settled: (exit: Exit.Exit<void, PsrpcError.PsrpcError>) => void,
     encode: (head: Envelope.StreamHead) => Uint8Array
-  ): Outgoing {
+  ): PendingSend {
     const { bus, deadlines, target } = this.#options
     const head = this.#head(timeout)
-    const outgoing = new Outgoing(this, head, this.#liveness.count, settled)
+    const outgoing = new PendingSend(this, head, this.#liveness.count, settled)
     this.#outgoing.set(head.requestId, outgoing)
     deadlines.add(outgoing, timeout)
     this.#liveness.said()
@@ -257,12 +257,12 @@ export class Endpoint implements Acknowledger {
     return this.#options.label
   }
 
-  isPending(outgoing: Outgoing): boolean {
+  isPending(outgoing: PendingSend): boolean {
     return this.#outgoing.has(outgoing.head.requestId)
   }
 
   /** Takes a send out of what waits for an ack; says whether it was there. */
-  remove(outgoing: Outgoing): boolean {
+  remove(outgoing: PendingSend): boolean {
     if (!this.#outgoing.delete(outgoing.head.requestId)) return false
     this.#options.deadlines.delete(outgoing)
     return true

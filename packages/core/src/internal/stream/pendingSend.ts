@@ -3,10 +3,19 @@ import type { Delivery } from "../../MessageBus.ts"
 import type * as PsrpcError from "../../PsrpcError.ts"
 import type { Timed } from "../time/deadlines.ts"
 import type { StreamHead } from "../wire/streamEnvelope.ts"
-import type { Endpoint } from "./endpoint.ts"
+
+/** The endpoint, as far as its messages need it. */
+export interface SendOwner {
+  readonly isPending: (send: PendingSend) => boolean
+  readonly remove: (send: PendingSend) => boolean
+  readonly timedOut: (head: StreamHead) => PsrpcError.PsrpcError
+  readonly unanswered: (left: number, heardBefore: number) => void
+  readonly vanished: (text: string, reason: "vanished" | "no_listeners") => void
+  readonly monotonic: () => number
+}
 
 /** A message on its way, until the other end has it. */
-export class Outgoing implements Timed, Delivery {
+export class PendingSend implements Timed, Delivery {
   slot = -1
   due = 0
   seq = 0
@@ -14,13 +23,13 @@ export class Outgoing implements Timed, Delivery {
   readonly head: StreamHead
   /** How much had been heard of the other end when it was sent. */
   readonly heardBefore: number
-  readonly #end: Endpoint
+  readonly #end: SendOwner
   readonly #settled: (exit: Exit.Exit<void, PsrpcError.PsrpcError>) => void
   /** When the broker had it, on the monotonic clock: from then on, a silent other end says something. */
   #left: number | undefined
 
   constructor(
-    end: Endpoint,
+    end: SendOwner,
     head: StreamHead,
     heardBefore: number,
     settled: (exit: Exit.Exit<void, PsrpcError.PsrpcError>) => void

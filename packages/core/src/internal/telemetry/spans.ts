@@ -6,7 +6,7 @@
  * that there be none) holds for these.
  */
 import { Cause, Clock, Context, Effect, type Exit, type Fiber, References, Tracer } from "effect"
-import type { Metadata } from "../../Metadata.ts"
+import type { Metadata } from "../metadata/model.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
 import type { DomainError } from "../errors/domainError.ts"
 import type { Method, SubscriptionMethod } from "../definition/method.ts"

@@ -5,7 +5,7 @@
  * it on, and so does any other tracer whose spans tell their parents.
  */
 import { Context, Option, Tracer } from "effect"
-import type { Metadata } from "../../Metadata.ts"
+import type { Metadata } from "../metadata/model.ts"
 import type { TraceContext } from "../wire/msgTrace.ts"
 
 /** What OpenTelemetry's API asks of a trace state. */

@@ -9,13 +9,14 @@
  * obsolete `Any`s, unknown fields) is not looked into.
  */
 import * as Any from "./any.ts"
+import { emptyMetadata, maxEntries } from "../metadata/model.ts"
 import * as Entries from "./metadataField.ts"
 import { beginMsg, emptyBytes, endMsg, type Frame, makeType, openMsg, type Rejected, type Type } from "./frame.ts"
 import { traceBound, type TraceContext } from "./msgTrace.ts"
 import * as Reader from "./reader.ts"
 import * as Writer from "./writer.ts"
 
-export { emptyMetadata } from "./metadataField.ts"
+export { emptyMetadata } from "../metadata/model.ts"
 export { channelTail, type Frame, makeType, noFrame, type Rejected, type Type } from "./frame.ts"
 
 export interface Request {
@@ -138,7 +139,7 @@ export const decodeRequest = (bytes: Uint8Array): Request | Rejected => {
     sentAt: 0,
     expiry: 0,
     multi: false,
-    metadata: Entries.emptyMetadata,
+    metadata: emptyMetadata,
     raw: emptyBytes
   }
   let entries = 0
@@ -209,7 +210,7 @@ export const decodeResponse = (bytes: Uint8Array): Response | Rejected => {
         break
       case 0x42:
         if (details === undefined) response.details = details = []
-        if (details.length >= Entries.mostEntries) Reader.refuse()
+        if (details.length >= maxEntries) Reader.refuse()
         details.push(Any.read())
         break
       default:

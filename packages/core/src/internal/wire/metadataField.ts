@@ -1,28 +1,13 @@
 /** Metadata on the wire: a `map<string, string>`, field 7 of every message that has any. */
-import type { Metadata } from "../../Metadata.ts"
+import { emptyMetadata, Entries, maxEntries, type Metadata } from "../metadata/model.ts"
 import * as Reader from "./reader.ts"
 import * as Writer from "./writer.ts"
 
 /** The tag of the field. */
 export const metadataTag = 0x3a
 
-/**
- * The most entries of metadata, or details, that a message may have: a few bytes each in the message are many times that in
- * memory.
- */
-export const mostEntries = 1000
-
 /** Of metadata, besides, the two of a trace: they go along after the user's were counted. */
-const mostRead = mostEntries + 2
-
-/**
- * An object without anything inherited, so that a key is there only if it was sent and `__proto__` is one like any
- * other. Made with `new`, it costs a tenth of `Object.create(null)`.
- */
-const Entries = function () {} as unknown as { new (): Record<string, string>; prototype: object }
-Entries.prototype = Object.freeze(Object.create(null))
-
-export const emptyMetadata: Metadata = Object.freeze(new Entries())
+const mostRead = maxEntries + 2
 
 /** Metadata about to be written. */
 export interface Listed {

@@ -6,6 +6,7 @@
  * Two of the six, and the fields from 100 on, are this library's. Go skips such fields as unknown and ignores a `Stream`
  * without a body.
  */
+import { emptyMetadata } from "../metadata/model.ts"
 import * as Entries from "./metadataField.ts"
 import { beginMsg, emptyBytes, endMsg, type Frame, makeType, openMsg, type Rejected } from "./frame.ts"
 import * as Reader from "./reader.ts"
@@ -292,7 +293,7 @@ export const decodeStream = (bytes: Uint8Array): Stream | Rejected => {
 
 type Opening = { -readonly [K in keyof StreamOpening]: StreamOpening[K] }
 
-const noOpening: Opening = { clientId: "", metadata: Entries.emptyMetadata, features: 0, keepalive: 0, buffer: 0 }
+const noOpening: Opening = { clientId: "", metadata: emptyMetadata, features: 0, keepalive: 0, buffer: 0 }
 
 /** Returns how many entries of metadata the `Stream` has had by then, `entries` of them before. */
 const readOpening = (opening: Opening, entries: number): number => {

@@ -2,7 +2,7 @@
  * What updates travel as: a protobuf message under its own type, with no envelope of this library around it. Bytes that are
  * none, the JSON of a Schema for one, are the value of a `google.protobuf.BytesValue`, which every peer can read.
  */
-import type { Codec } from "../../Payload.ts"
+import type { Codec } from "./codec.ts"
 import { makeType, type Type } from "./callEnvelope.ts"
 import { emptyBytes } from "./frame.ts"
 import * as Reader from "./reader.ts"

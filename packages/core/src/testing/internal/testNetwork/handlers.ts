@@ -1,7 +1,7 @@
 /** The handlers of a test's server, as a server takes them. */
 import { handlerAt } from "../../../internal/server/handlerOf.ts"
 import { type Method, methodOf } from "../../../internal/definition/method.ts"
-import type { AnyCall, AnyEffect } from "../../../internal/server/state.ts"
+import type { AnyCall, AnyEffect } from "../../../internal/calls/callContext.ts"
 import type * as Service from "../../../Service.ts"
 import type { AnyAsked, Rules } from "./rules.ts"
 

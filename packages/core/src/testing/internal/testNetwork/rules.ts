@@ -1,7 +1,7 @@
 /** What is to go wrong, for as long as it is said. */
 import { Effect, type Scope } from "effect"
-import { countOf } from "../../../internal/options.ts"
-import type { AnyEffect } from "../../../internal/server/state.ts"
+import { countOf } from "../../../internal/support/count.ts"
+import type { AnyEffect } from "../../../internal/calls/callContext.ts"
 import { all, type Fault, type Message } from "../faultyBus/fault.ts"
 
 /** What faults are decided by, whatever the method. */

@@ -1,0 +1,13 @@
+import type { Duration, Effect } from "effect"
+import type * as PsrpcError from "../../PsrpcError.ts"
+import { checked } from "../errors/checks.ts"
+import { millisOf } from "../time/millis.ts"
+import { shortestKeepalive } from "./liveness.ts"
+
+/** How often a stream gives a sign of life, in milliseconds. */
+export const checkKeepalive = (at: string, keepalive: Duration.Input): Effect.Effect<number, PsrpcError.PsrpcError> =>
+  checked(at, () => {
+    const millis = millisOf("keepalive", keepalive)
+    if (millis >= shortestKeepalive) return millis
+    throw new TypeError(`keepalive: expected ${shortestKeepalive} ms or more, or "Infinity" for never`)
+  })
