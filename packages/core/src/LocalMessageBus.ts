@@ -29,6 +29,7 @@
 import { Cause, Effect, Layer, Scheduler } from "effect"
 import { noFrame } from "./internal/wire/frame.ts"
 import { type Listener, type ListenerGroup, Listeners } from "./internal/bus/listeners.ts"
+import { Fifo } from "./internal/support/fifo.ts"
 import { busSeriesOf } from "./internal/telemetry/metrics/buses.ts"
 import { MessageBus } from "./MessageBus.ts"
 
@@ -53,10 +54,9 @@ export const make: Effect.Effect<MessageBus["Service"]> = Effect.gen(function* (
     runFork(Effect.logError("a listener of the local bus threw", Cause.die(defect)))
   })
 
-  // published and not yet delivered: from `head` on. A drain inside of a drain goes on where the outer one stands.
-  let names: Array<string> = []
-  let messages: Array<Uint8Array> = []
-  let head = 0
+  // published and not yet delivered. A drain inside of a drain goes on where the outer one stands.
+  const names = new Fifo<string>()
+  const messages = new Fifo<Uint8Array>()
   let budget = messagesPerTurn
   let scheduled = false
   const schedule = (): void => {
@@ -77,11 +77,11 @@ export const make: Effect.Effect<MessageBus["Service"]> = Effect.gen(function* (
   const drain = (): void => {
     scheduled = true
     deliver()
-    while (head < messages.length && budget > 0) {
+    while (messages.size > 0 && budget > 0) {
       budget--
       // of this round alone: a listener may start a drain of its own
-      const to = listeners.get(names[head]!)
-      const body = messages[head++]!
+      const to = listeners.get(names.shift()!)
+      const body = messages.shift()!
       if (to === undefined) continue
       if (to.receivers === 1) {
         if (to.hasQueue) to.one(body)
@@ -94,15 +94,12 @@ export const make: Effect.Effect<MessageBus["Service"]> = Effect.gen(function* (
       next = 0
       deliver()
     }
-    names = names.slice(head)
-    messages = messages.slice(head)
-    head = 0
     scheduled = false
-    if (messages.length > 0) schedule()
+    if (messages.size > 0) schedule()
   }
   /** Gives a listener that is about to go what was published for it. */
   const flush = (): void => {
-    budget += messages.length - head
+    budget += messages.size
     drain()
   }
 

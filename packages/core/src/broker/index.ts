@@ -1,5 +1,6 @@
 export * as BusMetrics from "./BusMetrics.ts"
 export * as BusRuntime from "./BusRuntime.ts"
+export * as Fifo from "./Fifo.ts"
 export * as Limits from "./Limits.ts"
 export * as Outbox from "./Outbox.ts"
 export * as Peer from "./Peer.ts"

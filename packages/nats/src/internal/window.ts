@@ -1,26 +1,23 @@
+import { Fifo } from "@effect-psrpc/core/broker"
 import type { Publication } from "./publication.ts"
 
 /** What a message costs besides its content, in bytes: many small ones are as much as a few large ones. */
 const overhead = 100
-
-/** Taken-out entries are cut off once there are this many of them. */
-const cutAt = 1024
 
 /**
  * The messages that were handed to the connection and that the server has not confirmed, each with a number of its own.
  * What the server says of a connection it says in order, so one PONG confirms everything before its PING.
  */
 export class Window {
-  #items: Array<Publication> = []
-  #head = 0
-  /** The number of the entry at `#head`. */
+  readonly #items = new Fifo.Fifo<Publication>()
+  /** The number of the oldest message. */
   #first = 0
   #confirmed = 0
   /** How much is in it. */
   bytes = 0
 
   get size(): number {
-    return this.#items.length - this.#head
+    return this.#items.size
   }
 
   /** The number of the next message. */
@@ -43,12 +40,12 @@ export class Window {
   }
 
   get(number: number): Publication | undefined {
-    return number < this.#first ? undefined : this.#items[this.#head + number - this.#first]
+    return this.#items.at(number - this.#first)
   }
 
   /** What is in it. */
   items(): ReadonlyArray<Publication> {
-    return this.#items.slice(this.#head)
+    return this.#items.toArray()
   }
 
   /** The server has everything before `number`. */
@@ -67,18 +64,13 @@ export class Window {
   }
 
   #take(count: number): Array<Publication> {
-    if (count <= 0) return []
-    const taken = this.#items.slice(this.#head, this.#head + count)
-    for (const item of taken) this.bytes -= item.message.length + overhead
-    this.#head += count
-    this.#first += count
-    if (this.#head === this.#items.length) {
-      this.#items = []
-      this.#head = 0
-    } else if (this.#head >= cutAt && this.#head * 2 >= this.#items.length) {
-      this.#items = this.#items.slice(this.#head)
-      this.#head = 0
+    const taken: Array<Publication> = []
+    for (let i = 0; i < count; i++) {
+      const item = this.#items.shift()!
+      this.bytes -= item.message.length + overhead
+      taken.push(item)
     }
+    this.#first += taken.length
     return taken
   }
 }

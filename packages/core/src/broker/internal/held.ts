@@ -1,4 +1,5 @@
 import type { PsrpcError } from "../../PsrpcError.ts"
+import { Fifo } from "../../internal/support/fifo.ts"
 import type { Outgoing } from "../Outbox.ts"
 
 export interface HeldOptions {
@@ -22,8 +23,7 @@ export const sweepInterval = 25
  */
 export class HeldMessages<Item extends Outgoing> {
   readonly #options: HeldOptions
-  #items: Array<Item> = []
-  #head = 0
+  readonly #items = new Fifo<Item>()
   #bytes = 0
   #sweepAt = smallest
   #sweptAt = -Infinity
@@ -33,7 +33,7 @@ export class HeldMessages<Item extends Outgoing> {
   }
 
   get size(): number {
-    return this.#items.length - this.#head
+    return this.#items.size
   }
 
   /** Whether one more message may wait, here or elsewhere. */
@@ -52,31 +52,30 @@ export class HeldMessages<Item extends Outgoing> {
 
   /** Puts back what was taken too early. */
   prepend(items: ReadonlyArray<Item>): void {
-    this.#items = [...items, ...this.#items.slice(this.#head)]
-    this.#head = 0
-    for (const item of items) this.#bytes += item.message.length
+    for (let i = items.length - 1; i >= 0; i--) {
+      this.#items.unshift(items[i]!)
+      this.#bytes += items[i]!.message.length
+    }
   }
 
   /** Drops what is not wanted any more, tells what has expired, and returns when the next one does. */
   sweep(now: number): number {
     const expired: Array<Item> = []
-    const kept: Array<Item> = []
     let next = Infinity
     this.#bytes = 0
-    for (let i = this.#head; i < this.#items.length; i++) {
-      const item = this.#items[i]!
+    // once around: what is kept goes to the end, in the same order
+    for (let left = this.size; left > 0; left--) {
+      const item = this.#items.shift()!
       if (!item.delivery.wanted()) continue
       if (item.expiry <= now) {
         expired.push(item)
         continue
       }
-      kept.push(item)
+      this.#items.push(item)
       this.#bytes += item.message.length
       if (item.expiry < next) next = item.expiry
     }
-    this.#items = kept
-    this.#head = 0
-    this.#sweepAt = Math.max(smallest, kept.length * 2)
+    this.#sweepAt = Math.max(smallest, this.size * 2)
     this.#sweptAt = now
     // last: who is told may publish again
     if (expired.length > 0) {
@@ -89,21 +88,20 @@ export class HeldMessages<Item extends Outgoing> {
   /** Sends what may still be sent, in order, while it is taken. */
   drain(now: number, takes: () => boolean, send: (item: Item) => void): void {
     let error: PsrpcError | undefined
-    while (this.#head < this.#items.length && takes()) {
-      const item = this.#items[this.#head++]!
+    while (this.size > 0 && takes()) {
+      const item = this.#items.shift()!
       this.#bytes -= item.message.length
       if (!item.delivery.wanted()) continue
       if (item.expiry <= now) item.delivery.undelivered((error ??= this.#options.expired()))
       else send(item)
     }
-    if (this.#head === this.#items.length) this.clear()
+    if (this.size === 0) this.#sweepAt = smallest
   }
 
   /** Takes everything out. */
   clear(): Array<Item> {
-    const items = this.#items.slice(this.#head)
-    this.#items = []
-    this.#head = 0
+    const items = this.#items.toArray()
+    this.#items.clear()
     this.#bytes = 0
     this.#sweepAt = smallest
     return items

@@ -6,6 +6,7 @@
  */
 import { Cause, Effect, type Pull, Stream } from "effect"
 import type * as PsrpcError from "../../PsrpcError.ts"
+import { Fifo } from "../support/fifo.ts"
 
 /** What readers find behind the last message. */
 export type Ending = Effect.Effect<never, PsrpcError.PsrpcError | Cause.Done>
@@ -13,12 +14,8 @@ export type Ending = Effect.Effect<never, PsrpcError.PsrpcError | Cause.Done>
 /** The end of a Stream that ends normally. */
 export const done: Ending = Cause.done()
 
-/** How many taken messages are left in front before they are cut off. */
-const slack = 1024
-
 export class Mailbox<A> {
-  #items: Array<A | undefined> = []
-  #head = 0
+  readonly #items = new Fifo<A>()
   #ending: Ending | undefined
   /** Readers that wait; all are woken, and look for themselves. */
   #readers = new Set<() => void>()
@@ -30,7 +27,7 @@ export class Mailbox<A> {
   }
 
   get size(): number {
-    return this.#items.length - this.#head
+    return this.#items.size
   }
 
   get hasEnded(): boolean {
@@ -44,16 +41,7 @@ export class Mailbox<A> {
 
   /** Takes out the oldest; there must be one. */
   shift(): A {
-    const item = this.#items[this.#head] as A
-    this.#items[this.#head++] = undefined
-    if (this.#head === this.#items.length) {
-      this.#items = []
-      this.#head = 0
-    } else if (this.#head > slack && this.#head * 2 > this.#items.length) {
-      this.#items = this.#items.slice(this.#head)
-      this.#head = 0
-    }
-    return item
+    return this.#items.shift() as A
   }
 
   /** Nothing is pushed after it. */
@@ -63,8 +51,7 @@ export class Mailbox<A> {
   }
 
   clear(): void {
-    this.#items = []
-    this.#head = 0
+    this.#items.clear()
   }
 
   #wake(): void {
@@ -98,7 +85,7 @@ export class Mailbox<A> {
   readonly #pullAll: Pull.Pull<readonly [A, ...Array<A>], PsrpcError.PsrpcError> = Effect.suspend(
     (): Pull.Pull<readonly [A, ...Array<A>], PsrpcError.PsrpcError> => {
       if (this.size > 0) {
-        const items = (this.#head === 0 ? this.#items : this.#items.slice(this.#head)) as [A, ...Array<A>]
+        const items = this.#items.toArray() as [A, ...Array<A>]
         this.clear()
         this.#taken?.()
         return Effect.succeed(items)

@@ -1,5 +1,5 @@
 import { Exit } from "effect"
-import { Mailbox } from "../stream/mailbox.ts"
+import { Fifo } from "../support/fifo.ts"
 import { readTrace } from "../wire/msgTrace.ts"
 import type * as PsrpcError from "../../PsrpcError.ts"
 import * as Attributes from "./attributes.ts"
@@ -9,7 +9,7 @@ import { incoming } from "./traceContext.ts"
 /** The spans of one subscription's updates: each from its arrival until it is read. As the updates, they wait in line. */
 export class UpdateSpans {
   readonly #spans: Spans
-  readonly #waiting = new Mailbox<CallSpan | undefined>()
+  readonly #waiting = new Fifo<CallSpan | undefined>()
 
   constructor(spans: Spans) {
     this.#spans = spans
@@ -38,6 +38,6 @@ export class UpdateSpans {
   }
 
   #endOldest(exit: Exit.Exit<unknown, unknown>): void {
-    if (this.#waiting.size > 0) this.#waiting.shift()?.end(exit)
+    this.#waiting.shift()?.end(exit)
   }
 }
