@@ -39,7 +39,7 @@ export const follow = async (
         if (command === undefined || names === undefined) await shell(line)
         else await shell(`${command} --prefer-offline ${names.split(" ").map(installed).join(" ")}`)
       }
-    } else promised = block.code
+    } else if (block.language === "output") promised = block.code
   }
   return { printed: (await shell("node main.ts")).stdout, promised }
 }
