@@ -9,8 +9,9 @@ import { writeFile } from "node:fs/promises"
 import { connect } from "node:net"
 import { join } from "node:path"
 import { type Certificate, makeCertificate, temporaryDirectory } from "./certificate.ts"
-import { findOrInstall } from "./findOrInstall.ts"
 import { freePort } from "./freePort.ts"
+import { natsProgram } from "./programs.ts"
+import { requireProgram } from "./requireProgram.ts"
 import { type ServerProcess, startProcess } from "./ServerProcess.ts"
 import { TestServerError } from "./TestServerError.ts"
 
@@ -52,12 +53,6 @@ export interface NatsServer {
   readonly resume: Effect.Effect<void>
   /** Has it tell its clients to go elsewhere, and end some time later. */
   readonly lameDuck: Effect.Effect<void>
-}
-
-const program = {
-  binary: "nats-server",
-  aptPackage: "nats-server",
-  hint: "Install nats-server 2.2 or newer (Debian: apt-get install nats-server), or set NATS_URL to a server that tests may use."
 }
 
 const poll = Schedule.spaced("20 millis")
@@ -111,7 +106,7 @@ const configOf = (options: Options, port: number, certificate: Certificate | und
 export const make = Effect.fnUntraced(function* (
   options: Options = {}
 ): Effect.fn.Return<NatsServer, TestServerError, Scope.Scope> {
-  const binary = yield* findOrInstall(program)
+  const binary = yield* requireProgram(natsProgram)
   const directory = yield* temporaryDirectory
   const certificate: Certificate | undefined = options.tls === true ? yield* makeCertificate : undefined
   const scope = yield* Effect.scope

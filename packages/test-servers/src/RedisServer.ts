@@ -8,8 +8,9 @@ import { Effect, Exit, Schedule, Scope } from "effect"
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { type Certificate, makeCertificate, temporaryDirectory } from "./certificate.ts"
-import { findOrInstall } from "./findOrInstall.ts"
 import { freePort } from "./freePort.ts"
+import { redisProgram } from "./programs.ts"
+import { requireProgram } from "./requireProgram.ts"
 import { redisCommand, type Reply } from "./resp.ts"
 import { type ServerProcess, startProcess } from "./ServerProcess.ts"
 import { TestServerError } from "./TestServerError.ts"
@@ -51,19 +52,13 @@ export interface RedisServer {
   readonly resume: Effect.Effect<void>
 }
 
-const program = {
-  binary: "redis-server",
-  aptPackage: "redis-server",
-  hint: "Install Redis 7 or newer (Debian: apt-get install redis-server), or set REDIS_URL to a server that tests may use."
-}
-
 const poll = Schedule.spaced("20 millis")
 
 /** Starts a server that ends with the scope. */
 export const make = Effect.fnUntraced(function* (
   options: Options = {}
 ): Effect.fn.Return<RedisServer, TestServerError, Scope.Scope> {
-  const binary = yield* findOrInstall(program)
+  const binary = yield* requireProgram(redisProgram)
   const directory = yield* temporaryDirectory
   const certificate: Certificate | undefined = options.tls === true ? yield* makeCertificate : undefined
   const scope = yield* Effect.scope
