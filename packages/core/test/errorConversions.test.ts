@@ -343,6 +343,23 @@ describe("the bytes of a gRPC status", () => {
     assert.deepStrictEqual(whole(back), whole(busy))
   })
 
+  it("are copied also from a Buffer, into plain arrays", () => {
+    const bytes = Buffer.from(ErrorConversions.encodeGrpcStatus(busy))
+    const back = ErrorConversions.decodeGrpcStatus(bytes)
+    bytes.fill(0)
+    assert.deepStrictEqual(whole(back), whole(busy))
+    assert.isFalse(Buffer.isBuffer(back.details[0]?.value))
+  })
+
+  it("have a replacement character for half of a surrogate pair", () => {
+    const error = PsrpcError.fromCode("not_found", {
+      message: "\ud800a",
+      details: [{ typeUrl: "a/\udc00", value: new Uint8Array(0) }]
+    })
+    const back = ErrorConversions.decodeGrpcStatus(ErrorConversions.encodeGrpcStatus(error))
+    assert.deepStrictEqual([back.message, back.details[0]?.typeUrl], ["\ufffda", "a/\ufffd"])
+  })
+
   it("may be large", () => {
     const error = PsrpcError.fromCode("internal", {
       message: "é".repeat(100_000),

@@ -1,11 +1,13 @@
-import * as Any from "../wire/any.ts"
-import { maxEntries } from "../metadata/model.ts"
-import * as Reader from "../wire/reader.ts"
-import * as Writer from "../wire/writer.ts"
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf"
+import { AnySchema } from "@bufbuild/protobuf/wkt"
 import * as conversionCodes from "./codes.ts"
 import { fromCode, type PsrpcError } from "../errors/classes.ts"
 import type { Code, Detail } from "../errors/models.ts"
 import { codeOf } from "../errors/wireCode.ts"
+import { StatusSchema } from "../gen/google/rpc/status_pb.ts"
+
+/** The number of details that psrpc's own envelope carries at most. */
+const maxDetails = 1000
 
 /**
  * The number of the gRPC code for an error or a code.
@@ -65,46 +67,42 @@ export const fromGrpcStatus = (status: {
 }): PsrpcError => fromCode(fromGrpcCode(status.code), { message: status.message, details: status.details })
 
 /**
- * The gRPC status for an error, as {@link toGrpcStatus} has it, as the bytes of a `google.rpc.Status`: what gRPC's trailer
- * `grpc-status-details-bin` carries (there in base64).
+ * Encodes the gRPC status of an error, see {@link toGrpcStatus}, as a `google.rpc.Status`. gRPC sends these bytes in the
+ * trailer `grpc-status-details-bin`, in base64.
  *
  * @category conversions
  * @since 0.1.0
  */
 export const encodeGrpcStatus = (error: PsrpcError): Uint8Array => {
   const { code, details, message } = toGrpcStatus(error)
-  let bound = Writer.stringBound(message) + 2
-  for (const detail of details) bound += Any.bound(detail)
-  Writer.begin(bound)
-  Writer.writeVarint(0x08)
-  Writer.writeVarint(code)
-  Writer.writeStringField(0x12, message)
-  for (const detail of details) Any.write(0x1a, detail)
-  return Writer.finish().slice()
+  return toBinary(
+    StatusSchema,
+    create(StatusSchema, {
+      code,
+      message: message.toWellFormed(),
+      details: details.map(({ typeUrl, value }) => create(AnySchema, { typeUrl: typeUrl.toWellFormed(), value }))
+    })
+  )
 }
 
 /**
- * The error for the bytes of a `google.rpc.Status`, as {@link fromGrpcStatus} has it.
+ * Decodes the bytes of a `google.rpc.Status` into an error, see {@link fromGrpcStatus}.
  *
- * Bytes that are none, or with more than 1000 details, are a `malformed_result` that says so.
+ * Bytes that do not decode, and a status with more than 1000 details, become a `MalformedResult`.
  *
  * @category conversions
  * @since 0.1.0
  */
 export const decodeGrpcStatus = (bytes: Uint8Array): PsrpcError => {
-  let code = 0
-  let message = ""
-  const details: Array<Detail> = []
-  Reader.read(bytes)
-  while (Reader.more()) {
-    const tag = Reader.readTag()
-    if (tag === 0x08) code = Reader.readUint32()
-    else if (tag === 0x12) message = Reader.readString()
-    else if (tag === 0x1a && details.length < maxEntries) details.push(Any.read())
-    else if (tag === 0x1a) Reader.refuse()
-    else Reader.skip(tag)
+  try {
+    const { code, details, message } = fromBinary(StatusSchema, bytes, { readUnknownFields: false })
+    if (details.length <= maxDetails) {
+      // The value of a detail is a view of `bytes`, which the caller may reuse.
+      const copies = details.map(({ typeUrl, value }) => ({ typeUrl, value: new Uint8Array(value) }))
+      return fromGrpcStatus({ code, message, details: copies })
+    }
+  } catch {
+    // Not a google.rpc.Status.
   }
-  return Reader.done()
-    ? fromGrpcStatus({ code, message, details })
-    : fromCode("malformed_result", { message: "the gRPC status cannot be decoded: no google.rpc.Status" })
+  return fromCode("malformed_result", { message: "the gRPC status cannot be decoded: no google.rpc.Status" })
 }
