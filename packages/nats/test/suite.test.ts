@@ -1,4 +1,4 @@
-import { MessageBusSuite, ServiceSuite } from "@effect-psrpc/core/testing"
+import { MessageBusSuite, ServiceSuite } from "@effect-psrpc/core/broker/testing"
 import { NatsServer, TcpProxy } from "@effect-psrpc/test-servers"
 import { describe, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Logger } from "effect"

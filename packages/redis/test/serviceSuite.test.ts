@@ -1,4 +1,4 @@
-import { ServiceSuite } from "@effect-psrpc/core/testing"
+import { ServiceSuite } from "@effect-psrpc/core/broker/testing"
 import { redisUrl } from "@effect-psrpc/test-servers"
 import { describe, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"

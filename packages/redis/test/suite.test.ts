@@ -1,4 +1,4 @@
-import { MessageBusSuite } from "@effect-psrpc/core/testing"
+import { MessageBusSuite } from "@effect-psrpc/core/broker/testing"
 import { RedisServer, redisUrl, TcpProxy } from "@effect-psrpc/test-servers"
 import { describe, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"

@@ -1,8 +1,8 @@
 /** What the suite is worth: each of these buses breaks one promise, and the test of that promise says so. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as PsrpcError from "../../src/PsrpcError.ts"
-import * as MessageBusSuite from "../../src/testing/MessageBusSuite.ts"
+import * as PsrpcError from "../../../src/PsrpcError.ts"
+import * as MessageBusSuite from "../../../src/broker/testing/MessageBusSuite.ts"
 import { type Bus, fails, flawed, hearing, heedless, local, publishing } from "./broken.ts"
 import { connect as connectSubjects, SubjectBroker } from "./subjectBus.ts"
 

@@ -1,7 +1,7 @@
 /** What the suite of the whole library is worth: on each of these buses a test of it fails, and says what is wrong. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Logger } from "effect"
-import * as ServiceSuite from "../../src/testing/ServiceSuite.ts"
+import * as ServiceSuite from "../../../src/broker/testing/ServiceSuite.ts"
 import { type Bus, hearing, local, publishing, subscribing } from "./broken.ts"
 
 const fails = (what: string, test: RegExp, says: RegExp, flaw: (bus: Bus) => Partial<Bus>): void => {

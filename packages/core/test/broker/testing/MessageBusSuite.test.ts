@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Logger } from "effect"
-import * as LocalMessageBus from "../../src/LocalMessageBus.ts"
-import type { MessageBus } from "../../src/MessageBus.ts"
-import * as FaultyMessageBus from "../../src/testing/FaultyMessageBus.ts"
-import * as MessageBusSuite from "../../src/testing/MessageBusSuite.ts"
+import * as LocalMessageBus from "../../../src/LocalMessageBus.ts"
+import type { MessageBus } from "../../../src/MessageBus.ts"
+import * as FaultyMessageBus from "../../../src/testing/FaultyMessageBus.ts"
+import * as MessageBusSuite from "../../../src/broker/testing/MessageBusSuite.ts"
 import { connect, SubjectBroker } from "./subjectBus.ts"
 
 /** The bus of a process that logs nothing about the listener that throws. */

@@ -4,9 +4,9 @@
  * member without a route has to hand a message on.
  */
 import { Effect, Scope } from "effect"
-import { channelTail } from "../../src/internal/wire/callEnvelope.ts"
-import { decodeMsg, type Delivery, Listeners, MessageBus, readChannel, withHop } from "../../src/MessageBus.ts"
-import * as PsrpcError from "../../src/PsrpcError.ts"
+import { channelTail } from "../../../src/internal/wire/callEnvelope.ts"
+import { decodeMsg, type Delivery, Listeners, MessageBus, readChannel, withHop } from "../../../src/MessageBus.ts"
+import * as PsrpcError from "../../../src/PsrpcError.ts"
 
 type Bus = MessageBus["Service"]
 

@@ -1,6 +1,6 @@
 import { Effect, Fiber, Stream } from "effect"
-import * as Client from "../../../Client.ts"
-import * as Server from "../../../Server.ts"
+import * as Client from "../../../../Client.ts"
+import * as Server from "../../../../Server.ts"
 import { check, equal } from "../busSuite/failure.ts"
 import type { Case } from "../busSuite/run.ts"
 import { chat, Ledger, numbered, on, patient, type Talk, three } from "./stage.ts"

@@ -6,7 +6,7 @@
  *
  * ```ts
  * import { LocalMessageBus, type MessageBus } from "@effect-psrpc/core"
- * import { MessageBusSuite } from "@effect-psrpc/core/testing"
+ * import { MessageBusSuite } from "@effect-psrpc/core/broker/testing"
  * import { describe, it } from "@effect/vitest"
  * import { Effect, type Scope } from "effect"
  *
@@ -29,8 +29,8 @@
  * @since 0.1.0
  */
 import type { Duration, Effect, Scope } from "effect"
-import { millisOf } from "../internal/time/millis.ts"
-import type { MessageBus } from "../MessageBus.ts"
+import { millisOf } from "../../internal/time/millis.ts"
+import type { MessageBus } from "../../MessageBus.ts"
 import { delivery } from "./internal/busSuite/delivery.ts"
 import { listening } from "./internal/busSuite/listening.ts"
 import { names } from "./internal/busSuite/names.ts"

@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import { publish } from "../../../MessageBus.ts"
+import { publish } from "../../../../MessageBus.ts"
 import { check, equal, fail } from "./failure.ts"
 import type { Bus, Case, Run } from "./run.ts"
 

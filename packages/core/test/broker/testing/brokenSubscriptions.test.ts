@@ -1,8 +1,8 @@
 /** What the suite is worth: each of these buses breaks one promise, and the test of that promise says so. */
 import { describe } from "@effect/vitest"
 import { Effect, Scope } from "effect"
-import type { Listener } from "../../src/MessageBus.ts"
-import * as PsrpcError from "../../src/PsrpcError.ts"
+import type { Listener } from "../../../src/MessageBus.ts"
+import * as PsrpcError from "../../../src/PsrpcError.ts"
 import { type Bus, fails, flawed, forever, hearing, heedless, publishing, subscribing } from "./broken.ts"
 
 const acknowledged = "a subscription that has succeeded hears the next message, whoever publishes it"

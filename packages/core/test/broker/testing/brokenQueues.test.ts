@@ -1,7 +1,7 @@
 /** What the suite is worth: each of these buses breaks one promise, and the test of that promise says so. */
 import { describe } from "@effect/vitest"
 import { Effect } from "effect"
-import type { Listener } from "../../src/MessageBus.ts"
+import type { Listener } from "../../../src/MessageBus.ts"
 import { type Bus, fails, flawed, hearing, heedless, local, subscribing } from "./broken.ts"
 
 const each = "a queue gives each message to one member, across connections and within one"

@@ -1,6 +1,6 @@
 import { Effect } from "effect"
-import * as Channels from "../../../internal/wire/channel.ts"
-import type { Channel } from "../../../MessageBus.ts"
+import * as Channels from "../../../../internal/wire/channel.ts"
+import type { Channel } from "../../../../MessageBus.ts"
 import { equal } from "./failure.ts"
 import type { Bus, Case, Run } from "./run.ts"
 

@@ -1,9 +1,9 @@
 /** Buses with one flaw each, and the test of the suite that is to notice. */
 import { assert, it } from "@effect/vitest"
 import { Effect, Exit, Logger, Scope } from "effect"
-import * as LocalMessageBus from "../../src/LocalMessageBus.ts"
-import { type Delivery, type Listener, type MessageBus } from "../../src/MessageBus.ts"
-import * as MessageBusSuite from "../../src/testing/MessageBusSuite.ts"
+import * as LocalMessageBus from "../../../src/LocalMessageBus.ts"
+import { type Delivery, type Listener, type MessageBus } from "../../../src/MessageBus.ts"
+import * as MessageBusSuite from "../../../src/broker/testing/MessageBusSuite.ts"
 
 export type Bus = MessageBus["Service"]
 

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as LocalMessageBus from "../../src/LocalMessageBus.ts"
-import type { MessageBus } from "../../src/MessageBus.ts"
-import * as PsrpcError from "../../src/PsrpcError.ts"
-import { ServiceSuite } from "../../src/testing/index.ts"
+import * as LocalMessageBus from "../../../src/LocalMessageBus.ts"
+import type { MessageBus } from "../../../src/MessageBus.ts"
+import * as PsrpcError from "../../../src/PsrpcError.ts"
+import * as ServiceSuite from "../../../src/broker/testing/ServiceSuite.ts"
 
 const local = Effect.runSync(LocalMessageBus.make)
 

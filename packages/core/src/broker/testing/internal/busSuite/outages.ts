@@ -1,5 +1,5 @@
 import { Effect, Fiber, Scope } from "effect"
-import { publish } from "../../../MessageBus.ts"
+import { publish } from "../../../../MessageBus.ts"
 import { check, equal } from "./failure.ts"
 import type { Bus, Case, Fate, Run } from "./run.ts"
 

@@ -7,7 +7,7 @@
  *
  * ```ts
  * import type { MessageBus } from "@effect-psrpc/core"
- * import { ServiceSuite } from "@effect-psrpc/core/testing"
+ * import { ServiceSuite } from "@effect-psrpc/core/broker/testing"
  * import { describe, it } from "@effect/vitest"
  * import type { Effect, Scope } from "effect"
  *
@@ -23,8 +23,8 @@
  * @since 0.1.0
  */
 import type { Duration, Effect, Scope } from "effect"
-import { millisOf } from "../internal/time/millis.ts"
-import type { MessageBus } from "../MessageBus.ts"
+import { millisOf } from "../../internal/time/millis.ts"
+import type { MessageBus } from "../../MessageBus.ts"
 import { calls } from "./internal/serviceSuite/calls.ts"
 import { closing } from "./internal/serviceSuite/closing.ts"
 import { draining } from "./internal/serviceSuite/draining.ts"

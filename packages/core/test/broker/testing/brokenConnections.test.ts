@@ -1,8 +1,8 @@
 /** What the suite is worth: each of these buses breaks one promise, and the test of that promise says so. */
 import { describe } from "@effect/vitest"
 import { Effect } from "effect"
-import * as PsrpcError from "../../src/PsrpcError.ts"
-import * as Faulty from "../../src/testing/FaultyMessageBus.ts"
+import * as PsrpcError from "../../../src/PsrpcError.ts"
+import * as Faulty from "../../../src/testing/FaultyMessageBus.ts"
 import { type Broken, type Bus, fails, heedless, local } from "./broken.ts"
 
 type Faulted = Faulty.FaultyMessageBus["Service"]

@@ -3,11 +3,11 @@
  * and for what the test is waiting.
  */
 import { type Cause, Clock, Effect, Exit, Fiber, identity, Logger, Scope } from "effect"
-import * as Channels from "../../../internal/wire/channel.ts"
-import { decodeValue, encodeValue, makeType } from "../../../internal/wire/callEnvelope.ts"
-import { newClientId } from "../../../internal/wire/id.ts"
-import type { Channel, Delivery, Listener, MessageBus, SubscribeOptions } from "../../../MessageBus.ts"
-import type { PsrpcError } from "../../../PsrpcError.ts"
+import * as Channels from "../../../../internal/wire/channel.ts"
+import { decodeValue, encodeValue, makeType } from "../../../../internal/wire/callEnvelope.ts"
+import { newClientId } from "../../../../internal/wire/id.ts"
+import type { Channel, Delivery, Listener, MessageBus, SubscribeOptions } from "../../../../MessageBus.ts"
+import type { PsrpcError } from "../../../../PsrpcError.ts"
 import { equal, fail, type SuiteFailure } from "./failure.ts"
 
 export type Bus = MessageBus["Service"]

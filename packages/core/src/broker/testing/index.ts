@@ -1,0 +1,2 @@
+export * as MessageBusSuite from "./MessageBusSuite.ts"
+export * as ServiceSuite from "./ServiceSuite.ts"
