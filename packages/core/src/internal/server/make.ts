@@ -1,12 +1,11 @@
 /** The making of a server: what it is asked for is checked, its handlers found, and what it serves at once registered. */
 import { Context, Effect, Scope, Tracer } from "effect"
 import { defaultKeepalive } from "../../BidiStream.ts"
-import type * as Interceptor from "../../Interceptor.ts"
 import { defaultBufferSize, MessageBus } from "../../MessageBus.ts"
 import * as Metadata from "../metadata/model.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
-import type { Options, Server } from "../../Server.ts"
-import type * as Service_ from "../../Service.ts"
+import type * as Interceptor from "../calls/interceptorTypes.ts"
+import type { AnyMethods, Service } from "../definition/service.ts"
 import { BoundedCache } from "../support/boundedCache.ts"
 import { CurrentCall } from "../calls/callContext.ts"
 import * as Channels from "../wire/channel.ts"
@@ -26,6 +25,7 @@ import { Idle } from "./idle.ts"
 import { type Entry, Registrations } from "./registrations.ts"
 import type { AnyTopic } from "../calls/callContext.ts"
 import type { Replies, ServerState } from "./state.ts"
+import type { Options, Server } from "./types.ts"
 import { StreamDispatch, type StreamHandler } from "./streamDispatch.ts"
 
 /** Milliseconds. */
@@ -41,8 +41,8 @@ const own = <A>(record: { readonly [key: string]: A }, key: string): A | undefin
   Object.hasOwn(record, key) ? record[key] : undefined
 
 /** `Server.make`, whatever the handlers. */
-export const make = Effect.fnUntraced(function* <Name extends string, M extends Service_.AnyMethods>(
-  service: Service_.Service<Name, M>,
+export const make = Effect.fnUntraced(function* <Name extends string, M extends AnyMethods>(
+  service: Service<Name, M>,
   handlers: object,
   options: Options<M, ReadonlyArray<Interceptor.Any>> = {}
 ): Effect.fn.Return<Server<M>, PsrpcError.PsrpcError, any> {
@@ -164,3 +164,13 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
     kill: registrations.kill
   }
 })
+
+/** Makes a server from handlers, or from an Effect that makes them. */
+export const makeFrom = <Name extends string, M extends AnyMethods>(
+  service: Service<Name, M>,
+  handlers: object,
+  options: Options<M, ReadonlyArray<Interceptor.Any>> | undefined
+): Effect.Effect<Server<M>, unknown, unknown> =>
+  Effect.flatMap(Effect.isEffect(handlers) ? handlers : Effect.succeed(handlers), (made) =>
+    make(service, made as never, options)
+  )

@@ -1,0 +1,117 @@
+/** Makes a client: checks its options, subscribes to its channels, and makes one function per method. */
+import { Context, Effect, Scope } from "effect"
+import { defaultKeepalive } from "../../BidiStream.ts"
+import { defaultBufferSize, MessageBus } from "../../MessageBus.ts"
+import type { PsrpcError } from "../../PsrpcError.ts"
+import type { FromMethods } from "../calls/clientTypes.ts"
+import type * as Interceptor from "../calls/interceptorTypes.ts"
+import { methodOf } from "../definition/method.ts"
+import type { AnyMethods, Service } from "../definition/service.ts"
+import { checkCount, checkTimeout } from "../errors/checks.ts"
+import * as Chain from "../interceptors/chain.ts"
+import { checkInterceptors } from "../interceptors/checkInterceptors.ts"
+import { checkMetadata } from "../metadata/checkMetadata.ts"
+import { defaultMaxMetadataSize } from "../metadata/metadataCheck.ts"
+import { emptyMetadata } from "../metadata/model.ts"
+import { checkKeepalive } from "../stream/keepalive.ts"
+import * as Drops from "../telemetry/drops.ts"
+import * as Meter from "../telemetry/metrics/meter.ts"
+import * as Deadlines from "../time/deadlines.ts"
+import * as Envelope from "../wire/callEnvelope.ts"
+import * as Channels from "../wire/channel.ts"
+import { newClientId } from "../wire/id.ts"
+import { decodeStream } from "../wire/streamEnvelope.ts"
+import { checkClientId } from "./clientId.ts"
+import * as Intercepted from "./intercepted.ts"
+import { multi } from "./multiCall.ts"
+import type { Options } from "./options.ts"
+import type { AnyCallOptions } from "./prepare.ts"
+import { type ClientState, clientClosed } from "./state.ts"
+import { opener } from "./streamCall.ts"
+import { subscriber } from "./subscription.ts"
+import { unary } from "./unaryCall.ts"
+
+/** `Client.make`. */
+export const make = Effect.fnUntraced(function* <Name extends string, M extends AnyMethods>(
+  service: Service<Name, M>,
+  options: Options<ReadonlyArray<Interceptor.Any>> = {}
+): Effect.fn.Return<FromMethods<M>, PsrpcError, any> {
+  const name = service.serviceName
+  const at = `client of ${name}`
+  const clientId = options.clientId === undefined ? newClientId() : yield* checkClientId(at, options.clientId)
+  const context = Context.omit(Scope.Scope)(yield* Effect.context<Scope.Scope>())
+  const maxMetadataSize = yield* checkCount(at, "maxMetadataSize", options.maxMetadataSize ?? defaultMaxMetadataSize)
+  const meter = Meter.make(context, "client", name)
+  const state: ClientState = {
+    clientId,
+    bus: yield* MessageBus,
+    deadlines: yield* Deadlines.make,
+    calls: new Map(),
+    streams: new Map(),
+    subscriptions: new Set(),
+    meter,
+    drops: Drops.make(context, meter),
+    fork: Effect.runForkWith(context),
+    timeout: options.timeout === undefined ? undefined : yield* checkTimeout(at, "timeout", options.timeout),
+    selection: options.selection,
+    metadata: yield* checkMetadata(at, options.metadata ?? emptyMetadata, maxMetadataSize),
+    maxMetadataSize,
+    interception: {
+      entries: yield* checkInterceptors(at, "client", options.interceptors),
+      services: Chain.servicesOf(context as Context.Context<never>)
+    },
+    bufferSize: yield* checkCount(at, "bufferSize", options.bufferSize ?? defaultBufferSize),
+    keepalive: yield* checkKeepalive(at, options.keepalive ?? defaultKeepalive),
+    closed: false
+  }
+  const { bus, calls, drops, streams, subscriptions } = state
+  yield* Effect.all(
+    [
+      bus.subscribe(Channels.response(name, clientId), (message) => {
+        const response = Envelope.decodeResponse(message)
+        if (typeof response === "string") drops(response, "responses")
+        else calls.get(response.id)?.response(response)
+      }),
+      bus.subscribe(Channels.claimRequest(name, clientId), (message) => {
+        const claim = Envelope.decodeClaimRequest(message)
+        if (typeof claim === "string") drops(claim, "claims")
+        else if (claim.serverId === "") drops("malformed", "claims")
+        else calls.get(claim.id)?.claim(claim)
+      }),
+      bus.subscribe(Channels.clientStream(name, clientId), (bytes) => {
+        const message = decodeStream(bytes)
+        if (typeof message === "string") drops(message, "streams")
+        else streams.get(message.streamId)?.receive(message)
+      })
+    ],
+    { concurrency: "unbounded", discard: true }
+  )
+  // first of all at closing: who waits is told while the bus is still there
+  yield* Effect.addFinalizer(() =>
+    Effect.suspend(() => {
+      state.closed = true
+      for (const call of calls.values()) call.close()
+      for (const stream of streams.values()) stream.closeUnsafe(clientClosed(name, true))
+      return Effect.forEach(Array.from(subscriptions), ({ close }) => close, {
+        concurrency: "unbounded",
+        discard: true
+      })
+    })
+  )
+  const client: Record<string, unknown> = Object.create(null)
+  for (const [key, rpc] of Object.entries(service.methods)) {
+    const method = methodOf(name, key, rpc)
+    if (method.kind === "stream") client[key] = opener(state, method)
+    else if (method.kind === "subscription") {
+      client[key] = Intercepted.subscriber(state, method, subscriber(state, method))
+    } else {
+      const call =
+        method.kind === "unary"
+          ? Intercepted.unary(state, method, unary(state, method))
+          : Intercepted.multi(state, method, multi(state, method))
+      const takesNothing = (rpc as { readonly request?: unknown }).request === undefined
+      client[key] = takesNothing ? (callOptions?: AnyCallOptions) => call(undefined, callOptions) : call
+    }
+  }
+  return client as FromMethods<M>
+})

@@ -1,0 +1,48 @@
+/** Makes a publisher: checks its options and makes one function per subscription. */
+import { Clock, Effect } from "effect"
+import { MessageBus } from "../../MessageBus.ts"
+import type * as PsrpcError from "../../PsrpcError.ts"
+import type * as Interceptor from "../calls/interceptorTypes.ts"
+import { methodOf } from "../definition/method.ts"
+import type { AnyMethods, Service } from "../definition/service.ts"
+import { checkTimeout } from "../errors/checks.ts"
+import * as Chain from "../interceptors/chain.ts"
+import type { Interception } from "../interceptors/chain.ts"
+import { checkInterceptors } from "../interceptors/checkInterceptors.ts"
+import * as Meter from "../telemetry/metrics/meter.ts"
+import * as Intercepted from "./intercepted.ts"
+import { type AnyPublishOptions, publisher } from "./publish.ts"
+import type { FromMethods, Options } from "./types.ts"
+
+/** Milliseconds. */
+export const defaultTimeout = 3000
+
+/** `Publisher.make`. */
+export const make = Effect.fnUntraced(function* <Name extends string, M extends AnyMethods>(
+  service: Service<Name, M>,
+  options: Options<ReadonlyArray<Interceptor.Any>> = {}
+): Effect.fn.Return<FromMethods<M>, PsrpcError.PsrpcError, any> {
+  const name = service.serviceName
+  const at = `publisher of ${name}`
+  const bus = yield* MessageBus
+  const meter = Meter.make(yield* Effect.context<never>(), "publisher", name)
+  const clock = yield* Clock.Clock
+  const timeout = yield* checkTimeout(at, "timeout", options.timeout ?? defaultTimeout)
+  const interception: Interception = {
+    entries: yield* checkInterceptors(at, "publisher", options.interceptors),
+    services: Chain.servicesOf(yield* Effect.context<never>())
+  }
+  const all: Record<string, unknown> = Object.create(null)
+  for (const [key, rpc] of Object.entries(service.methods)) {
+    const method = methodOf(name, key, rpc)
+    if (method.kind !== "subscription") continue
+    const publish = Intercepted.publisher(
+      interception,
+      method,
+      publisher(bus, clock, method, timeout, meter.of(method))
+    )
+    const sendsNothing = (rpc as { readonly message?: unknown }).message === undefined
+    all[key] = sendsNothing ? (publishOptions?: AnyPublishOptions) => publish(undefined, publishOptions) : publish
+  }
+  return all as FromMethods<M>
+})

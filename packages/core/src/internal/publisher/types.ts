@@ -1,0 +1,45 @@
+/** The types of publishers. Public in `Publisher`. */
+import type { Duration, Effect } from "effect"
+import type * as PsrpcError from "../../PsrpcError.ts"
+import type * as Rpc from "../../Rpc.ts"
+import type { Arguments } from "../calls/arguments.ts"
+import type { PublishOptions } from "../calls/callOptions.ts"
+import type * as Interceptor from "../calls/interceptorTypes.ts"
+
+/**
+ * Options of a publisher.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options<I extends ReadonlyArray<Interceptor.Any> = readonly []> {
+  /** How long updates wait for a lost connection to come back. Default: 3 seconds. */
+  readonly timeout?: Duration.Input | undefined
+  /** What runs around updates, the first outermost. What it requires, the publisher requires. Default: none. */
+  readonly interceptors?: I | undefined
+}
+
+/**
+ * How an update is published. It succeeds when the broker has it, whether anybody listens or not, and fails with
+ * `unavailable` where the broker cannot be reached in time, with `malformed_request` for what cannot be encoded, with
+ * `resource_exhausted` for what is larger than the broker takes.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type PublishCall<M> =
+  M extends Rpc.Subscription<infer Message, infer T, infer _R>
+    ? (...args: Arguments<Message, T, PublishOptions, "message">) => Effect.Effect<void, PsrpcError.PsrpcError>
+    : never
+
+/**
+ * The publisher of methods: of a service's subscriptions.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type FromMethods<Methods> = {
+  readonly [K in keyof Methods as Methods[K] extends { readonly kind: "subscription" } ? K : never]: PublishCall<
+    Methods[K]
+  >
+}
