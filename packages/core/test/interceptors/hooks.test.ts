@@ -6,8 +6,8 @@ import * as Interceptor from "../../src/Interceptor.ts"
 import * as PsrpcError from "../../src/PsrpcError.ts"
 import * as Publisher from "../../src/Publisher.ts"
 import * as Server from "../../src/Server.ts"
-import { Logs, onBus, settle, start } from "../support.ts"
-import { echo, echoes, Kinds, note, Refused } from "./support.ts"
+import { Logs, onBus, settle, start } from "../helpers/harness.ts"
+import { echo, echoes, Kinds, note, Refused } from "./everyKind.ts"
 
 const endOf = (exit: Exit.Exit<unknown, Interceptor.Failure>): string => {
   if (exit._tag === "Success") return String(exit.value)

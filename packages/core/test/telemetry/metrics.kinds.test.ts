@@ -11,8 +11,8 @@ import * as Rpc from "../../src/Rpc.ts"
 import * as Selection from "../../src/Selection.ts"
 import * as Server from "../../src/Server.ts"
 import * as Service from "../../src/Service.ts"
-import { Chat, keeping, pair, reading, sending, serve, withFakeClient } from "../streams/support.ts"
-import { errorOf, fakeServers, isRunning, json, onBus, publish, settle, start } from "../support.ts"
+import { Chat, keeping, pair, reading, sending, serve, withFakeClient } from "../stream/streamPairs.ts"
+import { errorOf, fakeServers, isRunning, json, onBus, publish, settle, start } from "../helpers/harness.ts"
 import { endings, numbers, only } from "./metering.ts"
 
 class Farm extends Service.make("Farm", {

@@ -10,7 +10,7 @@ import * as Rpc from "../../src/Rpc.ts"
 import * as Server from "../../src/Server.ts"
 import * as Service from "../../src/Service.ts"
 import * as Telemetry from "../../src/Telemetry.ts"
-import { fakeClient, json, onBus, settle } from "../support.ts"
+import { fakeClient, json, onBus, settle } from "../helpers/harness.ts"
 import { numbers, numbersIn, only } from "./metering.ts"
 
 const codec = { request: Schema.String, response: Schema.String }

@@ -8,7 +8,7 @@ import * as Rpc from "../../src/Rpc.ts"
 import * as Selection from "../../src/Selection.ts"
 import * as Server from "../../src/Server.ts"
 import * as Service from "../../src/Service.ts"
-import { errorOf, fakeClient, fakeServers, isRunning, json, onBus, settle, start } from "../support.ts"
+import { errorOf, fakeClient, fakeServers, isRunning, json, onBus, settle, start } from "../helpers/harness.ts"
 import { endings, numbers, only } from "./metering.ts"
 
 class Full extends Schema.TaggedError<Full>()(

@@ -18,7 +18,7 @@ import * as PsrpcError from "../../src/PsrpcError.ts"
 import * as Rpc from "../../src/Rpc.ts"
 import * as Server from "../../src/Server.ts"
 import * as Service from "../../src/Service.ts"
-import { fakeClient, json, onBus, settle, Traffic } from "../support.ts"
+import { fakeClient, json, onBus, settle, Traffic } from "../helpers/harness.ts"
 
 class Greeter extends Service.make("Greeter", {
   hello: Rpc.unary({ request: Schema.String, response: Schema.String }),

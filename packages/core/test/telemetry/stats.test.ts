@@ -10,7 +10,7 @@ import * as Rpc from "../../src/Rpc.ts"
 import * as Server from "../../src/Server.ts"
 import * as Service from "../../src/Service.ts"
 import * as Telemetry from "../../src/Telemetry.ts"
-import { onBus, publish, settle, start } from "../support.ts"
+import { onBus, publish, settle, start } from "../helpers/harness.ts"
 
 const codec = { request: Schema.String, response: Schema.String }
 

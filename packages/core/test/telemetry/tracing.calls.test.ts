@@ -9,7 +9,7 @@ import * as Rpc from "../../src/Rpc.ts"
 import * as Selection from "../../src/Selection.ts"
 import * as Server from "../../src/Server.ts"
 import * as Service from "../../src/Service.ts"
-import { fakeClient, fakeServers, Logs, onBus, settle, start, Traffic } from "../support.ts"
+import { fakeClient, fakeServers, Logs, onBus, settle, start, Traffic } from "../helpers/harness.ts"
 import { attributesOf, eventsOf, only, Recorded, recorded } from "./recording.ts"
 
 class Taken extends Schema.TaggedError<Taken>()("Taken", { name: Schema.String }, { psrpcCode: "already_exists" }) {}

@@ -6,7 +6,7 @@ import * as Publisher from "../../src/Publisher.ts"
 import * as Rpc from "../../src/Rpc.ts"
 import * as Server from "../../src/Server.ts"
 import * as Service from "../../src/Service.ts"
-import { onBus, settle, start } from "../support.ts"
+import { onBus, settle, start } from "../helpers/harness.ts"
 import { only, Recorded, recorded, RecordedSpan } from "./recording.ts"
 
 class Shop extends Service.make("Shop", {

@@ -10,7 +10,7 @@ import * as Rpc from "../../src/Rpc.ts"
 import * as Selection from "../../src/Selection.ts"
 import * as Server from "../../src/Server.ts"
 import * as Service from "../../src/Service.ts"
-import { isRunning, onBus, settle, start } from "../support.ts"
+import { isRunning, onBus, settle, start } from "../helpers/harness.ts"
 import { Recorded, recorded } from "./recording.ts"
 
 const calls = { request: Schema.String, response: Schema.String }

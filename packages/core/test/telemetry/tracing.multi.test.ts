@@ -6,7 +6,7 @@ import * as PsrpcError from "../../src/PsrpcError.ts"
 import * as Rpc from "../../src/Rpc.ts"
 import * as Server from "../../src/Server.ts"
 import * as Service from "../../src/Service.ts"
-import { onBus, settle, start } from "../support.ts"
+import { onBus, settle, start } from "../helpers/harness.ts"
 import { attributesOf, eventsOf, only, Recorded, recorded } from "./recording.ts"
 
 class Farm extends Service.make("Farm", {

@@ -3,8 +3,8 @@ import { Deferred, Effect, Exit, Fiber, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Client from "../../src/Client.ts"
 import * as PsrpcError from "../../src/PsrpcError.ts"
-import { onBus, settle, start, Traffic } from "../support.ts"
-import { Chat, keeping, pair, reading, serve, streamTraffic } from "../streams/support.ts"
+import { onBus, settle, start, Traffic } from "../helpers/harness.ts"
+import { Chat, keeping, pair, reading, serve, streamTraffic } from "../stream/streamPairs.ts"
 import { eventsOf, only, Recorded, recorded, type RecordedSpan } from "./recording.ts"
 
 const traced = <A, E, R>(effect: Effect.Effect<A, E, R>) => effect.pipe(onBus, Effect.provide(recorded))

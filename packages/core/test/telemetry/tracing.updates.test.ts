@@ -7,7 +7,7 @@ import { decodeMsg, encodeMsg } from "../../src/MessageBus.ts"
 import * as Publisher from "../../src/Publisher.ts"
 import * as Rpc from "../../src/Rpc.ts"
 import * as Service from "../../src/Service.ts"
-import { onBus, settle, start, Traffic } from "../support.ts"
+import { onBus, settle, start, Traffic } from "../helpers/harness.ts"
 import { attributesOf, only, Recorded, recorded } from "./recording.ts"
 
 class News extends Service.make("News", {

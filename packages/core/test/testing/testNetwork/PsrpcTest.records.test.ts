@@ -1,0 +1,333 @@
+// What a net of servers tells of what went on.
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, Result, Schema, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import type { BidiStream } from "../../../src/BidiStream.ts"
+import * as Client from "../../../src/Client.ts"
+import { MessageBus } from "../../../src/MessageBus.ts"
+import * as PsrpcError from "../../../src/PsrpcError.ts"
+import * as Rpc from "../../../src/Rpc.ts"
+import * as Service from "../../../src/Service.ts"
+import * as FaultyMessageBus from "../../../src/testing/FaultyMessageBus.ts"
+import * as PsrpcTest from "../../../src/testing/PsrpcTest.ts"
+import { fakeServers, isRunning, json, settle, start } from "../../helpers/harness.ts"
+import { Greeter, NameTaken } from "./greeter.ts"
+
+const clientId = "test-client"
+
+describe("a call with one answer", () => {
+  it.effect("is recorded from its request to its answer", () =>
+    Effect.gen(function* () {
+      const hello = (name: string) => Effect.delay(Effect.fail(new NameTaken({ name })), "50 millis")
+      const net = yield* PsrpcTest.make(Greeter, [{ serverId: "a", handlers: { hello } }], { client: { clientId } })
+      yield* TestClock.adjust("1 second")
+      const call = yield* start(Effect.flip(net.client.hello("Ada", { metadata: { tenant: "acme" }, timeout: 100 })))
+      yield* settle
+      const [record] = net.calls("hello")
+      const { requestId } = record!
+      const sofar = {
+        method: "hello",
+        kind: "unary",
+        requestId,
+        clientId,
+        topic: {},
+        metadata: { tenant: "acme" },
+        sentAt: 1000,
+        deadline: 1100,
+        request: "Ada",
+        claims: [{ serverId: "a", affinity: 1, at: 1000 }],
+        server: "a",
+        result: undefined,
+        answeredAt: undefined,
+        cancelledAt: undefined
+      } as const
+      assert.deepStrictEqual(record, sofar)
+      yield* TestClock.adjust("50 millis")
+      yield* Fiber.join(call)
+      const result = Result.fail(new NameTaken({ name: "Ada" }))
+      assert.deepStrictEqual(record, { ...sofar, result, answeredAt: 1050 })
+    })
+  )
+
+  it.effect("that nobody serves, or that its caller gives up, is recorded too", () =>
+    Effect.gen(function* () {
+      const net = yield* PsrpcTest.make(Greeter, [{ handlers: { hello: () => Effect.never } }])
+      yield* Effect.flip(net.client.render(1))
+      const call = yield* start(net.client.hello("Ada"))
+      yield* TestClock.adjust("10 millis")
+      yield* Fiber.interrupt(call)
+      yield* settle
+      assert.deepStrictEqual(
+        net.calls().map(({ cancelledAt, claims, method }) => [method, claims.length, cancelledAt]),
+        [
+          ["render", 0, undefined],
+          ["hello", 1, 10]
+        ]
+      )
+    })
+  )
+
+  it.effect("has the error of a defect as its caller sees it", () =>
+    Effect.gen(function* () {
+      const net = yield* PsrpcTest.make(Greeter, [{ handlers: { hello: () => Effect.die(new Error("secret")) } }])
+      const error = yield* Effect.flip(net.client.hello("Ada"))
+      const [call] = net.calls("hello")
+      assert.deepStrictEqual(call!.result, Result.fail(error))
+      assert.notInclude(JSON.stringify(call), "secret")
+    })
+  )
+})
+
+describe("a call that others answer", () => {
+  it.effect("has the answer of the server that was chosen", () =>
+    Effect.gen(function* () {
+      const net = yield* PsrpcTest.make(Greeter, [])
+      const servers = yield* Effect.provideService(fakeServers("Greeter", "Render"), MessageBus, net.connection)
+      const call = yield* start(net.client.render(1))
+      yield* settle
+      servers.answer("b", { error: "no", code: "malformed_request" })
+      servers.claim("a", 0.9)
+      servers.claim("c", 0.1)
+      yield* settle
+      const [record] = net.calls("render")
+      assert.isTrue(record!.result !== undefined && Result.isFailure(record!.result))
+      yield* TestClock.adjust("200 millis")
+      servers.answer("c", { raw: json("c") })
+      assert.deepStrictEqual([record!.server, record!.result, record!.answeredAt], ["a", undefined, undefined])
+      servers.answer("a", { raw: json("a") })
+      assert.strictEqual(yield* Fiber.join(call), "a")
+      assert.deepStrictEqual(record!.result, Result.succeed("a"))
+    })
+  )
+
+  it.effect("is one call, where messages come twice", () =>
+    Effect.gen(function* () {
+      const handlers = {
+        hello: (name: string) => Effect.succeed(name),
+        stats: () => Effect.succeed(1),
+        chat: (stream: BidiStream<string, number>) => Stream.runForEach(stream.messages, (n) => stream.send(`${n}`))
+      }
+      const net = yield* PsrpcTest.make(Greeter, [{ handlers }])
+      yield* net.connection.setFaults(FaultyMessageBus.duplicate())
+      yield* net.servers[0].connection.setFaults(FaultyMessageBus.duplicate())
+      yield* net.client.hello("Ada")
+      yield* Stream.runDrain(net.client.stats("", { expect: 2, timeout: 10 }).pipe(Stream.take(1)))
+      const chat = yield* net.client.chat()
+      yield* chat.send(1)
+      yield* Stream.runHead(chat.messages)
+      yield* settle
+      const [hello, stats, stream, ...others] = net.calls()
+      assert.deepStrictEqual(others, [])
+      assert.deepStrictEqual([hello!.claims.length, stream!.claims.length], [1, 1])
+      assert.strictEqual(stats?.kind === "multi" && stats.answers.length, 1)
+      // the handler has had it twice, and answers twice
+      assert.deepStrictEqual(stream?.kind === "stream" && [stream.sent.length, stream.received.length], [1, 2])
+    })
+  )
+})
+
+describe("other kinds of method", () => {
+  it.effect("a call that all answer has the answers, each with its time", () =>
+    Effect.gen(function* () {
+      const net = yield* PsrpcTest.make(Greeter, [
+        { handlers: { stats: (text) => Effect.succeed(text.length) } },
+        { handlers: { stats: () => Effect.delay(Effect.fail(PsrpcError.fromCode("not_found")), 30) } }
+      ])
+      const answers = yield* start(Stream.runDrain(net.client.stats("abc", { timeout: 100 })))
+      yield* TestClock.adjust(100)
+      yield* Fiber.join(answers)
+      const [call] = net.calls("stats")
+      assert.deepStrictEqual([call!.request, call!.sentAt, call!.deadline], ["abc", 0, 100])
+      assert.deepStrictEqual(
+        call!.answers.map(({ at, result, serverId }) => [serverId, Result.isSuccess(result) && result.success, at]),
+        [
+          ["server-1", 3, 0],
+          ["server-2", false, 30]
+        ]
+      )
+    })
+  )
+
+  it.effect("a stream has what went both ways, and how it ended", () =>
+    Effect.gen(function* () {
+      const net = yield* PsrpcTest.make(
+        Greeter,
+        [
+          {
+            handlers: {
+              chat: (stream) =>
+                stream.messages.pipe(
+                  Stream.take(2),
+                  Stream.runForEach((n) => Effect.delay(stream.send(`${n}!`), 10)),
+                  Effect.andThen(Effect.fail(PsrpcError.fromCode("aborted", { message: "enough" })))
+                )
+            }
+          }
+        ],
+        { client: { clientId } }
+      )
+      const chat = yield* net.client.chat({ metadata: { a: "b" } })
+      yield* chat.send(1)
+      yield* chat.send(2)
+      yield* TestClock.adjust(20)
+      const [call] = net.calls("chat")
+      const { cause } = call!.closed!
+      assert.deepStrictEqual([cause?._tag, cause?.message], ["Aborted", "enough"])
+      const { requestId, ...rest } = call!
+      assert.notStrictEqual(requestId, "")
+      assert.deepStrictEqual(rest, {
+        method: "chat",
+        kind: "stream",
+        streamId: chat.streamId,
+        clientId,
+        topic: {},
+        metadata: { a: "b" },
+        sentAt: 0,
+        deadline: 3000,
+        claims: [{ serverId: "server-1", affinity: 1, at: 0 }],
+        server: "server-1",
+        cancelledAt: undefined,
+        openedAt: 0,
+        sent: [
+          { message: 1, at: 0 },
+          { message: 2, at: 0 }
+        ],
+        received: [
+          { message: "1!", at: 10 },
+          { message: "2!", at: 20 }
+        ],
+        closed: { by: "server", cause, at: 20 }
+      })
+    })
+  )
+
+  it.effect("an update has what it carries, its topic and its time", () =>
+    Effect.gen(function* () {
+      const net = yield* PsrpcTest.make(Greeter, [])
+      yield* TestClock.adjust(5)
+      yield* net.publisher.news("one", { topic: { paper: "le monde" } })
+      yield* net.publisher.job(2)
+      const news = {
+        method: "news",
+        kind: "subscription",
+        message: "one",
+        topic: { paper: "le monde" },
+        at: 5
+      } as const
+      assert.deepStrictEqual(net.updates("news"), [news])
+      assert.deepStrictEqual(net.updates(), [
+        news,
+        { method: "job", kind: "subscription", message: 2, topic: {}, at: 5 }
+      ])
+    })
+  )
+})
+
+class Topics extends Service.make("My.Topics", {
+  one: Rpc.unary({ topic: ["a"] }),
+  two: Rpc.unary({ topic: ["a", "b"] }),
+  three: Rpc.subscription({
+    topic: { n: Schema.FiniteFromString, on: Schema.Literals(["yes", "no"]), c: Schema.String }
+  }),
+  named: Rpc.unary({ name: "One|REQ", topic: ["a"] })
+}) {}
+
+describe("topics", () => {
+  it.effect("are read back whatever is in them", () =>
+    Effect.gen(function* () {
+      const net = yield* PsrpcTest.make(Topics, [])
+      const odd = ["", "x", "eu-west", "a|b", "REQ", "u+002d", "U+0001f680", "🚀é", "软件", " ", "*.>", "__proto__"]
+      for (const a of odd) {
+        yield* Effect.ignore(net.client.one({ topic: { a } }))
+        yield* Effect.ignore(net.client.named({ topic: { a } }))
+        for (const b of odd) yield* Effect.ignore(net.client.two({ topic: { a, b } }))
+        if (a !== "") yield* net.publisher.three({ topic: { n: 1.5, on: "no", c: a } })
+      }
+      const one = odd.map((a) => ({ a }))
+      assert.deepStrictEqual(
+        net.calls("one").map(({ topic }) => topic),
+        one
+      )
+      assert.deepStrictEqual(
+        net.calls("named").map(({ topic }) => topic),
+        one
+      )
+      assert.deepStrictEqual(
+        net.calls("two").map(({ topic }) => topic),
+        odd.flatMap((a) => odd.map((b) => ({ a, b })))
+      )
+      assert.deepStrictEqual(
+        net.updates("three").map(({ topic }) => topic),
+        odd.slice(1).map((c) => ({ n: 1.5, on: "no", c }))
+      )
+    })
+  )
+})
+
+describe("the records", () => {
+  it.effect("can be waited for", () =>
+    Effect.gen(function* () {
+      const net = yield* PsrpcTest.make(Greeter, [{ handlers: { hello: (name) => Effect.succeed(name) } }])
+      const two = yield* start(net.until(() => net.calls("hello").length === 2))
+      const answered = yield* start(net.until(() => net.calls("hello")[1]?.result !== undefined))
+      yield* net.client.hello("Ada")
+      yield* settle
+      assert.isTrue(isRunning(two))
+      yield* net.client.hello("Bob")
+      yield* Fiber.join(two)
+      yield* Fiber.join(answered)
+      yield* net.until(() => true)
+      yield* Fiber.interrupt(yield* start(net.until(() => false)))
+      const oops = (): boolean => {
+        throw new Error("oops")
+      }
+      const exit = yield* Effect.exit(net.until(oops))
+      assert.isTrue(Exit.hasDies(exit))
+    })
+  )
+
+  it.effect("are of what the network saw: what is no message of the service is not among them", () =>
+    Effect.gen(function* () {
+      const net = yield* PsrpcTest.make(Greeter, [{ handlers: { hello: (name) => Effect.succeed(name) } }])
+      const other = yield* Effect.provideService(
+        Client.make(Service.make("Other", { hello: Rpc.unary() })),
+        MessageBus,
+        net.connection
+      )
+      yield* Effect.ignore(other.hello())
+      const wrong = yield* Effect.provideService(
+        Client.make(Service.make("Greeter", { hello: Rpc.unary({ request: Schema.Int }), unknown: Rpc.unary() })),
+        MessageBus,
+        net.connection
+      )
+      assert.strictEqual((yield* Effect.flip(wrong.hello(1)))._tag, "MalformedRequest")
+      yield* Effect.ignore(wrong.unknown())
+      const bus = net.connection
+      const name = "Greeter|Hello|REQ"
+      bus.publishUnsafe(bus.target({ name, subject: name, route: "" }), new Uint8Array([1, 2, 3]), 1, {
+        wanted: () => true,
+        delivered() {},
+        undelivered() {}
+      })
+      assert.deepStrictEqual(net.calls(), [])
+    })
+  )
+
+  it.effect("of a thousand calls are a thousand", () =>
+    Effect.gen(function* () {
+      const net = yield* PsrpcTest.make(Greeter, [
+        { handlers: { hello: (name) => Effect.succeed(name) } },
+        { handlers: { hello: (name) => Effect.succeed(name) } }
+      ])
+      const names = Array.from({ length: 1000 }, (_, i) => String(i))
+      yield* Effect.forEach(names, (name) => net.client.hello(name), { concurrency: 64 })
+      const calls = net.calls("hello")
+      assert.deepStrictEqual(
+        calls.map(({ request }) => request),
+        names
+      )
+      assert.isTrue(calls.every(({ request, result }) => result?._tag === "Success" && result.success === request))
+      assert.strictEqual(calls.filter(({ server }) => server === "server-1").length, 500)
+    })
+  )
+})
