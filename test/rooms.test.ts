@@ -1,0 +1,102 @@
+import { assert, describe, it } from "@effect/vitest"
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import { rooms } from "../rooms.ts"
+import { run } from "./process.ts"
+
+const root = join(import.meta.dirname, "..")
+
+/** Lints a small tree with the configuration of the repository. Returns the problems, one a line. */
+const lint = async (files: Readonly<Record<string, string>>): Promise<ReadonlyArray<string>> => {
+  const folder = mkdtempSync(join(tmpdir(), "rooms-"))
+  try {
+    for (const name of ["oxlint.config.ts", "rooms.ts", "package.json"]) cpSync(join(root, name), join(folder, name))
+    symlinkSync(join(root, "node_modules"), join(folder, "node_modules"))
+    for (const [path, text] of Object.entries(files)) {
+      const file = join(folder, "packages/core/src", path)
+      mkdirSync(dirname(file), { recursive: true })
+      writeFileSync(file, text)
+    }
+    const { code, stderr, stdout } = await run("oxlint", ["--format=unix", "packages"], {
+      cwd: folder,
+      env: { PATH: `${join(root, "node_modules/.bin")}:${process.env["PATH"]}` }
+    })
+    const problems = stdout.split("\n").filter((line) => line.startsWith("packages/"))
+    assert.strictEqual(problems.length > 0, code === 1, stdout + stderr)
+    return problems
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+const call = (name: string) => `export interface ${name} {\n  readonly name: string\n}\n`
+const using = (name: string, from: string) =>
+  `import type { ${name} } from "${from}"\n\nexport interface Using {\n  readonly it: ${name}\n}\n`
+
+describe("rooms of core", () => {
+  it("an import from a lower room passes", async () => {
+    assert.deepStrictEqual(
+      await lint({
+        "internal/errors/low.ts": call("Low"),
+        "internal/client/high.ts": using("Low", "../errors/low.ts"),
+        "Client.ts": using("Low", "./internal/errors/low.ts"),
+        "internal/telemetry/metrics/deep.ts": using("Low", "../../errors/low.ts")
+      }),
+      []
+    )
+  })
+
+  it("an import from a higher room, of a type alone, is refused", async () => {
+    const problems = await lint({
+      "internal/client/high.ts": call("High"),
+      "internal/errors/low.ts": using("High", "../client/high.ts"),
+      "internal/telemetry/metrics/deep.ts": using("High", "../../client/high.ts")
+    })
+    assert.strictEqual(problems.length, 2, problems.join("\n"))
+    for (const problem of problems)
+      assert.match(problem, /errors\/low\.ts.*no-restricted|metrics\/deep\.ts.*no-restricted/)
+  })
+
+  it("rooms in one row do not import each other", async () => {
+    const problems = await lint({
+      "internal/client/left.ts": call("Left"),
+      "internal/server/right.ts": using("Left", "../client/left.ts")
+    })
+    assert.strictEqual(problems.length, 1, problems.join("\n"))
+    assert.match(problems[0]!, /server\/right\.ts.*no-restricted-imports/)
+  })
+
+  it("a room imports no public module above it, and no entry point", async () => {
+    const problems = await lint({
+      "Client.ts": call("Client"),
+      "broker/Limits.ts": call("Limits"),
+      "internal/retry/a.ts": using("Client", "../../Client.ts"),
+      "internal/retry/b.ts": using("Limits", "../../broker/Limits.ts"),
+      "internal/client/high.ts": call("High"),
+      "Rpc.ts": using("High", "./internal/client/high.ts")
+    })
+    assert.strictEqual(problems.length, 3, problems.join("\n"))
+    for (const problem of problems) assert.include(problem, "no-restricted-imports")
+  })
+
+  it("a cycle of imports is refused, of types alone too", async () => {
+    const problems = await lint({
+      "internal/client/a.ts": `import type { B } from "./b.ts"\n\nexport interface A {\n  readonly b: B\n}\n`,
+      "internal/client/b.ts": `import type { A } from "./a.ts"\n\nexport interface B {\n  readonly a: A\n}\n`
+    })
+    assert.strictEqual(problems.length, 2, problems.join("\n"))
+    for (const problem of problems) assert.include(problem, "import(no-cycle)")
+  })
+
+  it("every room is in the table, and every room in the table is there", () => {
+    const there = readdirSync(join(root, "packages/core/src/internal"))
+    assert.deepStrictEqual(
+      rooms
+        .flat()
+        .filter((room) => !/^[A-Z]/.test(room))
+        .sort(),
+      there.sort()
+    )
+  })
+})
