@@ -218,7 +218,7 @@ interop("our sender and a slow Go reader", (it) => {
       assert.instanceOf(error, PsrpcError.DeadlineExceeded)
       const cause = yield* Effect.flip(stream.closed)
       assert.instanceOf(cause, PsrpcError.Unavailable)
-      assert.strictEqual(cause.reason, "vanished")
+      assert.strictEqual(cause.reason, "peer_lost")
       yield* theirs.resume
       assert.deepStrictEqual(yield* Effect.forEach(numbers(1, 100), () => theirs.next), numbers(1, 100))
       assert.deepStrictEqual(yield* theirs.closed, { code: "unavailable", message: cause.message })

@@ -161,7 +161,7 @@ interop("our client's stream of a Go server ends", (it) => {
       )
       assert.instanceOf(first, PsrpcError.DeadlineExceeded)
       assert.strictEqual(yield* ending(stream), second)
-      assert.strictEqual(unavailable(second).reason, "vanished")
+      assert.strictEqual(unavailable(second).reason, "peer_lost")
     })
   )
 

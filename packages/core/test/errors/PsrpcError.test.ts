@@ -350,7 +350,7 @@ describe("asking what happened", () => {
     ],
     ["a closed server", PsrpcError.fromCode("canceled", { reason: "server_closed" }), ["isClosed"]],
     ["a closed stream", PsrpcError.fromCode("canceled", { reason: "stream_closed" }), ["isClosed"]],
-    ["a draining server", PsrpcError.fromCode("unavailable", { reason: "draining" }), ["isClosed"]],
+    ["a stream of a draining server", PsrpcError.fromCode("unavailable", { reason: "server_closed" }), ["isClosed"]],
     ["a lost connection", PsrpcError.fromCode("unavailable", { reason: "connection" }), ["isConnection"]],
     ["no answer", PsrpcError.fromCode("unavailable", { reason: "no_response" }), ["isNoServer"]],
     [

@@ -63,7 +63,7 @@ describe("an error passes through a server whose handler fails with it", () => {
               message: "because: здесь 🚀",
               details,
               cause,
-              reason: "draining",
+              reason: "server_closed",
               mayHaveRun: false
             })
           )

@@ -19,7 +19,7 @@ const endOf = (stream: BidiStream<string, string>) =>
 
 const gone = {
   tag: "Unavailable",
-  reason: "vanished",
+  reason: "peer_lost",
   message: "the other end of the stream is gone: it gives no sign of life (Chat.Talk)"
 } as const
 
@@ -87,7 +87,7 @@ describe("signs of life", () => {
       const end = yield* endOf(ends[0]!)
       isSilent = true
       yield* TestClock.adjust(800)
-      assert.strictEqual((yield* Fiber.join(end)).reason, "vanished")
+      assert.strictEqual((yield* Fiber.join(end)).reason, "peer_lost")
     }).pipe(onBus)
   )
 

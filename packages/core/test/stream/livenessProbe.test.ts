@@ -35,7 +35,7 @@ const goneAt = (at: number) =>
   ({
     at,
     code: "unavailable",
-    reason: "vanished",
+    reason: "peer_lost",
     message: "the other end of the stream is gone: it acknowledges nothing (Chat.Talk)"
   }) as const
 

@@ -27,12 +27,12 @@ const endOf = (stream: BidiStream<string, string>) =>
   )
 
 /** Fails the test unless the stream ended at the time, by the other end's vanishing. */
-const vanishedAt = (fiber: Fiber.Fiber<{ readonly at: number; readonly error: PsrpcError }, void>, at: number) =>
+const peerLostAt = (fiber: Fiber.Fiber<{ readonly at: number; readonly error: PsrpcError }, void>, at: number) =>
   Effect.gen(function* () {
     const end = yield* Fiber.join(fiber)
     assert.strictEqual(end.at, at)
     assert.strictEqual(end.error._tag, "Unavailable")
-    assert.strictEqual(end.error.reason, "vanished")
+    assert.strictEqual(end.error.reason, "peer_lost")
     assert.strictEqual(end.error.message, "the other end of the stream is gone: it acknowledges nothing (Chat.Talk)")
   })
 
@@ -96,7 +96,7 @@ describe("an end that has gone without a word", () => {
       assert.deepStrictEqual([isRunning(end), isRunning(send)], [true, true])
       yield* TestClock.adjust(1)
       assert.strictEqual(errorOf(send)._tag, "DeadlineExceeded")
-      yield* vanishedAt(end, 3_603_000)
+      yield* peerLostAt(end, 3_603_000)
       yield* settle
       // in case that it is there after all
       assert.strictEqual(server.closes()[0]?.[0], "unavailable")
@@ -109,7 +109,7 @@ describe("an end that has gone without a word", () => {
       const end = yield* endOf(there)
       yield* start(there.send("x"))
       yield* TestClock.adjust(700)
-      yield* vanishedAt(end, 700)
+      yield* peerLostAt(end, 700)
     }).pipe(onBus)
   )
 
@@ -149,7 +149,7 @@ describe("an end that has gone without a word", () => {
       yield* TestClock.adjust(2999)
       assert.isTrue(isRunning(end))
       yield* TestClock.adjust(1)
-      yield* vanishedAt(end, 4500)
+      yield* peerLostAt(end, 4500)
     }).pipe(onBus)
   )
 
@@ -165,7 +165,7 @@ describe("an end that has gone without a word", () => {
       yield* TestClock.adjust(2949)
       assert.isTrue(isRunning(end))
       yield* TestClock.adjust(1)
-      yield* vanishedAt(end, 3000)
+      yield* peerLostAt(end, 3000)
       assert.strictEqual(server.texts().length, 2)
     }).pipe(onBus)
   )
@@ -196,7 +196,7 @@ describe("an end that has gone without a word", () => {
       yield* TestClock.adjust(1499)
       assert.isTrue(isRunning(end))
       yield* TestClock.adjust(1)
-      yield* vanishedAt(end, 3000)
+      yield* peerLostAt(end, 3000)
     }).pipe(onBus)
   )
 
@@ -231,7 +231,7 @@ describe("an end that has gone without a word", () => {
       assert.isTrue(isRunning(end))
       yield* TestClock.adjust(1)
       const { at, error } = yield* Fiber.join(end)
-      assert.deepStrictEqual([at, error.reason], [5900, "vanished"])
+      assert.deepStrictEqual([at, error.reason], [5900, "peer_lost"])
     }).pipe(onBus)
   )
 
@@ -252,7 +252,7 @@ describe("an end that has gone without a word", () => {
       assert.strictEqual(errorOf(send)._tag, "DeadlineExceeded")
       assert.isTrue(isRunning(end))
       yield* TestClock.adjust(1000)
-      yield* vanishedAt(end, 3_604_000)
+      yield* peerLostAt(end, 3_604_000)
     }).pipe(onBus)
   )
 

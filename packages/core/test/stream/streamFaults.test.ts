@@ -189,8 +189,8 @@ describe("streams while the connection is down", () => {
       const here = yield* client.talk()
       yield* bus.partition
       yield* TestClock.adjust("40 seconds")
-      assert.strictEqual((yield* Effect.flip(here.closed)).reason, "vanished")
-      assert.strictEqual((yield* Effect.flip(ends[0]!.closed)).reason, "vanished")
+      assert.strictEqual((yield* Effect.flip(here.closed)).reason, "peer_lost")
+      assert.strictEqual((yield* Effect.flip(ends[0]!.closed)).reason, "peer_lost")
       yield* bus.heal
       yield* isFree(server)
     }).pipe(onBus)

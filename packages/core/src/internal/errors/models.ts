@@ -76,27 +76,25 @@ export const Reason = Schema.Literals([
   "client_closed",
   "server_closed",
   "stream_closed",
-  "vanished",
-  "draining",
+  "peer_lost",
   "overflow",
   "too_large",
   "not_sent"
 ])
 
 /**
- * Where this library found a failure itself, what it saw. Never sent, so an error that a peer answered with has none.
+ * What this process detected when the library itself made the error. Never sent: an error from a peer has no reason.
  *
  * - `timeout`: the deadline passed
- * - `connection`: the broker could not be reached
- * - `no_response`: no server claimed the call or answered it
- * - `no_servers`: servers claimed the call and none met the selection's terms
- * - `no_listeners`: the broker says that nobody listens
- * - `client_closed`, `server_closed`, `stream_closed`: this end of the call is closed
- * - `vanished`: the other end of a stream is silent
- * - `draining`: the server finishes what it has and takes no more
+ * - `connection`: the broker was not reachable in time
+ * - `no_response`: no server sent a claim or a response
+ * - `no_servers`: servers sent claims, and none was eligible
+ * - `no_listeners`: the broker reported that nobody is subscribed
+ * - `client_closed`, `server_closed`, `stream_closed`: this side of the call is closed
+ * - `peer_lost`: the peer of a stream sends neither acks nor keepalives
  * - `overflow`: a buffer was full
- * - `too_large`: the message is larger than the broker takes
- * - `not_sent`: the message was given up before it was handed over
+ * - `too_large`: the message is larger than the broker accepts
+ * - `not_sent`: the call failed before it sent anything, or its message was withdrawn while it was queued
  *
  * @category models
  * @since 0.1.0

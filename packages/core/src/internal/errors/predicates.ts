@@ -6,8 +6,7 @@ const reasonOf = (u: unknown): Reason | undefined => (is(u) ? u.reason : undefin
 const closedReasons: ReadonlySet<Reason | undefined> = new Set<Reason>([
   "client_closed",
   "server_closed",
-  "stream_closed",
-  "draining"
+  "stream_closed"
 ])
 
 const noServerReasons: ReadonlySet<Reason | undefined> = new Set<Reason>(["no_response", "no_servers", "no_listeners"])
@@ -22,7 +21,7 @@ const noServerReasons: ReadonlySet<Reason | undefined> = new Set<Reason>(["no_re
  * | --- | --- | --- |
  * | `isTimeout` | the deadline passed, at either end | code `deadline_exceeded`, or reason `timeout` |
  * | `isCanceled` | the call was given up, at either end | code `canceled`, unless `isClosed` |
- * | `isClosed` | this end is closed or draining | reason `client_closed`, `server_closed`, `stream_closed`, `draining` |
+ * | `isClosed` | this side is closed | reason `client_closed`, `server_closed`, `stream_closed` |
  * | `isConnection` | the broker could not be reached | reason `connection` |
  * | `isNoServer` | nobody took the call | reason `no_response`, `no_servers`, `no_listeners` |
  * | `isOverflow` | a buffer on this side was full | reason `overflow` |
@@ -42,7 +41,7 @@ export const isTimeout = (u: unknown): boolean => is(u) && (u.code === "deadline
 export const isCanceled = (u: unknown): boolean => is(u) && u.code === "canceled" && !isClosed(u)
 
 /**
- * This end of the call is closed, or about to. See {@link isTimeout} for how the predicates decide.
+ * This side of the call is closed. See {@link isTimeout} for how the predicates decide.
  *
  * @category predicates
  * @since 0.1.0

@@ -46,7 +46,7 @@ export const unacknowledged = (
 export const gone = (
   label: string,
   why: string,
-  reason: "vanished" | "no_listeners",
+  reason: "peer_lost" | "no_listeners",
   connection: PsrpcError.PsrpcError | undefined
 ): PsrpcError.PsrpcError =>
   connection === undefined

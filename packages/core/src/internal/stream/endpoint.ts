@@ -300,7 +300,7 @@ export class Endpoint implements Acknowledger, SendOwner {
   // ── closing ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** The other end is not there any more. */
-  vanished(why: string, reason: "vanished" | "no_listeners"): void {
+  vanished(why: string, reason: "peer_lost" | "no_listeners"): void {
     const { bus, label } = this.#options
     this.closeUnsafe(gone(label, why, reason, bus.failure()))
   }

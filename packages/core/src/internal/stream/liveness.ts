@@ -7,7 +7,7 @@ interface Watched {
   /** Gives a sign of life; `probe` asks for one. */
   beat(probe?: boolean): void
   /** The other end is not there any more. */
-  vanished(why: string, reason: "vanished" | "no_listeners"): void
+  vanished(why: string, reason: "peer_lost" | "no_listeners"): void
 }
 
 /** How many intervals of the other end may pass without anything heard of it. */
@@ -83,7 +83,7 @@ export class Liveness {
       const interval = Math.max(theirs, shortestKeepalive)
       const watch = new Timer(() => {
         if (this.#heard !== this.#seen) this.#missed = 0
-        else if (++this.#missed >= patience) return this.#stream.vanished("it gives no sign of life", "vanished")
+        else if (++this.#missed >= patience) return this.#stream.vanished("it gives no sign of life", "peer_lost")
         this.#seen = this.#heard
         deadlines.add(watch, interval)
       })
@@ -129,7 +129,7 @@ export class Liveness {
   }
 
   #silent(): void {
-    this.#stream.vanished("it acknowledges nothing", "vanished")
+    this.#stream.vanished("it acknowledges nothing", "peer_lost")
   }
 
   stop(): void {

@@ -10,7 +10,7 @@ export interface SendOwner {
   readonly remove: (send: PendingSend) => boolean
   readonly timedOut: (head: StreamHead) => PsrpcError.PsrpcError
   readonly unanswered: (left: number, heardBefore: number) => void
-  readonly vanished: (text: string, reason: "vanished" | "no_listeners") => void
+  readonly vanished: (text: string, reason: "peer_lost" | "no_listeners") => void
   readonly monotonic: () => number
 }
 

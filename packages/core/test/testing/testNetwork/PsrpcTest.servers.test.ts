@@ -119,7 +119,7 @@ describe("a server that crashes", () => {
       const send = yield* start(chat.send(2))
       yield* TestClock.adjust("3 seconds")
       assert.isFalse(isRunning(send))
-      assert.include(["vanished", "no_listeners"], errorOf(closed).reason)
+      assert.include(["peer_lost", "no_listeners"], errorOf(closed).reason)
     })
   )
 })
