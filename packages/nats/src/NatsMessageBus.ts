@@ -30,61 +30,22 @@ import { makeBus } from "./internal/bus.ts"
 import { makeClosing } from "./internal/closing.ts"
 import * as internal from "./internal/connection.ts"
 import { handedOnMessages as handedOn } from "./internal/handOn.ts"
-import { Backoff, open } from "./internal/open.ts"
+import { open } from "./internal/open.ts"
 import { Peer } from "./internal/peer.ts"
+import { ReconnectDelay } from "./internal/reconnectDelay.ts"
 import { BusRuntime, Limits } from "@effect-psrpc/core/broker"
 import * as settings from "./internal/settings.ts"
 import { serverOptions } from "./internal/serverOptions.ts"
 import { unroutedMessages as unrouted } from "./internal/unrouted.ts"
 
-/**
- * How long the Layer may take to connect, and `subscribe` to be acknowledged, where nothing else is given: 5 seconds.
- *
- * @category constants
- * @since 0.1.0
- */
-export const defaultConnectTimeout: Duration.Input = Limits.defaultConnectTimeout
-
-/**
- * The largest message in bytes, where nothing else is given: 8 MiB. The server has a limit of its own, `max_payload`,
- * which is 1 MiB unless it is configured; the smaller of the two counts.
- *
- * @category constants
- * @since 0.1.0
- */
-export const defaultMaxPayload: number = Limits.defaultMaxPayload
-
-/**
- * How many messages are held while the connection is down, where nothing else is given.
- *
- * @category constants
- * @since 0.1.0
- */
-export const defaultMaxHeldMessages: number = Limits.defaultMaxHeldMessages
-
-/**
- * How many bytes of messages are held while the connection is down, where nothing else is given: 16 MiB.
- *
- * @category constants
- * @since 0.1.0
- */
-export const defaultMaxHeldBytes: number = Limits.defaultMaxHeldBytes
-
-/**
- * How long a connection may stay without an answer before it is given up, where nothing else is given: 10 seconds.
- *
- * @category constants
- * @since 0.1.0
- */
-export const defaultHeartbeat: Duration.Input = "10 seconds"
-
-/**
- * How long closing the bus or a subscription may wait for NATS, where nothing else is given: 2 seconds.
- *
- * @category constants
- * @since 0.1.0
- */
-export const defaultCloseTimeout: Duration.Input = Limits.defaultCloseTimeout
+export {
+  defaultCloseTimeout,
+  defaultConnectTimeout,
+  defaultHeartbeat,
+  defaultMaxHeldBytes,
+  defaultMaxHeldMessages,
+  defaultMaxPayload
+} from "@effect-psrpc/core/broker/Limits"
 
 /**
  * Messages of queues that this process got without having a route for them, and has handed on to another member:
@@ -256,13 +217,13 @@ export const make = Effect.fnUntraced(function* (
   const runtime = yield* BusRuntime.make
   const peer = new Peer(address, secrets)
   const closing = makeClosing(runtime, bounds.closeTimeout)
-  const { maxDelay, minDelay } = yield* settings.check.delays(options.reconnect)
-  const backoff = new Backoff(minDelay, maxDelay)
-  const heartbeat = yield* settings.check.millis("heartbeat", options.heartbeat ?? defaultHeartbeat)
+  const delays = yield* settings.check.delays(options.reconnect)
+  const reconnectDelay = new ReconnectDelay(delays)
+  const heartbeat = yield* settings.check.millis("heartbeat", options.heartbeat ?? Limits.defaultHeartbeat)
   const { connectTimeout } = bounds
-  const connection = yield* open({ nats, connectTimeout, heartbeat }, peer, backoff, closing)
+  const connection = yield* open({ nats, connectTimeout, heartbeat }, peer, reconnectDelay, closing)
   const inboxPrefix = options.nats?.inboxPrefix ?? defaultInboxPrefix
-  const how = { grace: Limits.graceOf(maxDelay), inboxPrefix, listener: backoff }
+  const how = { grace: Limits.graceOf(delays.maxDelay), inboxPrefix, listener: reconnectDelay }
   return yield* makeBus(connection, { ...bounds, ...how }, peer, runtime, closing)
 })
 

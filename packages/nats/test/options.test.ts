@@ -4,7 +4,7 @@ import { assert, describe } from "@effect/vitest"
 import { Effect, Fiber, Redacted } from "effect"
 import { tokenAuthenticator } from "nats"
 import { NatsMessageBus } from "../src/index.ts"
-import { Backoff } from "../src/internal/open.ts"
+import { ReconnectDelay } from "../src/internal/reconnectDelay.ts"
 import { broker, connect2 } from "./support.ts"
 
 const refusal = (options: NatsMessageBus.Options) =>
@@ -123,18 +123,18 @@ describe("options of nats.js", () => {
 describe("the delay before connecting again", () => {
   live("doubles up to its cap, less up to a half, is the same however often it is asked for, and begins anew", () =>
     Effect.sync(() => {
-      const backoff = new Backoff(50, 2000)
-      assert.strictEqual(backoff.delay(), 50)
+      const reconnectDelay = new ReconnectDelay({ minDelay: 50, maxDelay: 2000 })
+      assert.strictEqual(reconnectDelay.current(), 50)
       for (let round = 0; round < 2; round++) {
         for (const most of [50, 100, 200, 400, 800, 1600, 2000, 2000, 2000]) {
-          backoff.trying()
-          const delay = backoff.delay()
+          reconnectDelay.trying()
+          const delay = reconnectDelay.current()
           assert.isAtLeast(delay, most / 2)
           assert.isAtMost(delay, most)
-          assert.strictEqual(backoff.delay(), delay)
+          assert.strictEqual(reconnectDelay.current(), delay)
         }
-        backoff.up()
-        assert.strictEqual(backoff.delay(), 50)
+        reconnectDelay.up()
+        assert.strictEqual(reconnectDelay.current(), 50)
       }
     })
   )

@@ -34,54 +34,14 @@ import { unlockedMessages as unlocked } from "./internal/receiver.ts"
 import { BusRuntime, Limits } from "@effect-psrpc/core/broker"
 import * as settings from "./internal/settings.ts"
 
-/**
- * How long the Layer may take to connect, and `subscribe` to be acknowledged, where nothing else is given: 5 seconds.
- *
- * @category constants
- * @since 0.1.0
- */
-export const defaultConnectTimeout: Duration.Input = Limits.defaultConnectTimeout
-
-/**
- * The largest message in bytes, where nothing else is given: 8 MiB. Redis breaks the connection of a subscriber that
- * has 32 MiB unread, or 8 MiB for a minute (`client-output-buffer-limit pubsub`).
- *
- * @category constants
- * @since 0.1.0
- */
-export const defaultMaxPayload: number = Limits.defaultMaxPayload
-
-/**
- * How many messages are held while the connection is down, where nothing else is given.
- *
- * @category constants
- * @since 0.1.0
- */
-export const defaultMaxHeldMessages: number = Limits.defaultMaxHeldMessages
-
-/**
- * How many bytes of messages are held while the connection is down, where nothing else is given: 16 MiB.
- *
- * @category constants
- * @since 0.1.0
- */
-export const defaultMaxHeldBytes: number = Limits.defaultMaxHeldBytes
-
-/**
- * How long a connection may stay without an answer before it is given up, where nothing else is given: 10 seconds.
- *
- * @category constants
- * @since 0.1.0
- */
-export const defaultHeartbeat: Duration.Input = "10 seconds"
-
-/**
- * How long closing the bus or a subscription may wait for Redis, where nothing else is given: 2 seconds.
- *
- * @category constants
- * @since 0.1.0
- */
-export const defaultCloseTimeout: Duration.Input = Limits.defaultCloseTimeout
+export {
+  defaultCloseTimeout,
+  defaultConnectTimeout,
+  defaultHeartbeat,
+  defaultMaxHeldBytes,
+  defaultMaxHeldMessages,
+  defaultMaxPayload
+} from "@effect-psrpc/core/broker/Limits"
 
 /**
  * Messages of queues that were dropped because their lock could not be asked for, or its answer did not come: counted in
@@ -123,7 +83,14 @@ export interface RedisOptions extends Omit<
  * @category models
  * @since 0.1.0
  */
-export interface LimitOptions extends Limits.LimitOptions {}
+export interface LimitOptions extends Limits.LimitOptions {
+  /**
+   * Maximum size of a message in bytes. A larger one fails with `ResourceExhausted`, reason `too_large`. Redis closes the
+   * connection of a subscriber that has 32 MiB unread, or 8 MiB for a minute (`client-output-buffer-limit pubsub`).
+   * Default: 8 MiB.
+   */
+  readonly maxPayload?: number | undefined
+}
 
 /**
  * Options of a bus with connections of its own.
@@ -203,7 +170,7 @@ export const make = Effect.fnUntraced(function* (
   const redis = yield* settings.connectionOptions(options.url, options.redis ?? {})
   const runtime = yield* BusRuntime.make
   const peer = internal.peerOf(redis)
-  const heartbeat = yield* settings.check.millis("heartbeat", options.heartbeat ?? defaultHeartbeat)
+  const heartbeat = yield* settings.check.millis("heartbeat", options.heartbeat ?? Limits.defaultHeartbeat)
   const own = {
     redis,
     connectTimeout: bounds.connectTimeout,

@@ -23,8 +23,12 @@
  *
  * @since 0.1.0
  */
-import { Duration, Effect, Option } from "effect"
-import * as PsrpcError from "../PsrpcError.ts"
+import { type Duration, Effect } from "effect"
+import { checked } from "../internal/errors/checks.ts"
+import { invalidArgument } from "../internal/errors/invalidArgument.ts"
+import { countOf } from "../internal/support/count.ts"
+import { positiveMillisOf } from "../internal/time/millis.ts"
+import type * as PsrpcError from "../PsrpcError.ts"
 
 /**
  * How long a bus may take to connect, and `subscribe` to be acknowledged, where nothing else is given: 5 seconds.
@@ -41,6 +45,14 @@ export const defaultConnectTimeout: Duration.Input = "5 seconds"
  * @since 0.1.0
  */
 export const defaultCloseTimeout: Duration.Input = "2 seconds"
+
+/**
+ * Default heartbeat interval, and the time in which a connection must answer a heartbeat: 10 seconds.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultHeartbeat: Duration.Input = "10 seconds"
 
 /**
  * The largest message in bytes, where nothing else is given: 8 MiB.
@@ -133,7 +145,7 @@ export interface ReconnectOptions {
  * @category models
  * @since 0.1.0
  */
-export interface Delays {
+export interface ReconnectDelays {
   readonly minDelay: number
   readonly maxDelay: number
 }
@@ -172,7 +184,7 @@ export interface Checks {
   /** The bounds, with their defaults. */
   readonly limits: (options: LimitOptions) => Effect.Effect<Limits, PsrpcError.InvalidArgument>
   /** The delays of `reconnect`, with their defaults. */
-  readonly delays: (options: ReconnectOptions | undefined) => Effect.Effect<Delays, PsrpcError.InvalidArgument>
+  readonly delays: (options: ReconnectOptions | undefined) => Effect.Effect<ReconnectDelays, PsrpcError.InvalidArgument>
 }
 
 /**
@@ -182,18 +194,13 @@ export interface Checks {
  * @since 0.1.0
  */
 export const checks = (bus: string): Checks => {
-  const invalid: Checks["invalid"] = (message) =>
-    PsrpcError.fromCode("invalid_argument", { message: `${bus}: ${message}`, reason: "not_sent", mayHaveRun: false })
+  const invalid: Checks["invalid"] = (message) => invalidArgument(`${bus}: ${message}`)
   const count: Checks["count"] = (name, value, least) =>
-    value >= least
-      ? Effect.succeed(value)
-      : Effect.suspend(() => Effect.fail(invalid(`${name} is ${value} and must be at least ${least}`)))
+    checked(bus, () => (value === Infinity ? value : countOf(name, value, least)))
   const millis: Checks["millis"] = (name, value) =>
-    Effect.suspend(() => {
-      const found = Option.match(Duration.fromInput(value), { onNone: () => Number.NaN, onSome: Duration.toMillis })
-      if (found > 0) return Effect.succeed(found === Infinity ? found : Math.min(found, longest))
-      const given = typeof value === "object" ? "no duration" : String(value)
-      return Effect.fail(invalid(`${name} is ${given} and must be a time above 0, in milliseconds or as "5 seconds"`))
+    checked(bus, () => {
+      const found = positiveMillisOf(name, value)
+      return found === Infinity ? found : Math.min(found, longest)
     })
   return {
     invalid,

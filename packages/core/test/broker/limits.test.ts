@@ -29,11 +29,14 @@ describe("the options of a bus", () => {
   it.effect("that are wrong are named, and so is the bus", () =>
     Effect.gen(function* () {
       for (const [effect, message] of [
-        [check.limits({ connectTimeout: 0 }), "connectTimeout is 0 and must be a time above 0"],
-        [check.limits({ closeTimeout: "nonsense" as never }), "closeTimeout is nonsense and must be a time above 0"],
-        [check.limits({ maxPayload: 0 }), "maxPayload is 0 and must be at least 1"],
-        [check.limits({ maxHeldBytes: NaN }), "maxHeldBytes is NaN and must be at least 0"],
-        [check.delays({ minDelay: -1 }), "reconnect.minDelay is -1 and must be a time above 0"]
+        [check.limits({ connectTimeout: 0 }), "connectTimeout is 0: expected a duration above 0"],
+        [
+          check.limits({ closeTimeout: "nonsense" as never }),
+          'closeTimeout is "nonsense": expected a duration above 0'
+        ],
+        [check.limits({ maxPayload: 0 }), "maxPayload is 0: expected a whole number of 1 or more"],
+        [check.limits({ maxHeldBytes: NaN }), "maxHeldBytes is NaN: expected a whole number of 0 or more"],
+        [check.delays({ minDelay: -1 }), "reconnect.minDelay is -1: expected a duration above 0"]
       ] as const) {
         const error = yield* Effect.flip(effect as Effect.Effect<unknown, Effect.Error<typeof effect>>)
         assert.strictEqual(error._tag, "InvalidArgument")

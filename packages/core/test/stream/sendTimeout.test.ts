@@ -46,7 +46,7 @@ describe("the timeout of sends", () => {
       for (const interceptors of [undefined, []]) {
         const error = yield* Effect.flip(client.talk({ sendTimeout: "soon" as never, interceptors }))
         assert.strictEqual(error._tag, "InvalidArgument")
-        assert.match(error.message, /^Chat\.Talk: sendTimeout: soon is not a time to wait/)
+        assert.match(error.message, /^Chat\.Talk: sendTimeout is "soon": expected a duration/)
       }
       assert.strictEqual(calls.length, 0)
     }).pipe(onBus)

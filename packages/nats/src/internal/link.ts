@@ -2,7 +2,7 @@ import type { PsrpcError } from "@effect-psrpc/core"
 import { Effect, type Scope } from "effect"
 import { breakSocket, type Connection, type ServerInfo, type Violation, violationOf } from "./connection.ts"
 import type { Peer } from "./peer.ts"
-import type { BusMetrics, BusRuntime } from "@effect-psrpc/core/broker"
+import { type BusMetrics, type BusRuntime, ConnectionLog } from "@effect-psrpc/core/broker"
 
 /** What happens to a connection. */
 export interface LinkListener {
@@ -28,23 +28,20 @@ export class Link {
   readonly connection: Connection
   readonly #peer: Peer
   readonly #runtime: BusRuntime.BusRuntime
-  readonly #metrics: BusMetrics.BusMetrics
+  readonly #log: ConnectionLog.ConnectionLog
   readonly #listeners = new Set<LinkListener>()
   /** Of the connection that works, or worked last. */
   #info: ServerInfo | undefined
   #isUp: boolean
   /** Why there will be no connection any more. */
   #ended: string | undefined
-  #lostAt: number | undefined
-  /** What the server said last. */
-  #said: { readonly reason: string; readonly at: number } | undefined
   /** Who waits for the answer of a PING; a set, because the answer may never come. */
   readonly #asked = new Set<Asked>()
   /** Who asks in this turn: all of them are answered by one PING. */
   #asking: Array<Asked> = []
 
   constructor(connection: Connection, peer: Peer, runtime: BusRuntime.BusRuntime, metrics: BusMetrics.BusMetrics) {
-    this.#metrics = metrics
+    this.#log = new ConnectionLog.ConnectionLog("the connection", peer, runtime, metrics)
     this.connection = connection
     this.#peer = peer
     this.#runtime = runtime
@@ -72,9 +69,8 @@ export class Link {
   /** Why the connection does not work. */
   get trouble(): string {
     if (this.#ended !== undefined) return this.#ended
-    // what it said long before is not why
-    const isWhy = this.#said !== undefined && this.#said.at >= (this.#lostAt ?? 0) - 1000
-    return `the connection is down (reconnecting)${isWhy ? `: ${this.#said!.reason}` : ""}`
+    const { reason } = this.#log
+    return `the connection is down (reconnecting)${reason === undefined ? "" : `: ${reason}`}`
   }
 
   /** The server may only have told something new about itself. */
@@ -146,11 +142,7 @@ export class Link {
   #broken(): void {
     if (!this.#isUp) return
     this.#isUp = false
-    this.#lostAt = this.#runtime.now()
-    if (this.#ended === undefined) {
-      this.#metrics.lost()
-      this.#runtime.log("warning", this.#peer.message("the connection is lost"))
-    }
+    if (this.#ended === undefined) this.#log.lost()
     const asked = [...this.#asked]
     this.#asked.clear()
     this.#tell("down")
@@ -164,14 +156,7 @@ export class Link {
     this.#broken()
     this.#info = info
     this.#isUp = true
-    this.#said = undefined
-    if (this.#lostAt !== undefined) {
-      this.#metrics.reconnected()
-      this.#runtime.log(
-        "info",
-        this.#peer.message(`the connection is back after ${this.#runtime.now() - this.#lostAt} ms`)
-      )
-    }
+    this.#log.restored()
     this.#tell("up")
   }
 
@@ -216,11 +201,7 @@ export class Link {
       return
     }
     const { data, error } = status as { data?: unknown; error?: unknown }
-    const reason = this.#peer.reasonOf(error ?? data)
-    // each attempt says the same: once is enough
-    const level = reason === this.#said?.reason ? "debug" : "warning"
-    this.#runtime.log(level, this.#peer.message(`the server says: ${reason}`))
-    this.#said = { reason, at: this.#runtime.now() }
+    this.#log.failed(this.#peer.reasonOf(error ?? data))
   }
 
   /** Follows the connection for as long as the scope is open. */

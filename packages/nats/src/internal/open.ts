@@ -4,36 +4,9 @@ import { connect, type ConnectionOptions, type NatsConnection } from "nats"
 import type { Closing } from "./closing.ts"
 import { breakSocket } from "./connection.ts"
 import type { Peer } from "./peer.ts"
+import type { ReconnectDelay } from "./reconnectDelay.ts"
 import { Limits } from "@effect-psrpc/core/broker"
 import { Sockets } from "./sockets.ts"
-
-/** How long to wait before connecting again: twice as long each time, up to a cap, less up to a half at random. */
-export class Backoff {
-  readonly #minDelay: number
-  readonly #maxDelay: number
-  #attempt = 0
-  #delay: number
-
-  /** Milliseconds. */
-  constructor(minDelay: number, maxDelay: number) {
-    this.#minDelay = minDelay
-    this.#maxDelay = maxDelay
-    this.#delay = minDelay
-  }
-
-  /** The client asks for it several times between two attempts, and must not be told different things. */
-  readonly delay = (): number => this.#delay
-
-  trying(): void {
-    const most = Math.min(this.#maxDelay, this.#minDelay * 2 ** this.#attempt++)
-    this.#delay = Math.ceil(most * (0.5 + Math.random() / 2))
-  }
-
-  up(): void {
-    this.#attempt = 0
-    this.#delay = this.#minDelay
-  }
-}
 
 export interface OpenOptions {
   /** Of the server, who the client is, TLS, and whatever the user has added. */
@@ -62,7 +35,7 @@ const discard = (connection: NatsConnection): void => {
 export const open = (
   options: OpenOptions,
   peer: Peer,
-  backoff: Backoff,
+  reconnectDelay: ReconnectDelay,
   closing: Closing
 ): Effect.Effect<NatsConnection, PsrpcError.PsrpcError, Scope.Scope> =>
   Effect.gen(function* () {
@@ -92,7 +65,7 @@ export const open = (
         maxReconnectAttempts: -1,
         ...nats,
         timeout: bounded(connectTimeout),
-        reconnectDelayHandler: backoff.delay,
+        reconnectDelayHandler: reconnectDelay.current,
         // an interval without an answer, and the connection is given up
         pingInterval: bounded(heartbeat),
         maxPingOut: 1,

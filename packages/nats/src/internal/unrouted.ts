@@ -1,6 +1,6 @@
 import { Metric } from "effect"
 import type { Peer } from "./peer.ts"
-import type { BusRuntime } from "@effect-psrpc/core/broker"
+import { type BusRuntime, LogThrottle } from "@effect-psrpc/core/broker"
 
 /** Lines in the log about updates are this far apart, in milliseconds. */
 const logInterval = 1000
@@ -18,9 +18,8 @@ export const unroutedMessages = Metric.withAttributes(
 export class Unrouted {
   readonly #peer: Peer
   readonly #runtime: BusRuntime.BusRuntime
-  #losses = 0
-  #updates = 0
-  #loggedAt = -Infinity
+  readonly #losses = new LogThrottle.EveryTenfold()
+  readonly #updates = new LogThrottle.EveryInterval(logInterval)
 
   constructor(peer: Peer, runtime: BusRuntime.BusRuntime) {
     this.#peer = peer
@@ -30,20 +29,16 @@ export class Unrouted {
   /** Somebody waits for it, or it could not be handed on: a warning the first time, the tenth, the hundredth, … */
   lost(subject: string, route: string, reason: string): void {
     this.#runtime.count(unroutedMessages, 1)
-    this.#losses++
-    if (!Number.isInteger(Math.log10(this.#losses))) return
-    this.#log("warning", this.#losses, subject, route, `${reason} (1st, 10th, 100th, … are logged)`)
+    const count = this.#losses.record()
+    if (count === undefined) return
+    this.#log("warning", count, subject, route, `${reason} (1st, 10th, 100th, … are logged)`)
   }
 
   /** An update that nobody has subscribed to: nothing unusual. */
   unheard(subject: string, route: string): void {
     this.#runtime.count(unroutedMessages, 1)
-    this.#updates++
-    const now = this.#runtime.now()
-    if (Math.abs(now - this.#loggedAt) < logInterval) return
-    this.#log("debug", this.#updates, subject, route, "nobody has subscribed to it")
-    this.#loggedAt = now
-    this.#updates = 0
+    const count = this.#updates.record(this.#runtime.now())
+    if (count !== undefined) this.#log("debug", count, subject, route, "nobody has subscribed to it")
   }
 
   #log(level: "debug" | "warning", count: number, subject: string, route: string, reason: string): void {

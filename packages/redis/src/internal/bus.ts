@@ -9,7 +9,7 @@ import type { Peer } from "./peer.ts"
 import { probe } from "./probe.ts"
 import { Publisher } from "./publisher.ts"
 import { Receiver } from "./receiver.ts"
-import { BusMetrics, type BusRuntime, type Limits } from "@effect-psrpc/core/broker"
+import { BusMetrics, type BusRuntime, ConnectionLog, type Limits } from "@effect-psrpc/core/broker"
 import { Subscriptions } from "./subscriptions.ts"
 import { Wire } from "./wire.ts"
 
@@ -58,7 +58,8 @@ export const makeBus = Effect.fnUntraced(function* (
   const bounded = Effect.timeoutOption(closeTimeout)
   const metrics = yield* BusMetrics.make(peer.kind)
   const subscriptions = new Subscriptions(subscriber, peer, runtime)
-  const publisher = new Publisher(peer, runtime, options, subscriptions)
+  const publishingLog = new ConnectionLog.ConnectionLog("the connection", peer, runtime, metrics)
+  const publisher = new Publisher(peer, runtime, options, subscriptions, publishingLog)
   subscriptions.onRestored = () => {
     publisher.cameBack()
     publisher.resume()
@@ -94,32 +95,29 @@ export const makeBus = Effect.fnUntraced(function* (
     closed = () => publisher.broken(wire)
     connected = () => publisher.resume()
   }
-  yield* watch(publishing, "the connection", peer, runtime, metrics, {
+  yield* watch(publishing, peer, publishingLog, {
     ready: () => {
       publisher.revive(clientClosed)
       publisher.cameBack()
       connected()
     },
     closed,
-    ended: () => publisher.end(clientClosed),
-    error: (reason) => {
-      publisher.reason = reason
-    }
+    ended: () => publisher.end(clientClosed)
   })
   yield* Effect.addFinalizer(() => publisher.close(closeTimeout))
 
   if (options.heartbeat !== undefined) yield* heartbeat(subscriber, options.heartbeat, () => {})
   const receiver = new Receiver(peer, runtime, ask)
   const replaced = (): void => subscriptions.replaced()
-  yield* watch(subscriber, "the subscribing connection", peer, runtime, metrics, {
+  const subscribingLog = new ConnectionLog.ConnectionLog("the subscribing connection", peer, runtime, metrics)
+  yield* watch(subscriber, peer, subscribingLog, {
     ready: () => {
       publisher.revive(subscriberClosed)
       subscriptions.restore()
     },
     closed: () => subscriptions.broken(),
     // nobody would hear the answers
-    ended: () => options.own || publisher.end(subscriberClosed),
-    error: () => {}
+    ended: () => options.own || publisher.end(subscriberClosed)
   })
   yield* Effect.acquireRelease(
     Effect.sync(() => {

@@ -3,7 +3,7 @@ import { Effect, type Scope } from "effect"
 import { Redis, type RedisOptions } from "ioredis"
 import type { AnyClient } from "./clients.ts"
 import type { Peer } from "./peer.ts"
-import type { BusMetrics, BusRuntime } from "@effect-psrpc/core/broker"
+import { Backoff, type BusRuntime, type ConnectionLog, type Limits } from "@effect-psrpc/core/broker"
 
 const ignore = (): void => {}
 
@@ -61,58 +61,35 @@ export interface Events {
   readonly closed: () => void
   /** It is closed, and ioredis does not connect again. */
   readonly ended: () => void
-  /** Why it is down, as ioredis says it. */
-  readonly error: (reason: string) => void
 }
 
-/** Listens to a client as long as the scope is open, and logs and counts a connection that is lost and one that is back. */
+/** Listens to a client as long as the scope is open. */
 export const watch = (
   client: AnyClient,
-  what: string,
   peer: Peer,
-  runtime: BusRuntime.BusRuntime,
-  metrics: BusMetrics.BusMetrics,
+  log: ConnectionLog.ConnectionLog,
   events: Events
 ): Effect.Effect<void, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      let lostAt: number | undefined
-      let refused: string | undefined
       const listeners: ReadonlyArray<readonly [string, (arg?: unknown) => void]> = [
         [
           "ready",
           () => {
-            if (lostAt !== undefined) {
-              metrics.reconnected()
-              runtime.log("info", peer.message(`${what} is back after ${runtime.now() - lostAt} ms`))
-            }
-            lostAt = refused = undefined
+            log.restored()
             events.ready()
           }
         ],
         [
           "close",
           () => {
-            if (lostAt === undefined) {
-              lostAt = runtime.now()
-              metrics.lost()
-              runtime.log("warning", peer.message(`${what} is lost`))
-            }
+            log.lost()
             events.closed()
           }
         ],
         ["end", () => events.ended()],
         // unheard, it would be printed or end the process
-        [
-          "error",
-          (error) => {
-            const reason = peer.reasonOf(error)
-            events.error(reason)
-            // each attempt says the same: once is enough
-            runtime.log(reason === refused ? "debug" : "warning", peer.message(`${what}: ${reason}`))
-            refused = reason
-          }
-        ]
+        ["error", (error) => log.failed(peer.reasonOf(error))]
       ]
       for (const [event, listener] of listeners) client.on(event, listener)
       return listeners
@@ -123,19 +100,13 @@ export const watch = (
       })
   )
 
-export interface OwnOptions {
+export interface OwnOptions extends Limits.ReconnectDelays {
   readonly redis: RedisOptions
   /** Milliseconds. */
   readonly connectTimeout: number
   /** Milliseconds; `undefined` where a connection may be silent for as long as it likes. */
   readonly heartbeat: number | undefined
-  readonly minDelay: number
-  readonly maxDelay: number
 }
-
-/** How long to wait before the given attempt: twice as long each time, up to a cap, less up to a half at random. */
-const backoff = (options: OwnOptions, attempt: number): number =>
-  Math.min(options.maxDelay, options.minDelay * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2)
 
 /**
  * Opens a connection of ours. The first attempt fails for good; once it was ready, it is connected again for as long as
@@ -162,7 +133,7 @@ export const open = (
           // no answer to a command in this time breaks the connection
           ...(options.heartbeat !== undefined && { socketTimeout: options.heartbeat }),
           lazyConnect: true,
-          retryStrategy: (attempt: number) => (started ? backoff(options, attempt) : null),
+          retryStrategy: (attempt: number) => (started ? Backoff.delay(options, attempt - 1) : null),
           // what may have been sent is not sent again, and nothing waits inside of ioredis
           autoResendUnfulfilledCommands: false,
           maxRetriesPerRequest: 0,

@@ -1,5 +1,5 @@
 import type { MessageBus, PsrpcError } from "@effect-psrpc/core"
-import { type BusRuntime, type Limits, Outbox } from "@effect-psrpc/core/broker"
+import { type BusRuntime, type ConnectionLog, type Limits, Outbox } from "@effect-psrpc/core/broker"
 import { Effect } from "effect"
 import { type Lock, Publish } from "./commands.ts"
 import { HeldLocks } from "./locks.ts"
@@ -37,10 +37,16 @@ export class Publisher {
   /** Why nothing is taken any more: the bus is closed, or a client will not connect again. */
   readonly #ends = new Set<string>()
   #ended: string | undefined
-  /** Why there is no connection, where ioredis has said so. */
-  reason: string | undefined
+  readonly #log: ConnectionLog.ConnectionLog
 
-  constructor(peer: Peer, runtime: BusRuntime.BusRuntime, options: PublisherOptions, subscribing: Subscribing) {
+  constructor(
+    peer: Peer,
+    runtime: BusRuntime.BusRuntime,
+    options: PublisherOptions,
+    subscribing: Subscribing,
+    log: ConnectionLog.ConnectionLog
+  ) {
+    this.#log = log
     this.#peer = peer
     this.#runtime = runtime
     this.#options = options
@@ -156,7 +162,8 @@ export class Publisher {
   #why(): string {
     if (this.#ended !== undefined) return this.#ended
     if (this.#wire?.isReady !== true) {
-      return `the connection is down (reconnecting)${this.reason === undefined ? "" : `: ${this.reason}`}`
+      const { reason } = this.#log
+      return `the connection is down (reconnecting)${reason === undefined ? "" : `: ${reason}`}`
     }
     if (!this.#subscribing.isWhole) return this.#subscribing.trouble
     return this.#wire.isCongested ? "Redis does not read what it is sent" : "nobody listens yet"

@@ -3,7 +3,7 @@ import { Cause, Effect, Metric } from "effect"
 import { hash } from "node:crypto"
 import { Lock, lockSeconds } from "./commands.ts"
 import type { Peer } from "./peer.ts"
-import type { BusRuntime } from "@effect-psrpc/core/broker"
+import { type BusRuntime, LogThrottle } from "@effect-psrpc/core/broker"
 
 /** Messages of queues that this process had to leave, because it could not learn whether they were its own. */
 export const unlockedMessages = Metric.withAttributes(
@@ -50,8 +50,7 @@ export class Receiver {
   readonly #peer: Peer
   readonly #runtime: BusRuntime.BusRuntime
   readonly #ask: (lock: Lock) => boolean
-  #unlogged = 0
-  #loggedAt = -Infinity
+  readonly #drops = new LogThrottle.EveryInterval(logInterval)
 
   constructor(peer: Peer, runtime: BusRuntime.BusRuntime, ask: (lock: Lock) => boolean) {
     this.#peer = peer
@@ -99,13 +98,10 @@ export class Receiver {
 
   #dropped(reason: string): void {
     this.#runtime.count(unlockedMessages, 1)
-    this.#unlogged++
-    const now = this.#runtime.now()
-    if (now - this.#loggedAt < logInterval) return
-    const what = `${this.#unlogged} message(s) of a queue dropped, the lock is not certain: ${reason}`
+    const count = this.#drops.record(this.#runtime.now())
+    if (count === undefined) return
+    const what = `${count} message(s) of a queue dropped, the lock is not certain: ${reason}`
     this.#runtime.log("warning", this.#peer.message(what))
-    this.#loggedAt = now
-    this.#unlogged = 0
   }
 
   add(name: string, listener: MessageBus.Listener, queue: boolean): void {

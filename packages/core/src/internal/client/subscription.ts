@@ -8,6 +8,7 @@ import { done, type Ending, Mailbox } from "../stream/mailbox.ts"
 import { messageOf } from "../errors/messageOf.ts"
 import type { SubscriptionMethod } from "../definition/method.ts"
 import { countOf } from "../support/count.ts"
+import { EveryTenfold } from "../support/logThrottle.ts"
 import * as LogAnnotations from "../telemetry/logAnnotations.ts"
 import type { Series } from "../telemetry/metrics/series.ts"
 import { describeUpdates, Spans } from "../telemetry/spans.ts"
@@ -37,9 +38,7 @@ class Subscription implements Open {
   /** The subscription on the bus: no longer than this one, or it takes from a queue what others would read. */
   readonly #scope = Scope.makeUnsafe()
   #isCounted = false
-  #lost = 0
-  /** The number of losses that is warned of next. */
-  #warnAt = 1
+  readonly #losses = new EveryTenfold()
 
   constructor(
     client: ClientState,
@@ -113,16 +112,16 @@ class Subscription implements Open {
     const { drops, fork } = this.#client
     const { label, name, service } = this.#method
     drops("overflow", label, "updates")
-    this.#lost++
     if (this.#overflow === "fail") {
       this.#mailbox.end(Effect.fail(this.#overflown()))
       // not within the bus's callback, which others still wait for
       fork(Effect.andThen(Effect.yieldNow, this.#leave))
-    } else if (this.#lost === this.#warnAt) {
-      // the first, the tenth, the hundredth, … : a log that fills up helps nobody
-      this.#warnAt *= 10
+      return
+    }
+    const lost = this.#losses.record()
+    if (lost !== undefined) {
       const which = this.#overflow === "dropping" ? "the newest" : "the oldest"
-      const text = `psrpc: updates of ${label} come faster than they are read: ${which} are lost, ${this.#lost} so far (the buffer holds ${this.#capacity})`
+      const text = `psrpc: updates of ${label} come faster than they are read: ${which} are lost, ${lost} so far (the buffer holds ${this.#capacity})`
       fork(LogAnnotations.annotate(Effect.logWarning(text), service, name))
     }
   }

@@ -1,16 +1,16 @@
 /** Checks of options. Each fails with `invalid_argument` and names the option. */
 import { type Duration, Effect } from "effect"
-import type { PsrpcError } from "./classes.ts"
+import type { InvalidArgument } from "./classes.ts"
 import { countOf } from "../support/count.ts"
 import { millisOf } from "../time/millis.ts"
 import { invalidArgument } from "./invalidArgument.ts"
 import { messageOf } from "./messageOf.ts"
 
 /** Fails with `invalid_argument`. */
-export const refuse = (message: string): Effect.Effect<never, PsrpcError> => Effect.fail(invalidArgument(message))
+export const refuse = (message: string): Effect.Effect<never, InvalidArgument> => Effect.fail(invalidArgument(message))
 
 /** Runs a check that throws, as an Effect. `at` names the owner of the option. */
-export const checked = <A>(at: string, check: () => A): Effect.Effect<A, PsrpcError> =>
+export const checked = <A>(at: string, check: () => A): Effect.Effect<A, InvalidArgument> =>
   Effect.suspend(() => {
     try {
       return Effect.succeed(check())
@@ -20,9 +20,12 @@ export const checked = <A>(at: string, check: () => A): Effect.Effect<A, PsrpcEr
   })
 
 /** A time to wait, in milliseconds. */
-export const checkTimeout = (at: string, option: string, timeout: Duration.Input): Effect.Effect<number, PsrpcError> =>
-  checked(at, () => millisOf(option, timeout))
+export const checkTimeout = (
+  at: string,
+  option: string,
+  timeout: Duration.Input
+): Effect.Effect<number, InvalidArgument> => checked(at, () => millisOf(option, timeout))
 
 /** Checks a whole number above 0. */
-export const checkCount = (at: string, option: string, count: number): Effect.Effect<number, PsrpcError> =>
+export const checkCount = (at: string, option: string, count: number): Effect.Effect<number, InvalidArgument> =>
   checked(at, () => countOf(option, count))

@@ -1,5 +1,5 @@
-/** How many of something there may be. Throws a `TypeError` for what is no number of them. */
-export const countOf = (option: string, count: number): number => {
-  if (Number.isInteger(count) && count > 0) return count
-  throw new TypeError(`${option} ${String(count)}: expected a whole number above 0`)
+/** Returns a number of things. Throws a `TypeError` that names the option if it is not a whole number of `least` or more. */
+export const countOf = (option: string, count: number, least = 1): number => {
+  if (Number.isInteger(count) && count >= least) return count
+  throw new TypeError(`${option} is ${String(count)}: expected a whole number of ${least} or more`)
 }

@@ -1,4 +1,5 @@
 import { type Context, Effect } from "effect"
+import { EveryTenfold } from "../support/logThrottle.ts"
 import * as LogAnnotations from "./logAnnotations.ts"
 import type { Meter } from "./metrics/meter.ts"
 
@@ -44,12 +45,12 @@ export const make = (context: Context.Context<never>, meter: Meter): Drops => {
     const method = where.startsWith(prefix) ? where.slice(prefix.length) : undefined
     runFork(LogAnnotations.annotate(line, service, method, request))
   }
-  const warnings = new Map<string, number>()
-  /** How often a warning is due by now; `undefined` where it is not: a log that fills up helps nobody. */
+  const throttles = new Map<string, EveryTenfold>()
+  /** Counts a warning, and returns its count if it is to be logged now. */
   const due = (warning: string): number | undefined => {
-    const count = (warnings.get(warning) ?? 0) + 1
-    warnings.set(warning, count)
-    return Number.isInteger(Math.log10(count)) ? count : undefined
+    let throttle = throttles.get(warning)
+    if (throttle === undefined) throttles.set(warning, (throttle = new EveryTenfold()))
+    return throttle.record()
   }
   return (reason, where, detail, warning, request) => {
     meter.at(where).drops.add(reason)
