@@ -11,7 +11,7 @@ const projects = [{ name: "repository", root: "." }, ...packages.map((name) => (
 
 export default defineConfig({
   test: {
-    reporters: ["default", "./scripts/summary-reporter.ts"],
+    reporters: ["./scripts/progress-reporter.ts", "./scripts/summary-reporter.ts"],
     // what most files do is wait for a broker or a peer: one at a time would leave the machine idle
     maxWorkers: Math.max(2, availableParallelism()),
     projects: projects.map(({ name, root }) => ({
