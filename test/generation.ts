@@ -10,7 +10,7 @@ export const generationSection = (document: string): ReadonlyArray<Block> => {
   const proto = blocks.find(({ language }) => language === "proto")
   if (proto === undefined) return []
   const lines = readFileSync(join(root, document), "utf8").split("\n")
-  const headings = lines.flatMap((line, i) => (line.startsWith("## ") ? [i + 1] : []))
+  const headings = lines.flatMap((line, i) => (/^##? /.test(line) ? [i + 1] : []))
   const start = headings.findLast((line) => line < proto.line)!
   const end = headings.find((line) => line > proto.line) ?? lines.length
   return blocks.filter(({ line }) => line > start && line < end)

@@ -13,8 +13,8 @@ const cellsOf = (row: string): ReadonlyArray<string> =>
 
 const units = { s: "seconds", By: "bytes" }
 
-describe("docs/telemetry.md", () => {
-  const lines = readFileSync(join(root, "docs/telemetry.md"), "utf8").split("\n")
+describe("docs/guide/telemetry.md", () => {
+  const lines = readFileSync(join(root, "docs/guide/telemetry.md"), "utf8").split("\n")
 
   it("has each metric, with its type, unit, attributes and meaning", () => {
     const head = lines.indexOf("| name | type | unit | attributes | meaning |")

@@ -15,12 +15,14 @@ const versions = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8"
 >
 const version = (name: string): string => `${name}@${versions[`node_modules/${name}`]!.version}`
 
-const example = snippets(["README.md"])[0]!
+const readme = snippets(["README.md"])[0]!
+const example = snippets(["docs/guide/tour.md"])[0]!
 
-/** The snippet of the README that begins with its file's name. */
-const named = (file: string) => snippets(["README.md"]).find(({ code }) => code.startsWith(`// ${file}\n`))!
+/** The snippet of the guide's page on deployment that begins with its file's name. */
+const named = (file: string) =>
+  snippets(["docs/guide/deployment.md"]).find(({ code }) => code.startsWith(`// ${file}\n`))!
 
-/** As the README has it, but for the bus. */
+/** The tour's program with another bus. */
 const overRedis = example.code
   .replace("LocalMessageBus, ", "")
   .replace('from "effect"\n', 'from "effect"\nimport { RedisMessageBus } from "@effect-psrpc/redis"\n')
@@ -95,6 +97,7 @@ describe("the packed packages, in an empty project", () => {
       cwd: project
     })
     assert.strictEqual(install.code, 0, install.stderr)
+    writeFileSync(join(project, "readme.ts"), readme.code)
     writeFileSync(join(project, "main.ts"), example.code)
     writeFileSync(join(project, "redis.ts"), overRedis)
     writeFileSync(join(project, "nats.ts"), overNats)
@@ -120,10 +123,10 @@ describe("the packed packages, in an empty project", () => {
     }
   })
 
-  it("type-check the README's example, declarations included", { timeout: 120_000 }, async () => {
+  it("type-check the examples of the README and the guide, declarations included", { timeout: 120_000 }, async () => {
     const options = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--target", "es2024"]
     const modules = ["--module", "nodenext", "--types", "node", "--skipLibCheck", "false"]
-    const others = ["worker.ts", "client.ts"]
+    const others = ["readme.ts", "worker.ts", "client.ts"]
     const checked = await inProject(
       "./node_modules/.bin/tsc",
       ...options,
@@ -145,18 +148,21 @@ describe("the packed packages, in an empty project", () => {
     assert.strictEqual(checked.code, 0, checked.stderr)
   })
 
-  it("run the README's example, and print what it says", async () => {
-    assert.isDefined(example.output)
-    const { code, stderr, stdout } = await inProject("node", "main.ts")
+  it.each([
+    { file: "readme.ts", of: "the README", output: readme.output },
+    { file: "main.ts", of: "the tour", output: example.output }
+  ])("run the example of $of and print the output that follows it", async ({ file, output }) => {
+    assert.isDefined(output)
+    const { code, stderr, stdout } = await inProject("node", file)
     assert.strictEqual(stderr, "")
-    assert.strictEqual(stdout, example.output)
+    assert.strictEqual(stdout, output)
     assert.strictEqual(code, 0)
   })
 
   it.live.each([
     { broker: "Redis", file: "redis.ts", variable: "REDIS_URL", url: RedisServer.redisUrl },
     { broker: "NATS", file: "nats.ts", variable: "NATS_URL", url: NatsServer.natsUrl }
-  ])("run the README's example over a real $broker", ({ file, url, variable }) =>
+  ])("run the tour's example over a real $broker", ({ file, url, variable }) =>
     Effect.gen(function* () {
       const env = { [variable]: yield* url }
       const { code, stderr, stdout } = yield* Effect.promise(() =>
@@ -169,7 +175,7 @@ describe("the packed packages, in an empty project", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("run the README's worker and client, and SIGTERM ends the worker", () =>
+  it.live("run the guide's worker and client, and SIGTERM ends the worker", () =>
     Effect.gen(function* () {
       const env = { ...process.env, REDIS_URL: yield* RedisServer.redisUrl }
       const cwd = join(folder, "project")

@@ -5,7 +5,7 @@ import * as Attributes from "../packages/core/src/internal/telemetry/attributes.
 import { mostEvents } from "../packages/core/src/internal/telemetry/spans.ts"
 import { root } from "./snippets.ts"
 
-const text = readFileSync(join(root, "docs/telemetry.md"), "utf8")
+const text = readFileSync(join(root, "docs/guide/telemetry.md"), "utf8")
 const traces = text.slice(text.indexOf("\n## Traces\n"))
 
 /** What the section's tables name, in any of their columns. */
@@ -16,7 +16,7 @@ const inTables = new Set(
     .flatMap((line) => [...line.matchAll(/`((?:rpc|messaging|error)\.[\w.]+)`/g)].map(([, name]) => name!))
 )
 
-describe("docs/telemetry.md", () => {
+describe("docs/guide/telemetry.md", () => {
   it("has a table of every attribute and event that spans have, and of no other", () => {
     const names = Object.values(Attributes).filter((value) => typeof value === "string")
     assert.sameMembers(
