@@ -4,15 +4,14 @@
  *
  * @since 0.1.0
  */
-import { Effect, Exit, Schedule, Scope } from "effect"
+import { Effect, type Scope } from "effect"
 import { writeFile } from "node:fs/promises"
 import { connect } from "node:net"
 import { join } from "node:path"
 import { type Certificate, makeCertificate, temporaryDirectory } from "./certificate.ts"
 import { freePort } from "./freePort.ts"
+import { launchServer, poll, type RunningServer } from "./launchServer.ts"
 import { natsProgram } from "./programs.ts"
-import { requireProgram } from "./requireProgram.ts"
-import { type ServerProcess, startProcess } from "./ServerProcess.ts"
 import { TestServerError } from "./TestServerError.ts"
 
 /** How to start a server. */
@@ -37,25 +36,14 @@ export interface Options {
 }
 
 /** A running server. */
-export interface NatsServer {
-  readonly port: number
-  /** Without what a client must give. */
+export interface NatsServer extends RunningServer {
+  /** Its address, without credentials. */
   readonly url: string
-  /** What a client trusts, where it speaks TLS. */
+  /** The certificate that a client trusts, if the server speaks TLS. */
   readonly ca: string | undefined
-  readonly pid: () => number
-  readonly output: () => string
-  /** Ends it; `kill` gives it no time. */
-  readonly stop: (options?: { readonly kill?: boolean }) => Effect.Effect<void>
-  /** Starts it again on the same port, ending it first where it still runs. */
-  readonly restart: Effect.Effect<void, TestServerError>
-  readonly pause: Effect.Effect<void>
-  readonly resume: Effect.Effect<void>
-  /** Has it tell its clients to go elsewhere, and end some time later. */
+  /** Makes it tell its clients to go elsewhere, and end some time later. */
   readonly lameDuck: Effect.Effect<void>
 }
-
-const poll = Schedule.spaced("20 millis")
 
 /** Whether it greets. */
 const greets = (port: number): Effect.Effect<void, TestServerError> =>
@@ -106,52 +94,23 @@ const configOf = (options: Options, port: number, certificate: Certificate | und
 export const make = Effect.fnUntraced(function* (
   options: Options = {}
 ): Effect.fn.Return<NatsServer, TestServerError, Scope.Scope> {
-  const binary = yield* requireProgram(natsProgram)
   const directory = yield* temporaryDirectory
-  const certificate: Certificate | undefined = options.tls === true ? yield* makeCertificate : undefined
-  const scope = yield* Effect.scope
-  let port = options.port ?? (yield* freePort)
-
-  const launch = Effect.gen(function* () {
-    const inner = yield* Scope.fork(scope)
-    const path = join(directory, "nats.conf")
-    yield* Effect.promise(() => writeFile(path, configOf(options, port, certificate)))
-    const server = yield* startProcess(binary, ["-c", path, ...(options.args ?? [])]).pipe(Scope.provide(inner))
-    const ready = Effect.suspend(() => (server.exited() ? Effect.void : greets(port)))
-    yield* ready.pipe(Effect.retry({ schedule: poll, times: 500, while: () => !server.exited() }))
-    if (!server.exited()) return server
-    const output = server.output().trim()
-    yield* Scope.close(inner, Exit.void)
-    return yield* new TestServerError({ message: `nats-server on ${port} ended: ${output}` })
+  const certificate = options.tls === true ? yield* makeCertificate : undefined
+  const path = join(directory, "nats.conf")
+  const server = yield* launchServer({
+    binary: natsProgram,
+    port: options.port,
+    args: (port) =>
+      Effect.promise(() => writeFile(path, configOf(options, port, certificate))).pipe(
+        Effect.as(["-c", path, ...(options.args ?? [])])
+      ),
+    ready: greets
   })
-
-  // somebody else may have taken the free port
-  let current: ServerProcess = yield* launch.pipe(
-    Effect.tapError(() =>
-      options.port === undefined
-        ? Effect.map(freePort, (next) => {
-            port = next
-          })
-        : Effect.void
-    ),
-    Effect.retry({ times: options.port === undefined ? 4 : 0 })
-  )
   return {
-    port,
-    url: `nats://127.0.0.1:${port}`,
+    ...server,
+    url: `nats://127.0.0.1:${server.port}`,
     ca: certificate?.ca,
-    pid: () => current.pid,
-    output: () => current.output(),
-    stop: (how) => Effect.suspend(() => current.stop(how)),
-    restart: Effect.suspend(() => current.stop()).pipe(
-      Effect.andThen(launch),
-      Effect.map((server) => {
-        current = server
-      })
-    ),
-    pause: Effect.suspend(() => current.pause),
-    resume: Effect.suspend(() => current.resume),
-    lameDuck: Effect.sync(() => void process.kill(current.pid, "SIGUSR2"))
+    lameDuck: Effect.sync(() => void process.kill(server.pid(), "SIGUSR2"))
   }
 })
 

@@ -4,15 +4,14 @@
  *
  * @since 0.1.0
  */
-import { Effect, Exit, Schedule, Scope } from "effect"
+import { Effect, type Scope } from "effect"
+import { Redis } from "ioredis"
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { type Certificate, makeCertificate, temporaryDirectory } from "./certificate.ts"
 import { freePort } from "./freePort.ts"
+import { launchServer, poll, type RunningServer } from "./launchServer.ts"
 import { redisProgram } from "./programs.ts"
-import { requireProgram } from "./requireProgram.ts"
-import { redisCommand, type Reply } from "./resp.ts"
-import { type ServerProcess, startProcess } from "./ServerProcess.ts"
 import { TestServerError } from "./TestServerError.ts"
 
 /** How to start a server. */
@@ -32,115 +31,121 @@ export interface Options {
 }
 
 /** A running server. */
-export interface RedisServer {
-  readonly port: number
-  /** With the password in it, and `rediss:` where it speaks TLS. */
+export interface RedisServer extends RunningServer {
+  /** Its address, with the password, and `rediss:` if it speaks TLS. */
   readonly url: string
-  /** What a client trusts, where it speaks TLS. */
+  /** The certificate that a client trusts, if the server speaks TLS. */
   readonly ca: string | undefined
-  readonly pid: () => number
-  readonly output: () => string
   /** Sends a command on a connection of its own. */
   readonly command: (...args: ReadonlyArray<string>) => Effect.Effect<Reply, TestServerError>
   /** Breaks the connections of all clients, or of one type. */
   readonly killClients: (type?: "normal" | "pubsub") => Effect.Effect<void, TestServerError>
-  /** Ends it; `kill` gives it no time. */
-  readonly stop: (options?: { readonly kill?: boolean }) => Effect.Effect<void>
-  /** Starts it again on the same port, ending it first where it still runs. */
-  readonly restart: Effect.Effect<void, TestServerError>
-  readonly pause: Effect.Effect<void>
-  readonly resume: Effect.Effect<void>
 }
 
-const poll = Schedule.spaced("20 millis")
+/** A reply to a command. */
+export type Reply = string | number | null | ReadonlyArray<Reply>
+
+/** Where a server listens, and what it asks a client for. */
+interface Address {
+  readonly port: number
+  readonly password: string | undefined
+  readonly ca: string | undefined
+}
+
+/** Sends one command on a connection of its own. Fails with the error that Redis replies. */
+const redisCommand = (
+  { ca, password, port }: Address,
+  [command, ...args]: ReadonlyArray<string>
+): Effect.Effect<Reply, TestServerError> =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => {
+      const client = new Redis({
+        host: "127.0.0.1",
+        port,
+        ...(password !== undefined && { password }),
+        ...(ca !== undefined && { tls: { ca, servername: "localhost" } }),
+        protocol: 2,
+        lazyConnect: true,
+        enableReadyCheck: false,
+        disableClientInfo: true,
+        connectTimeout: 3000,
+        commandTimeout: 3000,
+        maxRetriesPerRequest: 0,
+        retryStrategy: () => null
+      })
+      // the command fails with it
+      client.on("error", () => {})
+      return client
+    }),
+    (client) =>
+      Effect.tryPromise({
+        try: () => client.connect().then(() => client.call(command!, ...args) as Promise<Reply>),
+        catch: (cause) =>
+          new TestServerError({ message: `redis on ${port}: ${cause instanceof Error ? cause.message : ""}`, cause })
+      }),
+    (client) => Effect.sync(() => client.disconnect())
+  )
+
+const argsOf = Effect.fnUntraced(function* (
+  options: Options,
+  port: number,
+  directory: string,
+  certificate: Certificate | undefined
+): Effect.fn.Return<ReadonlyArray<string>, TestServerError> {
+  const args = ["--bind", "127.0.0.1", "--dir", directory]
+  if (certificate === undefined) args.push("--port", String(port))
+  else {
+    args.push("--port", "0", "--tls-port", String(port), "--tls-auth-clients", "no")
+    args.push("--tls-cert-file", certificate.certPath, "--tls-key-file", certificate.keyPath)
+  }
+  if (options.password !== undefined) args.push("--requirepass", options.password)
+  args.push(...(options.args ?? []))
+  if (options.sentinel !== undefined) {
+    const { master, name } = options.sentinel
+    const path = join(directory, "sentinel.conf")
+    const lines = [
+      `sentinel monitor ${name} 127.0.0.1 ${master.port} 1`,
+      `sentinel down-after-milliseconds ${name} 500`,
+      `sentinel failover-timeout ${name} 2000`
+    ]
+    yield* Effect.promise(() => writeFile(path, `${lines.join("\n")}\n`))
+    return [path, "--sentinel", ...args]
+  }
+  if (options.cluster === true) {
+    const bus = yield* freePort
+    args.push("--cluster-enabled", "yes", "--cluster-port", String(bus), "--cluster-announce-ip", "127.0.0.1")
+    args.push("--cluster-config-file", `nodes-${port}.conf`, "--cluster-node-timeout", "2000")
+  }
+  return [...args, "--save", "", "--appendonly", "no"]
+})
 
 /** Starts a server that ends with the scope. */
 export const make = Effect.fnUntraced(function* (
   options: Options = {}
 ): Effect.fn.Return<RedisServer, TestServerError, Scope.Scope> {
-  const binary = yield* requireProgram(redisProgram)
   const directory = yield* temporaryDirectory
-  const certificate: Certificate | undefined = options.tls === true ? yield* makeCertificate : undefined
-  const scope = yield* Effect.scope
-  let port = options.port ?? (yield* freePort)
-  const address = () => ({ port, password: options.password, ca: certificate?.ca })
-  const command = (...args: ReadonlyArray<string>) => redisCommand(address(), ...args)
-
-  const argsFor = Effect.fnUntraced(function* () {
-    const args = ["--bind", "127.0.0.1", "--dir", directory]
-    if (certificate === undefined) args.push("--port", String(port))
-    else {
-      args.push("--port", "0", "--tls-port", String(port), "--tls-auth-clients", "no")
-      args.push("--tls-cert-file", certificate.certPath, "--tls-key-file", certificate.keyPath)
-    }
-    if (options.password !== undefined) args.push("--requirepass", options.password)
-    args.push(...(options.args ?? []))
-    if (options.sentinel !== undefined) {
-      const { master, name } = options.sentinel
-      const path = join(directory, "sentinel.conf")
-      const lines = [
-        `sentinel monitor ${name} 127.0.0.1 ${master.port} 1`,
-        `sentinel down-after-milliseconds ${name} 500`
-      ]
-      lines.push(`sentinel failover-timeout ${name} 2000`)
-      yield* Effect.promise(() => writeFile(path, `${lines.join("\n")}\n`))
-      return [path, "--sentinel", ...args]
-    }
-    if (options.cluster === true) {
-      const bus = yield* freePort
-      args.push("--cluster-enabled", "yes", "--cluster-port", String(bus), "--cluster-announce-ip", "127.0.0.1")
-      args.push("--cluster-config-file", `nodes-${port}.conf`, "--cluster-node-timeout", "2000")
-    }
-    return [...args, "--save", "", "--appendonly", "no"]
+  const certificate = options.tls === true ? yield* makeCertificate : undefined
+  const commandOn =
+    (port: number) =>
+    (...args: ReadonlyArray<string>) =>
+      redisCommand({ port, password: options.password, ca: certificate?.ca }, args)
+  const server = yield* launchServer({
+    binary: redisProgram,
+    port: options.port,
+    args: (port) => argsOf(options, port, directory, certificate),
+    ready: (port) => commandOn(port)("PING")
   })
-
-  const launch = Effect.gen(function* () {
-    const inner = yield* Scope.fork(scope)
-    const server = yield* startProcess(binary, yield* argsFor()).pipe(Scope.provide(inner))
-    const answers = Effect.suspend((): Effect.Effect<unknown, TestServerError> =>
-      server.exited()
-        ? Effect.fail(new TestServerError({ message: `redis-server on ${port} ended: ${server.output().trim()}` }))
-        : Effect.catch(command("PING"), (error) => (server.exited() ? Effect.void : Effect.fail(error)))
-    )
-    yield* answers.pipe(Effect.retry({ schedule: poll, times: 500, while: () => !server.exited() }))
-    if (!server.exited()) return server
-    const output = server.output().trim()
-    yield* Scope.close(inner, Exit.void)
-    return yield* new TestServerError({ message: `redis-server on ${port} ended: ${output}` })
-  })
-
-  // somebody else may have taken the free port
-  let current: ServerProcess = yield* launch.pipe(
-    Effect.tapError(() =>
-      options.port === undefined
-        ? Effect.map(freePort, (next) => {
-            port = next
-          })
-        : Effect.void
-    ),
-    Effect.retry({ times: options.port === undefined ? 4 : 0 })
-  )
   const auth = options.password === undefined ? "" : `:${encodeURIComponent(options.password)}@`
+  const command = commandOn(server.port)
   return {
-    port,
-    url: `${certificate === undefined ? "redis" : "rediss"}://${auth}127.0.0.1:${port}`,
+    ...server,
+    url: `${certificate === undefined ? "redis" : "rediss"}://${auth}127.0.0.1:${server.port}`,
     ca: certificate?.ca,
-    pid: () => current.pid,
-    output: () => current.output(),
     command,
     killClients: (type) =>
       Effect.forEach(type === undefined ? (["normal", "pubsub"] as const) : [type], (type) =>
         command("CLIENT", "KILL", "TYPE", type, "SKIPME", "yes")
-      ).pipe(Effect.asVoid),
-    stop: (how) => Effect.suspend(() => current.stop(how)),
-    restart: Effect.suspend(() => current.stop()).pipe(
-      Effect.andThen(launch),
-      Effect.map((server) => {
-        current = server
-      })
-    ),
-    pause: Effect.suspend(() => current.pause),
-    resume: Effect.suspend(() => current.resume)
+      ).pipe(Effect.asVoid)
   }
 })
 
