@@ -24,7 +24,6 @@
  */
 import { Clock, Context, Duration, Effect, type Scope } from "effect"
 import type { Channel } from "./internal/wire/channel.ts"
-import type { Frame } from "./internal/wire/frame.ts"
 import type { Listener } from "./internal/bus/listeners.ts"
 import type { PsrpcError } from "./PsrpcError.ts"
 
@@ -39,28 +38,14 @@ export {
   type Channel
 } from "./internal/wire/channel.ts"
 
-export { decodeMsg, encodeMsg, type Msg, readChannel, withHop } from "./internal/wire/msg.ts"
-
 export {
   /**
-   * What a bus asks the writer of a message to append: the bytes of the routing field, and a nonce that makes two equal
-   * messages differ.
+   * Receives the bytes of each message, an encoded `Msg`. It runs inside the bus's own callback: it must not block, and
+   * may keep the bytes.
    *
    * @category models
    * @since 0.1.0
    */
-  type Frame
-} from "./internal/wire/frame.ts"
-
-export {
-  /**
-   * The listeners of a bus, by name; see `MessageBus.Listeners`.
-   *
-   * @category authoring
-   * @since 0.1.0
-   */
-  Listeners,
-  type ListenerGroup,
   type Listener
 } from "./internal/bus/listeners.ts"
 
@@ -79,9 +64,13 @@ export const defaultBufferSize = 100
  * @category models
  * @since 0.1.0
  */
-export interface Target extends Frame {
+export interface Target {
   /** The broker's own name for the channel. */
   readonly name: string
+  /** Bytes that every message to this channel ends with: the field `channel` of its `Msg`. Empty on buses without routes. */
+  readonly tail: Uint8Array
+  /** Whether each message gets a nonce, so that two messages with equal contents differ. */
+  readonly unique: boolean
 }
 
 /**

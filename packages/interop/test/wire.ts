@@ -1,6 +1,7 @@
 /** Streams as they are on the wire, heard and written by hand. */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire"
 import { MessageBus } from "@effect-psrpc/core"
+import { Msg } from "@effect-psrpc/core/broker"
 import { Effect } from "effect"
 import { eventually, onBus } from "./support.ts"
 
@@ -56,7 +57,7 @@ export interface Heard {
 }
 
 const decode = (bytes: Uint8Array): Heard | undefined => {
-  const msg = MessageBus.decodeMsg(bytes)
+  const msg = Msg.decode(bytes)
   if (msg === "malformed" || msg.typeUrl !== typeUrl) return undefined
   const reader = new BinaryReader(msg.value)
   let streamId = ""
@@ -120,7 +121,7 @@ export const publishBare = (channel: Channel, streamId: string, end = false) =>
         .tag(4, 0)
         .int64(now + 10_000_000_000n)
       if (end) writer.tag(100, 0).bool(true)
-      const message = MessageBus.encodeMsg({ typeUrl, value: writer.finish(), channel: channel.route })
+      const message = Msg.encode({ typeUrl, value: writer.finish(), channel: channel.route })
       yield* MessageBus.publish(bus, bus.target(channel), message, { timeout: "5 seconds" })
     })
   )

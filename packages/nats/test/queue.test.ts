@@ -12,7 +12,7 @@ import {
   unique,
   until
 } from "@effect-psrpc/bus-tests"
-import { MessageBus } from "@effect-psrpc/core"
+import { Msg } from "@effect-psrpc/core/broker"
 import { natsUrl } from "@effect-psrpc/test-servers"
 import { assert, describe, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Logger, Metric, Scope } from "effect"
@@ -126,11 +126,11 @@ for (const [way, make] of Object.entries(ways)) {
           const subject = unique()
           yield* member(bus, subject, "Ours.REQ")
           const other = yield* connect2(url)
-          const got: Array<MessageBus.Msg> = []
+          const got: Array<Msg.Msg> = []
           other.subscribe(subject, {
             queue: "bus",
             callback: (_, { data }) => {
-              const message = MessageBus.decodeMsg(data) as MessageBus.Msg
+              const message = Msg.decode(data) as Msg.Msg
               // and not what asks who is there
               if (message.channel !== "@walk") got.push(message)
             }
@@ -155,7 +155,7 @@ for (const [way, make] of Object.entries(ways)) {
           const tap = yield* connect2(url)
           const hops: Array<number> = []
           tap.subscribe(subject, {
-            callback: (_, { data }) => void hops.push((MessageBus.decodeMsg(data) as MessageBus.Msg).hops)
+            callback: (_, { data }) => void hops.push((Msg.decode(data) as Msg.Msg).hops)
           })
           yield* Effect.promise(() => tap.flush())
           const [before, lost] = [yield* handedOn, yield* unrouted]

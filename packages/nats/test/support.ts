@@ -1,4 +1,5 @@
-import { MessageBus } from "@effect-psrpc/core"
+import type { MessageBus } from "@effect-psrpc/core"
+import { Msg } from "@effect-psrpc/core/broker"
 import { type Broker, bytes, text } from "@effect-psrpc/bus-tests"
 import { NatsServer } from "@effect-psrpc/test-servers"
 import * as nats3 from "@nats-io/transport-node"
@@ -11,10 +12,10 @@ export const routed = (subject: string, route: string): MessageBus.Channel => ({
 
 /** A `Msg` for a channel that shares its subject. */
 export const msg = (route: string, content: string): Uint8Array =>
-  MessageBus.encodeMsg({ typeUrl: "x", value: bytes(content), channel: route }).slice()
+  Msg.encode({ typeUrl: "x", value: bytes(content), channel: route }).slice()
 
 export const contentOf = (message: Uint8Array): string => {
-  const decoded = MessageBus.decodeMsg(message)
+  const decoded = Msg.decode(message)
   return decoded === "malformed" ? decoded : text(decoded.value)
 }
 

@@ -1,5 +1,6 @@
 import { type Bus, bytes, live, post, publish, text, unique, until } from "@effect-psrpc/bus-tests"
 import { Client, MessageBus, Publisher, Server } from "@effect-psrpc/core"
+import { Msg } from "@effect-psrpc/core/broker"
 import { freePort, NatsServer } from "@effect-psrpc/test-servers"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger, Metric, References, Stream } from "effect"
@@ -33,10 +34,10 @@ const join = Effect.fnUntraced(function* (bus: Bus, subject: string, route: stri
 /** A member of another kind, such as one of Go. */
 const joinOther = Effect.fnUntraced(function* (url: string, subject: string) {
   const connection = yield* connect2(url)
-  const got: Array<MessageBus.Msg> = []
+  const got: Array<Msg.Msg> = []
   connection.subscribe(subject, {
     queue: "bus",
-    callback: (_, { data }) => void got.push(MessageBus.decodeMsg(data) as MessageBus.Msg)
+    callback: (_, { data }) => void got.push(Msg.decode(data) as Msg.Msg)
   })
   yield* Effect.promise(() => connection.flush())
   return { got, contents: (route: string) => got.filter((m) => m.channel === route).map((m) => text(m.value)) }
@@ -160,7 +161,7 @@ describe("a queue with a member of another kind", () => {
       for (let i = 0; i < 1000; i++) post(client, routed(subject, "Theirs.REQ"), msg("Theirs.REQ", "early"))
       yield* dropped(lost + 1000)
       const other = yield* joinOther(url, subject)
-      const request = MessageBus.encodeMsg({
+      const request = Msg.encode({
         typeUrl: "type.googleapis.com/internal.Request",
         value: bytes("call"),
         channel: "Theirs.REQ"
@@ -191,7 +192,7 @@ describe("a request that nobody has the route for", () => {
       const subject = unique()
       yield* join(bus, subject, "Here.REQ")
       const [messages, lost] = yield* Effect.all([sent, unrouted])
-      const request = MessageBus.encodeMsg({
+      const request = Msg.encode({
         typeUrl: "type.googleapis.com/internal.Request",
         value: bytes("call"),
         channel: "Nowhere.REQ"
@@ -230,7 +231,7 @@ describe("a member that the server does not tell that nobody listens", () => {
       const tap = yield* connect2(url, { user: "all", pass: "all" })
       const hops = new Set<number>()
       tap.subscribe(subject, {
-        callback: (_, { data }) => void hops.add((MessageBus.decodeMsg(data) as MessageBus.Msg).hops)
+        callback: (_, { data }) => void hops.add((Msg.decode(data) as Msg.Msg).hops)
       })
       yield* Effect.promise(() => tap.flush())
       for (let i = 0; i < 1000; i++) post(client!, routed(subject, "Has.REQ"), msg("Has.REQ", String(i)))

@@ -4,7 +4,8 @@ import { TestClock } from "effect/testing"
 import * as Channels from "../../src/internal/wire/channel.ts"
 import * as Envelope from "../../src/internal/wire/callEnvelope.ts"
 import * as LocalMessageBus from "../../src/LocalMessageBus.ts"
-import { decodeMsg, type Delivery, MessageBus } from "../../src/MessageBus.ts"
+import { decodeMsg } from "../../src/internal/wire/msg.ts"
+import { type Delivery, MessageBus } from "../../src/MessageBus.ts"
 
 /** A message on the bus: the channel, and the name of what is in it (`Request`, `Response`, …). */
 export interface Published {

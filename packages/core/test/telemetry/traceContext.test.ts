@@ -4,7 +4,7 @@ import { encodeValue, makeType, noFrame } from "../../src/internal/wire/callEnve
 import { channelTail } from "../../src/internal/wire/frame.ts"
 import { readTrace } from "../../src/internal/wire/msgTrace.ts"
 import { fromMetadata, incoming, intoMetadata, outgoing } from "../../src/internal/telemetry/traceContext.ts"
-import { decodeMsg, readChannel, withHop } from "../../src/MessageBus.ts"
+import { decodeMsg, readChannel, withHop } from "../../src/internal/wire/msg.ts"
 
 const traceId = "4bf92f3577b34da6a3ce929d0e0e4736"
 const spanId = "00f067aa0ba902b7"

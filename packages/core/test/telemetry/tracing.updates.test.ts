@@ -3,7 +3,7 @@ import { Cause, Context, Effect, Exit, Fiber, Schema, Scope, Stream, Tracer } fr
 import { TestClock } from "effect/testing"
 import * as Client from "../../src/Client.ts"
 import { readTrace } from "../../src/internal/wire/msgTrace.ts"
-import { decodeMsg, encodeMsg } from "../../src/MessageBus.ts"
+import { decodeMsg, encodeMsg } from "../../src/internal/wire/msg.ts"
 import * as Publisher from "../../src/Publisher.ts"
 import * as Rpc from "../../src/Rpc.ts"
 import * as Service from "../../src/Service.ts"

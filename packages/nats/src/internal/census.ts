@@ -1,8 +1,8 @@
-import { MessageBus, type PsrpcError } from "@effect-psrpc/core"
+import type { PsrpcError } from "@effect-psrpc/core"
 import { randomBytes } from "node:crypto"
 import { Interest, type Interests } from "./interests.ts"
 import type { Publisher } from "./publisher.ts"
-import type { BusRuntime } from "@effect-psrpc/core/broker"
+import { type BusRuntime, Msg } from "@effect-psrpc/core/broker"
 import { answerSubject, NatsTarget } from "./subjects.ts"
 
 /** The route of walkers. No member has it, and Go drops what it has no route for. */
@@ -53,12 +53,12 @@ const send = (
 export const walkOn = (
   to: Pick<CensusOptions, "publisher" | "runtime">,
   subject: string,
-  { hops, value }: MessageBus.Msg,
+  { hops, value }: Msg.Msg,
   bytes: Uint8Array
 ): void => {
-  if (hops + 1 < steps) return send(to, subject, MessageBus.withHop(bytes))
+  if (hops + 1 < steps) return send(to, subject, Msg.withHop(bytes))
   const id = decoder.decode(value)
-  if (/^[\w-]{1,32}$/.test(id)) send(to, answerSubject(subject, id), MessageBus.withHop(bytes))
+  if (/^[\w-]{1,32}$/.test(id)) send(to, answerSubject(subject, id), Msg.withHop(bytes))
 }
 
 /**
@@ -137,7 +137,7 @@ export class Census {
     const walk = { interest, cancel: runtime.after(patience, () => end(false)) }
     this.#walk = walk
     interests.retain(interest)
-    const message = MessageBus.encodeMsg({ typeUrl: "", value: encoder.encode(id), channel: walkRoute }).slice()
+    const message = Msg.encode({ typeUrl: "", value: encoder.encode(id), channel: walkRoute }).slice()
     for (let i = 0; i < walkers && this.#walk === walk; i++) send(this.#options, subject, message, () => end(false))
   }
 

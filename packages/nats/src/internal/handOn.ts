@@ -1,4 +1,4 @@
-import { MessageBus } from "@effect-psrpc/core"
+import type { MessageBus } from "@effect-psrpc/core"
 import { Metric } from "effect"
 import { Census, type CensusOptions, walkOn, walkRoute } from "./census.ts"
 import type { Inbox } from "./inbox.ts"
@@ -6,7 +6,7 @@ import type { Interests } from "./interests.ts"
 import type { Link, LinkListener } from "./link.ts"
 import type { Peer } from "./peer.ts"
 import type { Publisher } from "./publisher.ts"
-import type { BusRuntime } from "@effect-psrpc/core/broker"
+import { type BusRuntime, Msg } from "@effect-psrpc/core/broker"
 import { NatsTarget, routeSubject } from "./subjects.ts"
 import { Unrouted } from "./unrouted.ts"
 
@@ -66,7 +66,7 @@ export class HandOn implements LinkListener {
   }
 
   handOn(subject: string, route: string, bytes: Uint8Array): void {
-    const msg = MessageBus.decodeMsg(bytes)
+    const msg = Msg.decode(bytes)
     if (msg === "malformed") return this.#unrouted.lost(subject, route, "it is malformed")
     if (route === walkRoute) return walkOn(this.#to, subject, msg, bytes)
     const stray: Stray = { subject, route, bytes, isRequest: msg.typeUrl === requestType }
@@ -104,7 +104,7 @@ export class HandOn implements LinkListener {
 
   #toRoute(stray: Stray): void {
     const { bytes, route, subject } = stray
-    this.#publish(new NatsTarget(routeSubject(subject, route), "", false), MessageBus.withHop(bytes), {
+    this.#publish(new NatsTarget(routeSubject(subject, route), "", false), Msg.withHop(bytes), {
       delivered: (receivers) => {
         if (receivers === 0) this.#notOurs(stray)
         else this.#to.runtime.count(handedOnMessages, 1)
@@ -129,7 +129,7 @@ export class HandOn implements LinkListener {
 
   #toAnybody(stray: Stray, more = 0): void {
     this.#to.runtime.count(handedOnMessages, 1)
-    this.#publish(new NatsTarget(stray.subject, ""), MessageBus.withHop(stray.bytes, 1 + more), {
+    this.#publish(new NatsTarget(stray.subject, ""), Msg.withHop(stray.bytes, 1 + more), {
       delivered: (receivers) => {
         if (receivers === 0) this.#nobody(stray, "there is no member any more")
       },

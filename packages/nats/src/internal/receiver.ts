@@ -1,18 +1,19 @@
-import { MessageBus, type PsrpcError } from "@effect-psrpc/core"
+import type { MessageBus } from "@effect-psrpc/core"
+import { type PsrpcError } from "@effect-psrpc/core"
 import { Cause, type Effect } from "effect"
 import { walkRoute } from "./census.ts"
 import type { Message } from "./connection.ts"
 import type { HandOn } from "./handOn.ts"
 import { Interest, type Interests } from "./interests.ts"
 import type { Peer } from "./peer.ts"
-import type { BusMetrics, BusRuntime } from "@effect-psrpc/core/broker"
+import { type BusMetrics, type BusRuntime, Listeners, Msg } from "@effect-psrpc/core/broker"
 import { routeSubject } from "./subjects.ts"
 
 /** One subject, and the channels that share it. */
 class Subject {
   readonly interest: Interest
   /** By route. The route "" hears everything. */
-  readonly listeners: MessageBus.Listeners
+  readonly listeners: Listeners.Listeners
   /** How many listeners have another route: for their sake a message is looked into. */
   routed = 0
   /** Where a queue's other members hand on what they lack the route for, by route. */
@@ -25,7 +26,7 @@ class Subject {
     onDefect: (defect: unknown) => void
   ) {
     this.interest = new Interest(name, queue, (message) => receive(this, message))
-    this.listeners = new MessageBus.Listeners(onDefect)
+    this.listeners = new Listeners.Listeners(onDefect)
   }
 
   add(route: string, listener: MessageBus.Listener): void {
@@ -41,7 +42,7 @@ class Subject {
   /** To everybody on the message's channel. */
   giveAll(bytes: Uint8Array): void {
     if (this.routed > 0) {
-      const route = MessageBus.readChannel(bytes)
+      const route = Msg.readChannel(bytes)
       if (route !== "") this.listeners.get(route)?.all(bytes)
     }
     this.listeners.get("")?.all(bytes)
@@ -50,7 +51,7 @@ class Subject {
   /** To one member of the channel's queue, or to nobody: then it returns the channel's route. */
   giveOne(bytes: Uint8Array): string | undefined {
     const plain = this.listeners.get("")
-    const route = MessageBus.readChannel(bytes)
+    const route = Msg.readChannel(bytes)
     // who hears everything has all routes, and is not found by them: a walker that is lost says so
     if (route === walkRoute && plain !== undefined) return undefined
     const group = (route === "" ? undefined : this.listeners.get(route)) ?? plain

@@ -1,4 +1,6 @@
-import { MessageBus, PsrpcError } from "@effect-psrpc/core"
+import type { MessageBus } from "@effect-psrpc/core"
+import { PsrpcError } from "@effect-psrpc/core"
+import { Msg } from "@effect-psrpc/core/broker"
 
 const noBytes = new Uint8Array(0)
 
@@ -39,9 +41,7 @@ export class NatsTarget implements MessageBus.Target {
     this.name = subject
     // a Msg of nothing but its channel is that field
     this.tail =
-      route === ""
-        ? noBytes
-        : MessageBus.encodeMsg({ typeUrl: "", value: noBytes, channel: route.toWellFormed() }).slice()
+      route === "" ? noBytes : Msg.encode({ typeUrl: "", value: noBytes, channel: route.toWellFormed() }).slice()
     this.refusal = refusalOf(subject)
     this.isPatient = isPatient
   }

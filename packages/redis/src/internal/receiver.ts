@@ -1,9 +1,9 @@
-import { MessageBus } from "@effect-psrpc/core"
+import type { MessageBus } from "@effect-psrpc/core"
 import { Cause, Effect, Metric } from "effect"
 import { hash } from "node:crypto"
 import { Lock, lockSeconds } from "./commands.ts"
 import type { Peer } from "./peer.ts"
-import { type BusRuntime, LogThrottle } from "@effect-psrpc/core/broker"
+import { type BusRuntime, Listeners, LogThrottle } from "@effect-psrpc/core/broker"
 
 /** Messages of queues that this process had to leave, because it could not learn whether they were its own. */
 export const unlockedMessages = Metric.withAttributes(
@@ -45,7 +45,7 @@ class QueueState {
  * the message's lock.
  */
 export class Receiver {
-  readonly #listeners: MessageBus.Listeners
+  readonly #listeners: Listeners.Listeners
   readonly #queues = new Map<string, QueueState>()
   readonly #peer: Peer
   readonly #runtime: BusRuntime.BusRuntime
@@ -56,7 +56,7 @@ export class Receiver {
     this.#peer = peer
     this.#runtime = runtime
     this.#ask = ask
-    this.#listeners = new MessageBus.Listeners((defect) =>
+    this.#listeners = new Listeners.Listeners((defect) =>
       runtime.log("error", peer.message("a listener threw"), Cause.die(defect))
     )
   }

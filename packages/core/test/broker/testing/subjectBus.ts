@@ -5,7 +5,9 @@
  */
 import { Effect, Scope } from "effect"
 import { channelTail } from "../../../src/internal/wire/callEnvelope.ts"
-import { decodeMsg, type Delivery, Listeners, MessageBus, readChannel, withHop } from "../../../src/MessageBus.ts"
+import { Listeners } from "../../../src/internal/bus/listeners.ts"
+import { decodeMsg, readChannel, withHop } from "../../../src/internal/wire/msg.ts"
+import { type Delivery, MessageBus } from "../../../src/MessageBus.ts"
 import * as PsrpcError from "../../../src/PsrpcError.ts"
 
 type Bus = MessageBus["Service"]
