@@ -33,7 +33,7 @@ describe("docs/guide/telemetry.md", () => {
   })
 
   it("has a meaning for each reason of a drop", () => {
-    const head = lines.indexOf("| reason | what came to nothing |")
+    const head = lines.indexOf("| reason | dropped message |")
     const reasons = lines.slice(head + 2, lines.indexOf("", head)).map((row) => cellsOf(row)[0])
     const source = readFileSync(join(root, "packages/core/src/internal/telemetry/drops.ts"), "utf8")
     const declared = source.slice(source.indexOf("export type DropReason"), source.indexOf("export type Drops"))

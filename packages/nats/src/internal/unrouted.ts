@@ -8,7 +8,7 @@ const logInterval = 1000
 /** Messages of queues that nobody had a route for. */
 export const unroutedMessages = Metric.withAttributes(
   Metric.counter("psrpc_messages_dropped", {
-    description: "Messages that came to nothing, by reason",
+    description: "Messages dropped, by reason",
     incremental: true
   }),
   { reason: "no_route", side: "bus" }

@@ -8,7 +8,7 @@ import { type BusRuntime, Listeners, LogThrottle } from "@effect-psrpc/core/brok
 /** Messages of queues that this process had to leave, because it could not learn whether they were its own. */
 export const unlockedMessages = Metric.withAttributes(
   Metric.counter("psrpc_messages_dropped", {
-    description: "Messages that came to nothing, by reason",
+    description: "Messages dropped, by reason",
     incremental: true
   }),
   { reason: "unlocked", side: "bus" }

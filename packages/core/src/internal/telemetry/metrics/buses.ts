@@ -30,7 +30,7 @@ export const ofBuses: ReadonlyArray<OfBus> = [
     name: "psrpc_bus_subscriptions",
     type: "gauge",
     attributes: bus,
-    description: "Subscriptions to channels that the bus has acknowledged",
+    description: "Channel subscriptions that the broker has acknowledged",
     ofBrokers: false,
     read: ({ subscriptions }) => subscriptions
   },
@@ -38,7 +38,7 @@ export const ofBuses: ReadonlyArray<OfBus> = [
     name: "psrpc_bus_messages_published",
     type: "counter",
     attributes: bus,
-    description: "Messages of every kind given to the bus",
+    description: "Messages of every kind passed to the bus",
     ofBrokers: true,
     read: ({ published }) => published
   },
@@ -46,7 +46,7 @@ export const ofBuses: ReadonlyArray<OfBus> = [
     name: "psrpc_bus_messages_received",
     type: "counter",
     attributes: bus,
-    description: "Messages of every kind that came from the bus",
+    description: "Messages of every kind received from the bus",
     ofBrokers: true,
     read: ({ received }) => received
   },
@@ -55,7 +55,7 @@ export const ofBuses: ReadonlyArray<OfBus> = [
     type: "counter",
     unit: "By",
     attributes: bus,
-    description: "Bytes of the messages given to the bus, envelopes included",
+    description: "Bytes of the messages passed to the bus, envelopes included",
     ofBrokers: true,
     read: ({ publishedBytes }) => publishedBytes
   },
@@ -64,7 +64,7 @@ export const ofBuses: ReadonlyArray<OfBus> = [
     type: "counter",
     unit: "By",
     attributes: bus,
-    description: "Bytes of the messages that came from the bus, envelopes included",
+    description: "Bytes of the messages received from the bus, envelopes included",
     ofBrokers: true,
     read: ({ receivedBytes }) => receivedBytes
   },
@@ -80,7 +80,7 @@ export const ofBuses: ReadonlyArray<OfBus> = [
     name: "psrpc_bus_reconnects",
     type: "counter",
     attributes: bus,
-    description: "Connections to the broker that were lost and are back",
+    description: "Lost connections to the broker that were restored",
     ofBrokers: true,
     read: ({ reconnects }) => reconnects
   }

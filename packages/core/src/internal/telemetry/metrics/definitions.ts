@@ -41,7 +41,7 @@ export const ofMethods: ReadonlyArray<OfMethod> = [
     name: "psrpc_calls_started",
     type: "counter",
     attributes: method,
-    description: "Calls: requests that a client has sent, requests that a server has begun to work on",
+    description: "Calls started: requests that a client sent, requests that a server began to run",
     applies: isCall,
     read: { number: ({ started }) => started }
   },
@@ -49,7 +49,7 @@ export const ofMethods: ReadonlyArray<OfMethod> = [
     name: "psrpc_calls_finished",
     type: "counter",
     attributes: [...method, "code"],
-    description: "Calls that are over, by how they ended",
+    description: "Calls finished, by code",
     applies: isCall,
     read: { words: ({ codes }) => codes, key: "code", always: ["ok"] }
   },
@@ -57,7 +57,7 @@ export const ofMethods: ReadonlyArray<OfMethod> = [
     name: "psrpc_calls_in_flight",
     type: "gauge",
     attributes: method,
-    description: "Calls that have started and are not over",
+    description: "Calls started and not finished",
     applies: isCall,
     read: { number: ({ inFlight }) => inFlight }
   },
@@ -66,7 +66,7 @@ export const ofMethods: ReadonlyArray<OfMethod> = [
     type: "histogram",
     unit: "s",
     attributes: method,
-    description: "How long calls took, however they ended",
+    description: "Duration of calls, successful or not",
     applies: isCall,
     read: { times: ({ duration }) => duration }
   },
@@ -74,7 +74,7 @@ export const ofMethods: ReadonlyArray<OfMethod> = [
     name: "psrpc_claims",
     type: "counter",
     attributes: method,
-    description: "Claims: those that came for a client's calls, those that a server has made",
+    description: "Claims: received by a client, sent by a server",
     applies: isClaimed,
     read: { number: ({ claims }) => claims }
   },
@@ -82,7 +82,7 @@ export const ofMethods: ReadonlyArray<OfMethod> = [
     name: "psrpc_claims_settled",
     type: "counter",
     attributes: [...method, "outcome"],
-    description: "A server's claims, by what became of them",
+    description: "A server's claims, by outcome",
     applies: (owner) => isClaimed(owner) && owner.side === "server",
     read: { words: ({ claimOutcomes }) => claimOutcomes, key: "outcome", always: ["chosen"] }
   },
@@ -91,7 +91,7 @@ export const ofMethods: ReadonlyArray<OfMethod> = [
     type: "histogram",
     unit: "s",
     attributes: method,
-    description: "How long a client's calls took from their request until a server was chosen",
+    description: "Time from a client's request to the selection of a server",
     applies: (owner) => isClaimed(owner) && owner.side === "client",
     read: { times: ({ claimWait }) => claimWait }
   },
@@ -99,7 +99,7 @@ export const ofMethods: ReadonlyArray<OfMethod> = [
     name: "psrpc_messages_sent",
     type: "counter",
     attributes: method,
-    description: "Messages with a payload given to the bus: requests, answers, messages of streams, updates",
+    description: "Messages with a payload passed to the bus: requests, responses, stream messages, updates",
     applies: sends,
     read: { number: ({ sent }) => sent }
   },
@@ -107,7 +107,7 @@ export const ofMethods: ReadonlyArray<OfMethod> = [
     name: "psrpc_messages_received",
     type: "counter",
     attributes: method,
-    description: "Messages with a payload that came and were read: requests, answers, messages of streams, updates",
+    description: "Messages with a payload received and decoded: requests, responses, stream messages, updates",
     applies: receives,
     read: { number: ({ received }) => received }
   },
@@ -116,7 +116,7 @@ export const ofMethods: ReadonlyArray<OfMethod> = [
     type: "counter",
     unit: "By",
     attributes: method,
-    description: "Bytes of payload in the messages sent",
+    description: "Payload bytes of the messages sent",
     applies: sends,
     read: { number: ({ bytesSent }) => bytesSent }
   },
@@ -125,7 +125,7 @@ export const ofMethods: ReadonlyArray<OfMethod> = [
     type: "counter",
     unit: "By",
     attributes: method,
-    description: "Bytes of payload in the messages received",
+    description: "Payload bytes of the messages received",
     applies: receives,
     read: { number: ({ bytesReceived }) => bytesReceived }
   },
@@ -133,7 +133,7 @@ export const ofMethods: ReadonlyArray<OfMethod> = [
     name: "psrpc_streams_open",
     type: "gauge",
     attributes: method,
-    description: "Streams that are open at this end",
+    description: "Open streams of this endpoint",
     applies: ({ kind }) => kind === "stream",
     read: { number: ({ openStreams }) => openStreams }
   },
@@ -141,7 +141,7 @@ export const ofMethods: ReadonlyArray<OfMethod> = [
     name: "psrpc_publishes_finished",
     type: "counter",
     attributes: [...method, "code"],
-    description: "Updates that a publisher has published, or failed to, by how that ended",
+    description: "Updates that a publisher published or failed to publish, by code",
     applies: isPublisher,
     read: { words: ({ codes }) => codes, key: "code", always: ["ok"] }
   },
@@ -149,7 +149,7 @@ export const ofMethods: ReadonlyArray<OfMethod> = [
     name: "psrpc_publishes_in_flight",
     type: "gauge",
     attributes: method,
-    description: "Updates that the broker has not taken yet",
+    description: "Updates that the broker has not accepted yet",
     applies: isPublisher,
     read: { number: ({ inFlight }) => inFlight }
   },
@@ -157,7 +157,7 @@ export const ofMethods: ReadonlyArray<OfMethod> = [
     name: "psrpc_subscriptions",
     type: "gauge",
     attributes: method,
-    description: "Subscriptions to updates that the broker has acknowledged",
+    description: "Subscriptions of a client that the broker has acknowledged",
     applies: ({ kind, side }) => side === "client" && kind === "subscription",
     read: { number: ({ subscriptions }) => subscriptions }
   },
@@ -165,7 +165,7 @@ export const ofMethods: ReadonlyArray<OfMethod> = [
     name: "psrpc_messages_dropped",
     type: "counter",
     attributes: [...method, "reason"],
-    description: "Messages that came to nothing, by reason",
+    description: "Messages dropped, by reason",
     applies: () => true,
     read: { words: ({ drops }) => drops, key: "reason", always: [] }
   },
@@ -173,7 +173,7 @@ export const ofMethods: ReadonlyArray<OfMethod> = [
     name: "psrpc_retries",
     type: "counter",
     attributes: method,
-    description: "Attempts after the first that `Retry` has made: calls, openings of streams, and sends on them",
+    description: "Attempts after the first made by `Retry`: calls, openings of streams, and sends",
     applies: ({ kind, side }) => side === "client" && (kind === "unary" || kind === "stream"),
     read: { number: ({ retries }) => retries }
   }

@@ -36,7 +36,7 @@ export interface Counts {
   readonly averageCallTime: Duration.Duration
   readonly sent: Traffic
   readonly received: Traffic
-  /** Messages that came to nothing, by reason. */
+  /** Messages dropped, by reason. */
   readonly dropped: Readonly<Record<string, number>>
   /** Attempts after the first that `Retry` has made; each that was a request is one of the calls, too. */
   readonly retries: number
