@@ -24,8 +24,10 @@ export interface Broker {
   readonly kind: string
   /** Starts one. */
   readonly server: Effect.Effect<Server, TestServerError, Scope.Scope>
-  /** Where a server or a proxy is that has this port. */
-  readonly address: (port: number) => string
+  /** The address of a server that tests share, and neither stop nor configure. */
+  readonly shared: Effect.Effect<string, TestServerError, Scope.Scope>
+  /** The address of a server or a proxy. Default host: 127.0.0.1. */
+  readonly address: (port: number, host?: string) => string
   /** A bus with connections of its own. */
   readonly own: Connect
   /** What is told of a message that one listener gets: the bus may be unable to count. */

@@ -1,5 +1,7 @@
 /** What the tests of the buses over brokers share: helpers, and what each of them is tested for. */
 
+export { behavior, eachWay } from "./behavior.ts"
+
 export type { Broker, Bus, Connect, Options, Server, Ways } from "./broker.ts"
 
 export { call, calls, methods, serve, Work } from "./calls.ts"
@@ -11,5 +13,7 @@ export { again, grace, maxDelay } from "./grace.ts"
 export { lostConnection } from "./lostConnection.ts"
 
 export { busMetrics } from "./metrics.ts"
+
+export { shown, starting } from "./starting.ts"
 
 export * from "./support.ts"

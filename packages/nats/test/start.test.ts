@@ -1,22 +1,13 @@
-import { bytes, channel, collect, live, publish, until } from "@effect-psrpc/bus-tests"
+import { bytes, channel, collect, live, publish, shown, starting, until } from "@effect-psrpc/bus-tests"
 import { MessageBus, PsrpcError } from "@effect-psrpc/core"
 import { freePort, NatsServer, TcpProxy } from "@effect-psrpc/test-servers"
 import { assert, describe } from "@effect/vitest"
 import { Cause, Config, ConfigProvider, Effect, Exit, Fiber, Layer, Logger, Redacted } from "effect"
-import { inspect } from "node:util"
 import { NatsMessageBus } from "../src/index.ts"
 import { makeAccount, makeNkey } from "./identities.ts"
+import { broker } from "./support.ts"
 
 const failure = (options: NatsMessageBus.Options) => Effect.flip(Effect.scoped(NatsMessageBus.make(options)))
-
-/** Every form in which an error, a cause or a log line could show what it holds. */
-const shown = (value: unknown): string =>
-  [
-    String(value),
-    JSON.stringify(value),
-    inspect(value, { depth: 20, showHidden: true }),
-    value instanceof Error ? String(value.stack) : ""
-  ].join("\n")
 
 /** What the server lets in works. */
 const works = Effect.fnUntraced(function* (options: NatsMessageBus.Options) {
@@ -28,27 +19,7 @@ const works = Effect.fnUntraced(function* (options: NatsMessageBus.Options) {
 })
 
 describe("starting", () => {
-  live("nobody listens there: Unavailable at once, with host and port", () =>
-    Effect.gen(function* () {
-      const port = yield* freePort
-      const begin = performance.now()
-      const error = yield* failure({ servers: `nats://127.0.0.1:${port}` })
-      assert.isBelow(performance.now() - begin, 2000)
-      assert.strictEqual(error._tag, "Unavailable")
-      assert.strictEqual(error.reason, "connection")
-      assert.isFalse(error.mayHaveRun)
-      assert.include(error.message, `nats at 127.0.0.1:${port}: cannot connect`)
-      assert.include(error.message, "ECONNREFUSED")
-    })
-  )
-
-  live("no such host", () =>
-    Effect.gen(function* () {
-      const error = yield* failure({ servers: "nats://no-such-host.invalid:4222", connectTimeout: "4 seconds" })
-      assert.strictEqual(error._tag, "Unavailable")
-      assert.include(error.message, "no-such-host.invalid:4222")
-    })
-  )
+  starting(broker)
 
   live("one of several servers is enough, whichever it is", () =>
     Effect.gen(function* () {
@@ -57,19 +28,6 @@ describe("starting", () => {
       for (const servers of [[nobody, server.url], [server.url, nobody], `${nobody}, ${server.url}`]) {
         yield* Effect.scoped(works({ servers }))
       }
-    })
-  )
-
-  live("somebody accepts and says nothing: fails within connectTimeout", () =>
-    Effect.gen(function* () {
-      const server = yield* NatsServer.make()
-      const proxy = yield* TcpProxy.make(server)
-      proxy.hold("both")
-      const begin = performance.now()
-      const error = yield* failure({ servers: `127.0.0.1:${proxy.port}`, connectTimeout: "300 millis" })
-      assert.isBelow(performance.now() - begin, 1500)
-      assert.strictEqual(error._tag, "Unavailable")
-      assert.include(error.message, `127.0.0.1:${proxy.port}`)
     })
   )
 

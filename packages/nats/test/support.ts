@@ -1,7 +1,7 @@
 import type { MessageBus } from "@effect-psrpc/core"
 import { Msg } from "@effect-psrpc/core/broker"
 import { type Broker, bytes, text } from "@effect-psrpc/bus-tests"
-import { NatsServer } from "@effect-psrpc/test-servers"
+import { NatsServer, natsUrl } from "@effect-psrpc/test-servers"
 import * as nats3 from "@nats-io/transport-node"
 import { Effect, type Scope } from "effect"
 import * as nats2 from "nats"
@@ -42,7 +42,8 @@ export const ways = {
 export const broker: Broker = {
   kind: "nats",
   server: NatsServer.make(),
-  address: (port) => `127.0.0.1:${port}`,
+  shared: natsUrl,
+  address: (port, host = "127.0.0.1") => `${host}:${port}`,
   own: (servers, options = {}) => NatsMessageBus.make({ servers, ...options }),
   one: -1
 }

@@ -1,61 +1,16 @@
-import { bytes, channel, collect, live, publish, until } from "@effect-psrpc/bus-tests"
-import { freePort, RedisServer, TcpProxy } from "@effect-psrpc/test-servers"
+import { bytes, channel, collect, live, publish, shown, starting, until } from "@effect-psrpc/bus-tests"
+import { RedisServer } from "@effect-psrpc/test-servers"
 import { assert, describe } from "@effect/vitest"
 import { Cause, Config, ConfigProvider, Effect, Exit, Layer, Logger, Redacted } from "effect"
 import { Redis } from "ioredis"
-import { inspect } from "node:util"
 import { MessageBus, PsrpcError } from "@effect-psrpc/core"
 import { RedisMessageBus } from "../src/index.ts"
+import { broker } from "./support.ts"
 
-const failure = (options: RedisMessageBus.Options) =>
-  Effect.scoped(RedisMessageBus.make(options)).pipe(
-    Effect.flip,
-    Effect.timed,
-    Effect.map(([took, error]) => ({ error, millis: Number(took) / 1 }))
-  )
-
-/** Every form in which an error, a cause or a log line could show what it holds. */
-const shown = (value: unknown): string =>
-  [
-    String(value),
-    JSON.stringify(value),
-    inspect(value, { depth: 20, showHidden: true }),
-    value instanceof Error ? String(value.stack) : ""
-  ].join("\n")
+const failure = (options: RedisMessageBus.Options) => Effect.flip(Effect.scoped(RedisMessageBus.make(options)))
 
 describe("starting", () => {
-  live("nobody listens there: Unavailable at once, with host and port", () =>
-    Effect.gen(function* () {
-      const port = yield* freePort
-      const { error } = yield* failure({ url: `redis://127.0.0.1:${port}` })
-      assert.strictEqual(error._tag, "Unavailable")
-      assert.strictEqual(error.reason, "connection")
-      assert.isFalse(error.mayHaveRun)
-      assert.include(error.message, `127.0.0.1:${port}`)
-      assert.include(error.message, "ECONNREFUSED")
-    })
-  )
-
-  live("no such host", () =>
-    Effect.gen(function* () {
-      const { error } = yield* failure({ url: "redis://no-such-host.invalid:6379", connectTimeout: "4 seconds" })
-      assert.strictEqual(error._tag, "Unavailable")
-      assert.include(error.message, "no-such-host.invalid:6379")
-    })
-  )
-
-  live("somebody accepts and says nothing: fails within connectTimeout", () =>
-    Effect.gen(function* () {
-      const server = yield* RedisServer.make()
-      const proxy = yield* TcpProxy.make(server)
-      proxy.hold("both")
-      const begin = performance.now()
-      const { error } = yield* failure({ url: `redis://127.0.0.1:${proxy.port}`, connectTimeout: "300 millis" })
-      assert.isBelow(performance.now() - begin, 1500)
-      assert.strictEqual(error._tag, "Unavailable")
-      assert.include(error.message, `127.0.0.1:${proxy.port}`)
-    })
-  )
+  starting(broker)
 
   live("a wrong or a missing password is Unauthenticated, and no form of the error has it", () =>
     Effect.gen(function* () {
@@ -72,7 +27,7 @@ describe("starting", () => {
         { url: `redis://${address}` }
       ]
       for (const options of tries) {
-        const { error } = yield* failure(options)
+        const error = yield* failure(options)
         assert.strictEqual(error._tag, "Unauthenticated")
         assert.include(error.message, address)
         const exit = yield* Effect.exit(Effect.scoped(Layer.build(RedisMessageBus.layer(options))))
@@ -111,7 +66,7 @@ describe("starting", () => {
       const server = yield* RedisServer.make({
         args: ["--rename-command", "AUTH", "", "--rename-command", "HELLO", ""]
       })
-      const { error } = yield* failure({ url: `redis://:quoted-s3cret@127.0.0.1:${server.port}` })
+      const error = yield* failure({ url: `redis://:quoted-s3cret@127.0.0.1:${server.port}` })
       assert.include(error.message, "<redacted>")
       assert.notInclude(shown(error), "quoted-s3cret")
     })
@@ -173,7 +128,7 @@ describe("starting", () => {
         { connectTimeout: 0 }
       ]
       for (const options of tries) {
-        const { error } = yield* failure(options)
+        const error = yield* failure(options)
         assert.strictEqual(error._tag, "InvalidArgument", JSON.stringify(options))
         assert.notInclude(shown(error), "s3cret")
       }
@@ -246,7 +201,7 @@ describe("starting", () => {
     Effect.gen(function* () {
       const server = yield* RedisServer.make({ tls: true, password: "pw" })
       assert.include(server.url, "rediss://")
-      const { error } = yield* failure({ url: server.url })
+      const error = yield* failure({ url: server.url })
       assert.strictEqual(error._tag, "Unavailable")
       assert.include(error.message, `127.0.0.1:${server.port}`)
       const bus = yield* RedisMessageBus.make({ url: server.url, redis: { tls: { ca: server.ca! } } })

@@ -1,5 +1,5 @@
 import type { Broker } from "@effect-psrpc/bus-tests"
-import { RedisServer } from "@effect-psrpc/test-servers"
+import { RedisServer, redisUrl } from "@effect-psrpc/test-servers"
 import { Effect } from "effect"
 import { Redis } from "ioredis"
 import { RedisMessageBus } from "../src/index.ts"
@@ -38,7 +38,8 @@ export const ways = {
 export const broker: Broker = {
   kind: "redis",
   server: RedisServer.make(),
-  address: (port) => `redis://127.0.0.1:${port}`,
+  shared: redisUrl,
+  address: (port, host = "127.0.0.1") => `redis://${host}:${port}`,
   own: (url, options = {}) => RedisMessageBus.make({ url, ...options }),
   one: 1
 }
