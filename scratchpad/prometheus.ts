@@ -21,7 +21,7 @@ const round = Effect.gen(function* () {
   return Effect.gen(function* () {
     for (const name of ["Ada", "Grace", "Bob"]) yield* Effect.exit(greeter.hello({ name }))
     yield* Effect.exit(greeter.render({ id: 1 }))
-    yield* Stream.runDrain(greeter.load({ idle: "50 millis" }))
+    yield* Stream.runDrain(greeter.load({ idleTimeout: "50 millis" }))
     yield* chat.send("how are you?")
     yield* publisher.regionChanged("up", { topic: { region: "eu" } })
   })

@@ -125,7 +125,7 @@ const updates = Effect.fnUntraced(function* (client: BenchClient["Service"], tas
     lengths[slot] = value.length
     waiting[slot]?.()
   }
-  const stream = yield* client.updates({ bufferSize: task.concurrency * 2 })
+  const stream = yield* client.updates({ subscriptionBufferSize: task.concurrency * 2 })
   yield* Effect.forkScoped(Stream.runForEach(stream, (update) => Effect.sync(() => arrived(update))))
   return Array.from({ length: task.concurrency }, (_, slot): Operation => {
     const value = new Uint8Array(task.payload).fill(97)

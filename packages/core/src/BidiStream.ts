@@ -30,19 +30,8 @@
  *
  * @since 0.1.0
  */
-import { Duration, type Effect, type Stream } from "effect"
+import type { Duration, Effect, Stream } from "effect"
 import type { PsrpcError } from "./PsrpcError.ts"
-
-/**
- * How often an end of a stream that has nothing to send gives a sign of life, where nobody says: 10 seconds. An end that
- * hears nothing for three times as long as the other's interval takes it for gone.
- *
- * Go's ends neither give such signs nor take notice of them.
- *
- * @category constants
- * @since 0.1.0
- */
-export const defaultKeepalive: Duration.Duration = Duration.seconds(10)
 
 /**
  * Options of a send.

@@ -55,10 +55,12 @@ export type {
   UnaryCall
 } from "./internal/calls/clientTypes.ts"
 
+export { defaultBufferSize, defaultKeepalive } from "./internal/calls/defaults.ts"
 export type { Options } from "./internal/client/options.ts"
+export { defaultMaxMetadataSize } from "./internal/metadata/metadataCheck.ts"
 
 /**
- * How long a call waits for its answer where nobody says: 3 seconds, as in Go.
+ * Default call timeout: 3 seconds, the same as Go's.
  *
  * @category constants
  * @since 0.1.0
@@ -105,7 +107,7 @@ export const make: <
  *
  * declare const farm: Client.From<typeof Farm>
  *
- * const loads = farm.load({ idle: "500 millis" }).pipe(Client.successes, Stream.runCollect)
+ * const loads = farm.load({ idleTimeout: "500 millis" }).pipe(Client.successes, Stream.runCollect)
  * ```
  *
  * @category combinators

@@ -50,15 +50,6 @@ export {
 } from "./internal/bus/listeners.ts"
 
 /**
- * How many messages wait in a buffer before the bus's or the caller's policy applies, where no other number is given.
- * The number is Go psrpc's default channel size.
- *
- * @category constants
- * @since 0.1.0
- */
-export const defaultBufferSize = 100
-
-/**
  * A channel made ready for publishing on one bus; made once per method, never per message.
  *
  * @category models

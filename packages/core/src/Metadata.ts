@@ -9,7 +9,8 @@
  *
  * What cannot be sent fails the call with `invalid_argument` before anything is sent: an empty key, one with white space
  * or control characters, a value with U+0000, a key or value that is no well-formed Unicode, more than {@link maxEntries}
- * entries, or more bytes than the client's `maxMetadataSize`. The error names the key and never quotes a value.
+ * entries, or more bytes than the client's
+ * `maxMetadataSize` (`Client.defaultMaxMetadataSize`). The error names the key and never quotes a value.
  *
  * **Example** (Metadata for every call inside)
  *
@@ -29,7 +30,6 @@ import { CurrentCall } from "./internal/calls/callContext.ts"
 import * as internal from "./internal/metadata/combine.ts"
 import * as Model from "./internal/metadata/model.ts"
 import { type Metadata, Outgoing } from "./internal/metadata/model.ts"
-import { defaultMaxMetadataSize } from "./internal/metadata/metadataCheck.ts"
 
 export { type Header, type Metadata, Outgoing } from "./internal/metadata/model.ts"
 
@@ -40,14 +40,6 @@ export { type Header, type Metadata, Outgoing } from "./internal/metadata/model.
  * @since 0.1.0
  */
 export const empty: Metadata = Model.emptyMetadata
-
-/**
- * How many bytes the keys and values of a call may take together, in UTF-8, where the client does not say: 16 KiB.
- *
- * @category constants
- * @since 0.1.0
- */
-export const defaultMaxSize: number = defaultMaxMetadataSize
 
 /**
  * How many entries a call may have: 1000, which is what a server of this library takes.

@@ -68,21 +68,31 @@ export {
 
 export type { GroupOf, Options, Server, TopicMethod, TopicOf, TopicOfGroup } from "./internal/server/types.ts"
 
-/**
- * How long a server waits where nobody says, for the requests in hand when it closes: 3 seconds, as Go's server timeout.
- *
- * @category constants
- * @since 0.1.0
- */
-export const defaultTimeout: Duration.Duration = Duration.millis(Make.defaultTimeout)
+export { defaultBufferSize, defaultKeepalive } from "./internal/calls/defaults.ts"
 
 /**
- * How many requests of a method may be in hand before it takes no more, where nobody says.
+ * Default drain timeout: 3 seconds, the same as Go's.
  *
  * @category constants
  * @since 0.1.0
  */
-export const defaultMaxPending: number = Make.defaultMaxPending
+export const defaultDrainTimeout: Duration.Duration = Duration.millis(Make.defaultDrainTimeout)
+
+/**
+ * Default maximum time of a send on a stream: 3 seconds, the same as a call's.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultSendTimeout: Duration.Duration = Duration.millis(Make.defaultSendTimeout)
+
+/**
+ * Default maximum number of in-flight requests per method and topic: 10,000.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultMaxInFlight: number = Make.defaultMaxInFlight
 
 /**
  * Handlers that are not written yet.

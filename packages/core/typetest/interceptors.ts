@@ -211,7 +211,7 @@ Interceptor.publishMethod(Greeter, "news", (text, _, next) => next(text))
 
 // ── what there is of each kind, and of no other ───────────────────────────────────────────────────────────────────────
 
-Interceptor.clientMulti((_, next) => next({ expect: 1, idle: "1 second" }))
+Interceptor.clientMulti((_, next) => next({ expect: 1, idleTimeout: "1 second" }))
 // @ts-expect-error a call with one answer expects one
 Interceptor.client((_, next) => next({ expect: 1 }))
 // @ts-expect-error what runs around a call is settled by then

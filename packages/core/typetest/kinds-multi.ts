@@ -109,14 +109,20 @@ farm.typed({ topic: { region: "mars", shard: 41 } })
 farm.bare({ topic: {} })
 
 // Options.
-farm.bare({ expect: 3, idle: "500 millis", bufferSize: 10, timeout: 100, metadata: { a: "b" } })
-farm.bare({ expect: undefined, idle: undefined, bufferSize: undefined, timeout: undefined, metadata: undefined })
+farm.bare({ expect: 3, idleTimeout: "500 millis", multiBufferSize: 10, timeout: 100, metadata: { a: "b" } })
+farm.bare({
+  expect: undefined,
+  idleTimeout: undefined,
+  multiBufferSize: undefined,
+  timeout: undefined,
+  metadata: undefined
+})
 // @ts-expect-error nobody is chosen
 farm.bare({ selection: Selection.first })
 // @ts-expect-error a number
 farm.bare({ expect: "3" })
 // @ts-expect-error not a duration
-farm.bare({ idle: "soon" })
+farm.bare({ idleTimeout: "soon" })
 // @ts-expect-error no such option
 farm.bare({ expects: 3 })
 

@@ -42,7 +42,7 @@ same<Effect.Services<ReturnType<typeof client.chat>>, Scope.Scope>(true)
 // Options: a selection where there are servers to choose from, a topic where the method has one.
 same<Parameters<typeof client.chat>, [options?: Client.SelectingStreamOptions]>(true)
 same<Parameters<typeof client.alone>, [options?: Client.StreamOptions]>(true)
-client.chat({ selection: Selection.first, timeout: "1 second", bufferSize: 10, metadata: { a: "b" } })
+client.chat({ selection: Selection.first, timeout: "1 second", streamBufferSize: 10, metadata: { a: "b" } })
 client.room({ topic: { room: "r" } })
 // @ts-expect-error one server alone: nothing to select
 client.alone({ selection: Selection.first })
@@ -55,7 +55,7 @@ client.room({ topic: { node: "n" } })
 // @ts-expect-error no topic here
 client.chat({ topic: { room: "r" } })
 // @ts-expect-error an option of through
-client.chat({ idle: "1 second" })
+client.chat({ idleTimeout: "1 second" })
 
 declare const chat: BidiStream<string, number>
 same<ReturnType<typeof chat.send>, Effect.Effect<void, PsrpcError.PsrpcError>>(true)
@@ -87,9 +87,9 @@ const only: BidiStream<string, 1> = chat
 const plain = client.chat.through(Stream.make("a"))
 same<typeof plain, Stream.Stream<number, PsrpcError.PsrpcError>>(true)
 declare const failing: Stream.Stream<string, "mine", { readonly dep: true }>
-const typed = client.chat.through(failing, { concurrency: 4, idle: "1 second", selection: Selection.first })
+const typed = client.chat.through(failing, { concurrency: 4, idleTimeout: "1 second", selection: Selection.first })
 same<typeof typed, Stream.Stream<number, PsrpcError.PsrpcError | "mine", { readonly dep: true }>>(true)
-client.room.through(Stream.make(undefined), { topic: { room: "r" }, bufferSize: 1 })
+client.room.through(Stream.make(undefined), { topic: { room: "r" }, streamBufferSize: 1 })
 // @ts-expect-error it sends texts
 client.chat.through(Stream.make(1))
 // @ts-expect-error a topic is missing

@@ -58,8 +58,8 @@ Stream.runDrain(client.bare())
 
 // Options, and topics where there are any.
 same<Parameters<typeof client.schema>, [options?: Client.SubscribeOptions]>(true)
-client.schema({ bufferSize: 10, overflow: "sliding" })
-client.schema({ bufferSize: undefined, overflow: undefined })
+client.schema({ subscriptionBufferSize: 10, overflow: "sliding" })
+client.schema({ subscriptionBufferSize: undefined, overflow: undefined })
 client.plain({ topic: { region: "eu", node: "n1" }, overflow: "fail" })
 client.typed({ topic: { region: "eu", shard: 41 } })
 // @ts-expect-error the topic is missing

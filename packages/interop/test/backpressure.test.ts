@@ -34,7 +34,7 @@ interop("a Go sender and our slow reader", (it) => {
     Effect.gen(function* () {
       const service = newStreamService()
       const held = yield* holding
-      yield* onBus(Server.make(service, { ...conversing, chat: held.handle }, { bufferSize: 10 }))
+      yield* onBus(Server.make(service, { ...conversing, chat: held.handle }, { streamBufferSize: 10 }))
       const go = yield* goPeer(service)
       const theirs = yield* openGo(go, "Chat")
       const { stream } = yield* held.opened
@@ -68,7 +68,7 @@ interop("a Go sender and our slow reader", (it) => {
       yield* go.serve({ methods: ["Chat"], timeoutMs: 20_000 })
       const client = yield* onBus(Client.make(service, { clientId: "CLI_slow" }))
       const heard = yield* listen(toClient(service, "CLI_slow"))
-      const stream = yield* client.chat({ bufferSize: 100 })
+      const stream = yield* client.chat({ streamBufferSize: 100 })
       yield* stream.send({ value: "flood:200" })
       // nothing is read before the last has come: a Go reader would have lost a hundred
       yield* eventually(
@@ -85,7 +85,7 @@ interop("a Go sender and our slow reader", (it) => {
     Effect.gen(function* () {
       const service = newStreamService()
       const held = yield* holding
-      yield* onBus(Server.make(service, { ...conversing, chat: held.handle }, { bufferSize: 2 }))
+      yield* onBus(Server.make(service, { ...conversing, chat: held.handle }, { streamBufferSize: 2 }))
       const go = yield* goPeer(service)
       const theirs = yield* openGo(go, "Chat")
       const { stream } = yield* held.opened
@@ -111,7 +111,7 @@ interop("a Go sender and our slow reader", (it) => {
     Effect.gen(function* () {
       const service = newStreamService()
       const held = yield* holding
-      yield* onBus(Server.make(service, { ...conversing, chat: held.handle }, { bufferSize: 5 }))
+      yield* onBus(Server.make(service, { ...conversing, chat: held.handle }, { streamBufferSize: 5 }))
       const go = yield* goPeer(service)
       const theirs = yield* openGo(go, "Chat")
       const { stream } = yield* held.opened
@@ -135,7 +135,7 @@ interop("a Go sender and our slow reader", (it) => {
       const server = yield* go.serve({ methods: ["Chat"], timeoutMs: 20_000 })
       const client = yield* onBus(Client.make(service, { clientId: "CLI_slow" }))
       const heard = yield* listen(toClient(service, "CLI_slow"))
-      const stream = yield* client.chat({ bufferSize: 5 })
+      const stream = yield* client.chat({ streamBufferSize: 5 })
       yield* stream.send({ value: "flood:10" })
       yield* eventually(
         Effect.sync(() => heard.filter(({ body }) => body === "message").length),
@@ -187,7 +187,7 @@ interop("our sender and a slow Go reader", (it) => {
     Effect.gen(function* () {
       const service = newStreamService()
       const held = yield* holding
-      yield* onBus(Server.make(service, { ...conversing, chat: held.handle }, { timeout: "20 seconds" }))
+      yield* onBus(Server.make(service, { ...conversing, chat: held.handle }, { sendTimeout: "20 seconds" }))
       const go = yield* goPeer(service)
       const theirs = yield* openGo(go, "Chat", { paused: true })
       const { stream } = yield* held.opened
@@ -209,7 +209,7 @@ interop("our sender and a slow Go reader", (it) => {
     Effect.gen(function* () {
       const service = newStreamService()
       const held = yield* holding
-      yield* onBus(Server.make(service, { ...conversing, chat: held.handle }, { timeout: "700 millis" }))
+      yield* onBus(Server.make(service, { ...conversing, chat: held.handle }, { sendTimeout: "700 millis" }))
       const go = yield* goPeer(service)
       const theirs = yield* openGo(go, "Chat", { paused: true })
       const { stream } = yield* held.opened

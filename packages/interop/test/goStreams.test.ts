@@ -175,7 +175,7 @@ interop("a Go client opens a stream of our server", (it) => {
   it.effect("with messages of nearly a mebibyte, both ways", () =>
     Effect.gen(function* () {
       const service = newStreamService()
-      yield* onBus(Server.make(service, conversing, { timeout: "15 seconds" }))
+      yield* onBus(Server.make(service, conversing, { sendTimeout: "15 seconds" }))
       const go = yield* goPeer(service)
       const stream = yield* openGo(go, "Chat")
       yield* stream.send(large, 15_000)

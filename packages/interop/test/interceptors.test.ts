@@ -101,7 +101,7 @@ interop("our interceptors, towards a Go server", (it) => {
         // Go cannot be told that no more follows
         .through(
           Stream.map(Stream.fromIterable(texts), (value) => ({ value })),
-          { idle: "500 millis" }
+          { idleTimeout: "500 millis" }
         )
         .pipe(Stream.runCollect)
       assert.deepStrictEqual(

@@ -29,7 +29,7 @@ const sets: Readonly<Record<string, Metadata.Metadata>> = {
     json: '{"a":"\\u0000"}'
   },
   many: Object.fromEntries(Array.from({ length: Metadata.maxEntries }, (_, i) => [`k${i}`, `v${i}`])),
-  large: { k: "ü".repeat((Metadata.defaultMaxSize - 2) / 2), e: "" }
+  large: { k: "ü".repeat((Client.defaultMaxMetadataSize - 2) / 2), e: "" }
 }
 
 interop("metadata goes as it is", (it) => {

@@ -140,7 +140,7 @@ interop("our call of a multi method of Go servers", (it) => {
         return Duration.toMillis(elapsed)
       })
       assert.isAtLeast(yield* timed(client.statsAll({ value: "x" }, { timeout: "600 millis" })), 599)
-      const idle = yield* timed(client.statsAll({ value: "x" }, { timeout: "20 seconds", idle: "400 millis" }))
+      const idle = yield* timed(client.statsAll({ value: "x" }, { timeout: "20 seconds", idleTimeout: "400 millis" }))
       assert.isTrue(399 <= idle && idle < 10_000, `${idle} ms`)
     })
   )
@@ -199,7 +199,7 @@ interop("our call of a multi method of Go servers", (it) => {
       const reach = yield* countOn(answersTo(service, "CLI_slow"))
       // the first is read, and the reader comes back when all have come: another call's answers come after them
       const back = Effect.andThen(reach(3), Stream.runDrain(client.statsAll({ value: "y" }, { expect: 3 })))
-      const answers = yield* client.statsAll({ value: "x" }, { bufferSize: 1, expect: 3 }).pipe(
+      const answers = yield* client.statsAll({ value: "x" }, { multiBufferSize: 1, expect: 3 }).pipe(
         Stream.mapEffect((answer) => Effect.as(back, answer)),
         Stream.runCollect
       )

@@ -137,7 +137,7 @@ interop("our client opens a stream of a Go server", (it) => {
       )
       // a Go server cannot be told that no more follows: the silence has to say it
       const some = Stream.fromIterable([{ value: "a" }, { value: "b" }])
-      const heard = yield* Stream.runCollect(client.chat.through(some, { idle: "500 millis" }))
+      const heard = yield* Stream.runCollect(client.chat.through(some, { idleTimeout: "500 millis" }))
       assert.deepStrictEqual(
         heard.map(({ value }) => value),
         ["go:a", "go:b"]

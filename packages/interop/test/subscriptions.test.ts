@@ -174,10 +174,10 @@ interop("a Go publisher and a slow subscriber of ours", (it) => {
           Effect.provide(Logger.layer([Logger.make(({ message }) => void log.push(String(message)))]))
         )
         const topic = { region: "eu" }
-        const dropping = yield* client.regionChanged({ topic, bufferSize: 5 })
-        const sliding = yield* client.regionChanged({ topic, bufferSize: 5, overflow: "sliding" })
-        const failing = yield* client.regionChanged({ topic, bufferSize: 5, overflow: "fail" })
-        const quick = yield* reading(yield* client.regionChanged({ topic, bufferSize: 5 }))
+        const dropping = yield* client.regionChanged({ topic, subscriptionBufferSize: 5 })
+        const sliding = yield* client.regionChanged({ topic, subscriptionBufferSize: 5, overflow: "sliding" })
+        const failing = yield* client.regionChanged({ topic, subscriptionBufferSize: 5, overflow: "fail" })
+        const quick = yield* reading(yield* client.regionChanged({ topic, subscriptionBufferSize: 5 }))
         const texts = numbers(20)
         // at the pace of the one that reads
         for (const text of texts) {

@@ -54,7 +54,7 @@ describe("three processes that serve different methods of one service, and a que
           const subscriber = yield* Client.make(Works).pipe(Effect.provideService(MessageBus.MessageBus, subscribing))
           const publisher = yield* Publisher.make(Works).pipe(Effect.provideService(MessageBus.MessageBus, calling))
           const calls = 1000
-          const done = yield* subscriber.done({ bufferSize: 2 * calls })
+          const done = yield* subscriber.done({ subscriptionBufferSize: 2 * calls })
           const updates = yield* Effect.forkChild(Stream.runCollect(Stream.take(done, calls)))
           const handled = yield* Effect.forEach(
             Array.from({ length: calls }, (_, i) => i),

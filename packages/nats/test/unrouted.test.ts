@@ -120,7 +120,7 @@ describe("updates to a queue that nobody has subscribed to", () => {
         const lost = yield* unrouted
         yield* publishAll(500)
         yield* dropped(lost + 500)
-        const done = yield* client.done({ bufferSize: 1000 })
+        const done = yield* client.done({ subscriptionBufferSize: 1000 })
         yield* publishAll(1000)
         const got = yield* Stream.runCollect(Stream.take(done, 1000))
         assert.deepStrictEqual(

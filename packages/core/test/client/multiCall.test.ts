@@ -249,10 +249,10 @@ describe("a call that every server answers", () => {
         [yield* refused(client.load("now", { expect: 1.5 })), "expect"],
         [yield* refused(client.load("now", { expect: -1 })), "expect"],
         [yield* refused(client.load("now", { expect: NaN })), "expect"],
-        [yield* refused(client.load("now", { idle: -1 })), "idle"],
-        [yield* refused(client.load("now", { idle: NaN })), "idle"],
-        [yield* refused(client.load("now", { idle: "soon" as never })), "idle"],
-        [yield* refused(client.load("now", { bufferSize: 0 })), "bufferSize"],
+        [yield* refused(client.load("now", { idleTimeout: -1 })), "idle"],
+        [yield* refused(client.load("now", { idleTimeout: NaN })), "idle"],
+        [yield* refused(client.load("now", { idleTimeout: "soon" as never })), "idle"],
+        [yield* refused(client.load("now", { multiBufferSize: 0 })), "multiBufferSize"],
         [yield* refused(client.load("now", { timeout: -1 })), "timeout"],
         [yield* refused(client.load("now", { metadata: { key: 5 as never } })), "key"]
       ] as const) {

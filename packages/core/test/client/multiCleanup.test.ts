@@ -31,14 +31,14 @@ describe("what is left behind", () => {
     Effect.gen(function* () {
       yield* twoServers
       const { assertNothing, load, state } = yield* setUp
-      const taking = yield* read(Stream.take(load(5, { idle: "1 hour", timeout: "1 day" }), 1))
+      const taking = yield* read(Stream.take(load(5, { idleTimeout: "1 hour", timeout: "1 day" }), 1))
       yield* settle
       assert.deepStrictEqual([state.calls.size, state.deadlines.size], [1, 1])
       yield* TestClock.adjust(5)
       yield* settle
       assert.isTrue(Exit.isSuccess(exitOf(taking.fiber)))
       assertNothing()
-      const idle = yield* read(load(5, { idle: "1 hour", timeout: "1 day" }))
+      const idle = yield* read(load(5, { idleTimeout: "1 hour", timeout: "1 day" }))
       yield* TestClock.adjust(5)
       yield* settle
       assert.deepStrictEqual([idle.seen.length, state.calls.size, state.deadlines.size], [2, 1, 2])
@@ -76,15 +76,15 @@ describe("what is left behind", () => {
         assertNothing()
       })
       yield* ended(many(3000, load(0, { expect: 2 })), 1)
-      yield* ended(many(1000, load(5, { expect: 1, idle: 50 })), 5)
-      yield* ended(many(1000, load(5, { idle: 50 })), 5)
+      yield* ended(many(1000, load(5, { expect: 1, idleTimeout: 50 })), 5)
+      yield* ended(many(1000, load(5, { idleTimeout: 50 })), 5)
       yield* ended(many(1000, load(5, { timeout: 20 })), 5)
       yield* ended(many(1000, load(50, { timeout: 20 })), 5)
       yield* ended(many(1000, Stream.take(load(5), 1)), 5)
       yield* ended(many(500, load("no number")), 1)
       yield* ended(many(500, load(5, { expect: 0 })), 1)
 
-      const interrupted = yield* start(many(500, load(1e6, { timeout: "1 hour", idle: 50 })))
+      const interrupted = yield* start(many(500, load(1e6, { timeout: "1 hour", idleTimeout: 50 })))
       yield* settle
       assert.deepStrictEqual([state.calls.size, state.deadlines.size], [500, 500])
       yield* Fiber.interrupt(interrupted)

@@ -286,7 +286,7 @@ describe("a connection in trouble", () => {
     it.effect(name, () =>
       Effect.gen(function* () {
         const { client, servers, steering } = yield* setUp
-        const { fiber, seen } = yield* read(client.load("now", { timeout: "1 minute", idle: 500 }))
+        const { fiber, seen } = yield* read(client.load("now", { timeout: "1 minute", idleTimeout: 500 }))
         yield* settle
         if (answers === "answered") servers.answer("a", { raw: json("before") })
         yield* settle
@@ -315,7 +315,7 @@ describe("a connection in trouble", () => {
     Effect.gen(function* () {
       const { client, servers, steering } = yield* setUp
       steering.holds = (type) => type === "Request"
-      const { fiber } = yield* read(client.load("now", { idle: 500 }))
+      const { fiber } = yield* read(client.load("now", { idleTimeout: 500 }))
       yield* settle
       const { delivery } = steering.held[0]!
       steering.release()

@@ -174,7 +174,7 @@ describe("expect", () => {
 describe("idle", () => {
   it.effect("ends that long after the last answer, and each begins it anew", () =>
     Effect.gen(function* () {
-      const { answer, reader, servers } = yield* called({ idle: "100 millis" })
+      const { answer, reader, servers } = yield* called({ idleTimeout: "100 millis" })
       // nobody has answered yet
       yield* TestClock.adjust(1000)
       yield* answer("a", 1)
@@ -193,7 +193,7 @@ describe("idle", () => {
 
   it.effect("is not begun anew by what a server repeats", () =>
     Effect.gen(function* () {
-      const { answer, reader } = yield* called({ idle: 100 })
+      const { answer, reader } = yield* called({ idleTimeout: 100 })
       yield* answer("a", 1)
       yield* TestClock.adjust(50)
       yield* answer("a", 1)
@@ -203,14 +203,14 @@ describe("idle", () => {
 
   it.effect("never begins where nobody answers: the timeout ends it", () =>
     Effect.gen(function* () {
-      const { reader } = yield* called({ idle: 100, timeout: 700 })
+      const { reader } = yield* called({ idleTimeout: 100, timeout: 700 })
       yield* endsAfter(reader, 700)
     }).pipe(onBus)
   )
 
   it.effect("does not put the timeout off", () =>
     Effect.gen(function* () {
-      const { answer, reader } = yield* called({ idle: 400, timeout: 500 })
+      const { answer, reader } = yield* called({ idleTimeout: 400, timeout: 500 })
       yield* answer("a", 1)
       yield* TestClock.adjust(300)
       yield* answer("b", 2)
@@ -221,11 +221,11 @@ describe("idle", () => {
 
   it.effect("and expect: whichever is first", () =>
     Effect.gen(function* () {
-      const { answer, reader } = yield* called({ idle: 100, expect: 2 })
+      const { answer, reader } = yield* called({ idleTimeout: 100, expect: 2 })
       yield* answer("a", 1)
       yield* answer("b", 2)
       assert.isFalse(isRunning(reader.fiber))
-      const other = yield* called({ idle: 100, expect: 2 })
+      const other = yield* called({ idleTimeout: 100, expect: 2 })
       yield* other.answer("a", 1)
       yield* endsAfter(other.reader, 100)
     }).pipe(onBus)
@@ -233,7 +233,7 @@ describe("idle", () => {
 
   it.effect("of 0 is what is there with the first answer", () =>
     Effect.gen(function* () {
-      const { reader, servers } = yield* called({ idle: 0 })
+      const { reader, servers } = yield* called({ idleTimeout: 0 })
       for (const serverId of ["a", "b"]) servers.answer(serverId, { raw: json(1) })
       yield* settle
       assert.strictEqual(reader.seen.length, 2)

@@ -37,7 +37,7 @@ describe("answers beyond the buffer", () => {
   it.effect("are lost, and an error in their place says how many: in order, with a count in the metric", () =>
     Effect.gen(function* () {
       const { answer, client } = yield* setUp
-      const { fiber, open, seen } = yield* readSlowly(client.load({ bufferSize: 2 }))
+      const { fiber, open, seen } = yield* readSlowly(client.load({ multiBufferSize: 2 }))
       yield* settle
       // the first is taken at once
       yield* answer(1, 2, 3, 4, 5, 6)
@@ -68,10 +68,10 @@ describe("answers beyond the buffer", () => {
       yield* open
       yield* settle
       assert.deepStrictEqual(seen.map(told), [...values.slice(0, 101), "lost 50"])
-      const small = yield* Client.make(Farm, { bufferSize: 3 })
+      const small = yield* Client.make(Farm, { multiBufferSize: 3 })
       for (const [options, kept] of [
         [{}, 3],
-        [{ bufferSize: 4 }, 4]
+        [{ multiBufferSize: 4 }, 4]
       ] as const) {
         const reader = yield* readSlowly(small.load(options))
         yield* settle
@@ -87,7 +87,7 @@ describe("answers beyond the buffer", () => {
   it.effect("are answers as far as `expect` goes: the error is the last that is read", () =>
     Effect.gen(function* () {
       const { answer, client } = yield* setUp
-      const { fiber, open, seen } = yield* readSlowly(client.load({ bufferSize: 1, expect: 4 }))
+      const { fiber, open, seen } = yield* readSlowly(client.load({ multiBufferSize: 1, expect: 4 }))
       yield* settle
       yield* answer(1, 2, 3, 4, 5)
       yield* settle
@@ -101,7 +101,7 @@ describe("answers beyond the buffer", () => {
   it.effect("put the end by `idle` off, as others do", () =>
     Effect.gen(function* () {
       const { answer, client } = yield* setUp
-      const { fiber, open, seen } = yield* readSlowly(client.load({ bufferSize: 1, idle: 100 }))
+      const { fiber, open, seen } = yield* readSlowly(client.load({ multiBufferSize: 1, idleTimeout: 100 }))
       yield* settle
       yield* answer(1)
       yield* settle
@@ -123,7 +123,7 @@ describe("answers beyond the buffer", () => {
   it.effect("are told of also when the time was over before anything was read", () =>
     Effect.gen(function* () {
       const { answer, client } = yield* setUp
-      const { fiber, open, seen } = yield* readSlowly(client.load({ bufferSize: 2, timeout: 50 }))
+      const { fiber, open, seen } = yield* readSlowly(client.load({ multiBufferSize: 2, timeout: 50 }))
       yield* settle
       yield* answer(1)
       yield* settle
@@ -141,7 +141,7 @@ describe("answers beyond the buffer", () => {
     Effect.gen(function* () {
       const { bus, steering } = yield* steeredBus
       const { answer, client } = yield* Effect.provideService(setUp, MessageBus, bus)
-      const { fiber, open, seen } = yield* readSlowly(client.load({ bufferSize: 1, timeout: 50 }))
+      const { fiber, open, seen } = yield* readSlowly(client.load({ multiBufferSize: 1, timeout: 50 }))
       yield* settle
       yield* answer(1)
       yield* settle
@@ -160,7 +160,7 @@ describe("answers beyond the buffer", () => {
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const { answer, client } = yield* Scope.provide(setUp, scope)
-      const { fiber, open, seen } = yield* readSlowly(client.load({ bufferSize: 1 }))
+      const { fiber, open, seen } = yield* readSlowly(client.load({ multiBufferSize: 1 }))
       yield* settle
       yield* answer(1, 2, 3)
       yield* settle
@@ -177,7 +177,7 @@ describe("answers beyond the buffer", () => {
       const { answer, client } = yield* setUp
       const gates = Array.from({ length: 3 }, () => Latch.makeUnsafe(false))
       const seen: Array<number | string> = []
-      const reading = Stream.runForEach(client.load({ bufferSize: 1, expect: 5 }), (item) =>
+      const reading = Stream.runForEach(client.load({ multiBufferSize: 1, expect: 5 }), (item) =>
         Effect.suspend(() => gates[seen.push(told(item)) - 1]?.await ?? Effect.void)
       )
       yield* start(reading)
@@ -208,9 +208,9 @@ describe("answers beyond the buffer", () => {
         return Math.floor((seed / 2 ** 31) * count)
       }
       for (let round = 0; round < 30; round++) {
-        const bufferSize = 1 + below(4)
+        const multiBufferSize = 1 + below(4)
         const total = 60
-        const { fiber, open, seen } = yield* readSlowly(client.load({ bufferSize, expect: total }))
+        const { fiber, open, seen } = yield* readSlowly(client.load({ multiBufferSize, expect: total }))
         yield* settle
         let sent = 0
         while (sent < total) {

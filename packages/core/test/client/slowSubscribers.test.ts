@@ -47,8 +47,8 @@ describe("a reader that is too slow", () => {
   it.effect("beyond what the subscription says, or else the client", () =>
     Effect.gen(function* () {
       const publisher = yield* Publisher.make(News)
-      const client = yield* Client.make(News, { bufferSize: 5 })
-      const [five, two] = [yield* client.told(), yield* client.told({ bufferSize: 2 })]
+      const client = yield* Client.make(News, { subscriptionBufferSize: 5 })
+      const [five, two] = [yield* client.told(), yield* client.told({ subscriptionBufferSize: 2 })]
       yield* all(publisher.told, between(1, 10))
       const readers = [yield* read(five), yield* read(two)]
       yield* settle
@@ -63,7 +63,7 @@ describe("a reader that is too slow", () => {
   it.effect("sliding: loses the oldest", () =>
     Effect.gen(function* () {
       const { client, publisher } = yield* setUp
-      const updates = yield* client.told({ bufferSize: 3, overflow: "sliding" })
+      const updates = yield* client.told({ subscriptionBufferSize: 3, overflow: "sliding" })
       yield* all(publisher.told, between(1, 10))
       const { open, seen } = yield* readSlowly(updates) // is at 8
       yield* settle
@@ -80,7 +80,7 @@ describe("a reader that is too slow", () => {
   it.effect("sliding over thousands keeps the last", () =>
     Effect.gen(function* () {
       const { client, publisher } = yield* setUp
-      const updates = yield* client.told({ bufferSize: 1, overflow: "sliding" })
+      const updates = yield* client.told({ subscriptionBufferSize: 1, overflow: "sliding" })
       yield* all(publisher.told, between(1, 5000))
       assert.deepStrictEqual((yield* read(updates)).seen, [5000])
       assert.strictEqual(yield* dropped("overflow", "client"), 4999)
@@ -90,7 +90,7 @@ describe("a reader that is too slow", () => {
   it.effect("fail: loses the subscription, once what is in the buffer has been read", () =>
     Effect.gen(function* () {
       const { client, publisher } = yield* setUp
-      const updates = yield* client.told({ bufferSize: 3, overflow: "fail" })
+      const updates = yield* client.told({ subscriptionBufferSize: 3, overflow: "fail" })
       yield* all(publisher.told, between(1, 3))
       assert.strictEqual(yield* dropped("overflow", "client"), 0)
       yield* all(publisher.told, [4])
@@ -111,7 +111,7 @@ describe("a reader that is too slow", () => {
   it.effect("fail: leaves the queue, and others get what comes then", () =>
     Effect.gen(function* () {
       const { client, publisher } = yield* setUp
-      const failing = yield* client.job({ bufferSize: 2, overflow: "fail" })
+      const failing = yield* client.job({ subscriptionBufferSize: 2, overflow: "fail" })
       const staying = yield* read(yield* client.job())
       // 1, 3 and 5 are for the first
       yield* all(publisher.job, between(1, 5))
@@ -126,7 +126,7 @@ describe("a reader that is too slow", () => {
   it.effect("fail: counts also what came before it had left", () =>
     Effect.gen(function* () {
       const { client, publisher } = yield* setUp
-      yield* client.told({ bufferSize: 2, overflow: "fail" })
+      yield* client.told({ subscriptionBufferSize: 2, overflow: "fail" })
       yield* inTurn(publisher.told, between(1, 10))
       yield* settle
       assert.strictEqual(yield* dropped("overflow", "client"), 8)
@@ -136,7 +136,7 @@ describe("a reader that is too slow", () => {
   it.effect("fail: others hear every update in order, though it leaves in the midst of them", () =>
     Effect.gen(function* () {
       const { client, publisher } = yield* setUp
-      yield* client.told({ bufferSize: 2, overflow: "fail" })
+      yield* client.told({ subscriptionBufferSize: 2, overflow: "fail" })
       const { seen } = yield* read(yield* client.told())
       yield* inTurn(publisher.told, between(1, 50))
       yield* settle
@@ -149,7 +149,7 @@ describe("a reader that is too slow", () => {
       const publisher = yield* Publisher.make(News)
       const [scope, clientScope] = [yield* Scope.make(), yield* Scope.make()]
       const client = yield* Scope.provide(Client.make(News), clientScope)
-      const updates = yield* Scope.provide(client.told({ bufferSize: 1, overflow: "fail" }), scope)
+      const updates = yield* Scope.provide(client.told({ subscriptionBufferSize: 1, overflow: "fail" }), scope)
       yield* all(publisher.told, [1, 2])
       yield* Scope.close(clientScope, Exit.void)
       yield* Scope.close(scope, Exit.void)
@@ -165,7 +165,7 @@ describe("the log", () => {
     it.effect(`${overflow}: warns of the first update that is lost, the 10th, the 100th, and so on`, () =>
       Effect.gen(function* () {
         const { client, publisher } = yield* setUp
-        yield* client.told({ bufferSize: 5, overflow })
+        yield* client.told({ subscriptionBufferSize: 5, overflow })
         for (const [lost, lines] of [
           [0, 0],
           [1, 1],
@@ -192,8 +192,8 @@ describe("the log", () => {
   it.effect("warns of each subscription for itself", () =>
     Effect.gen(function* () {
       const { client, publisher } = yield* setUp
-      yield* client.told({ bufferSize: 1 })
-      yield* client.quiet({ bufferSize: 1 })
+      yield* client.told({ subscriptionBufferSize: 1 })
+      yield* client.quiet({ subscriptionBufferSize: 1 })
       yield* all(publisher.told, [1, 2])
       yield* all(publisher.quiet, [1, 2])
       assert.deepStrictEqual(

@@ -138,8 +138,8 @@ describe("a subscription", () => {
     Effect.gen(function* () {
       const { client } = yield* setUp
       for (const [subscribing, text] of [
-        [client.job({ bufferSize: 0 }), "bufferSize"],
-        [client.job({ bufferSize: 1.5 }), "bufferSize"],
+        [client.job({ subscriptionBufferSize: 0 }), "subscriptionBufferSize"],
+        [client.job({ subscriptionBufferSize: 1.5 }), "subscriptionBufferSize"],
         [client.job({ overflow: "suspend" as never }), "overflow"],
         [client.inRegion(undefined as never), "region"],
         [client.inRegion({ topic: { region: "eu" } as never }), "shard"],
@@ -239,7 +239,7 @@ describe("what is not an update", () => {
   it.effect("takes no place in the buffer", () =>
     Effect.gen(function* () {
       const { client, publisher } = yield* setUp
-      const updates = yield* client.told({ bufferSize: 2, overflow: "fail" })
+      const updates = yield* client.told({ subscriptionBufferSize: 2, overflow: "fail" })
       const channel = Channels.request("News", "Told", [], false)
       for (let i = 0; i < 10; i++) yield* publish(channel, new Uint8Array([0x0a, 0x7f]))
       yield* inTurn(publisher.told, [1, 2])

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Schema, Scope } from "effect"
+import { Duration, Effect, Exit, Fiber, Layer, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import * as Client from "../../src/Client.ts"
 import * as Envelope from "../../src/internal/wire/callEnvelope.ts"
@@ -278,6 +278,22 @@ describe("ids", () => {
   )
 })
 
+describe("defaults", () => {
+  it("stand beside the options that have them", () => {
+    assert.deepStrictEqual(
+      [Client.defaultTimeout, Client.defaultKeepalive, Server.defaultDrainTimeout, Server.defaultSendTimeout].map(
+        (duration) => Duration.toMillis(duration)
+      ),
+      [3000, 10_000, 3000, 3000]
+    )
+    assert.deepStrictEqual([Client.defaultBufferSize, Client.defaultMaxMetadataSize], [100, 16_384])
+    assert.deepStrictEqual(
+      [Server.defaultBufferSize, Server.defaultMaxInFlight, Server.defaultKeepalive],
+      [100, 10_000, Client.defaultKeepalive]
+    )
+  })
+})
+
 describe("options that cannot be", () => {
   it.effect("are refused by name", () =>
     Effect.gen(function* () {
@@ -286,10 +302,16 @@ describe("options that cannot be", () => {
       > = [
         [Client.make(Greeter, { timeout: -1 }), "timeout"],
         [Client.make(Greeter, { timeout: "soon" as never }), "timeout"],
-        [Client.make(Greeter, { bufferSize: 0 }), "bufferSize"],
-        [Client.make(Greeter, { bufferSize: 1.5 }), "bufferSize"],
+        [Client.make(Greeter, { streamBufferSize: 0 }), "streamBufferSize"],
+        [Client.make(Greeter, { subscriptionBufferSize: 1.5 }), "subscriptionBufferSize"],
+        [Client.make(Greeter, { multiBufferSize: -1 }), "multiBufferSize"],
+        [Client.make(Greeter, { claimBufferSize: NaN }), "claimBufferSize"],
+        [Client.make(Greeter, { maxMetadataSize: 0 }), "maxMetadataSize"],
         [Server.make(Greeter, handlers, { drainTimeout: -1 }), "drainTimeout"],
-        [Server.make(Greeter, handlers, { bufferSize: -1 }), "bufferSize"]
+        [Server.make(Greeter, handlers, { sendTimeout: -1 }), "sendTimeout"],
+        [Server.make(Greeter, handlers, { streamBufferSize: -1 }), "streamBufferSize"],
+        [Server.make(Greeter, handlers, { maxPendingAffinity: 0 }), "maxPendingAffinity"],
+        [Server.make(Greeter, handlers, { maxInFlight: 0.5 }), "maxInFlight"]
       ]
       for (const [made, option] of refused) {
         const error = yield* Effect.flip(made)

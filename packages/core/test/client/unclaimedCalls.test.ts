@@ -112,7 +112,7 @@ describe("a call that no server is chosen for", () => {
 
   it.effect("more claims than fit are counted, told of, and dropped", () =>
     Effect.gen(function* () {
-      const client = yield* Client.make(Jobs, { bufferSize: 10 })
+      const client = yield* Client.make(Jobs, { claimBufferSize: 10 })
       const servers = yield* fakeServers("Jobs", "Render")
       yield* start(client.render({ selection: Selection.make() }))
       yield* settle

@@ -31,7 +31,10 @@ export const openClient = Effect.fnUntraced(function* (service: string, options:
     interception: { entries: [], services: servicesOf(Context.empty()) },
     metadata: Metadata.empty,
     maxMetadataSize: 16_384,
-    bufferSize: 100,
+    streamBufferSize: 100,
+    subscriptionBufferSize: 100,
+    multiBufferSize: 100,
+    claimBufferSize: 100,
     keepalive: Infinity,
     closed: false,
     ...options

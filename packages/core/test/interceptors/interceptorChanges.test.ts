@@ -207,14 +207,14 @@ describe("an interceptor changes the options of a call", () => {
         interceptors: [
           Interceptor.clientStream((_, next) => next({ metadata: { by: "interceptor" } })),
           Interceptor.subscribe((call, next) => {
-            seen.push(call.options.bufferSize)
-            return next({ bufferSize: 1, overflow: "sliding" })
+            seen.push(call.options.subscriptionBufferSize)
+            return next({ subscriptionBufferSize: 1, overflow: "sliding" })
           })
         ]
       })
       yield* Effect.scoped(client.talk())
       assert.deepStrictEqual(seen, [{ by: "interceptor" }])
-      const news = yield* client.news({ bufferSize: 7 })
+      const news = yield* client.news({ subscriptionBufferSize: 7 })
       assert.strictEqual(seen[1], 7)
       const publisher = yield* Publisher.make(Kinds, {
         interceptors: [Interceptor.publish((_, next) => next({ timeout: "soon" as never }))]

@@ -104,7 +104,7 @@ describe("through, behind interceptors", () => {
           ...echoes,
           talk: (stream) => Effect.andThen(Deferred.await(gate), Stream.runDrain(stream.messages))
         },
-        { bufferSize: 8 }
+        { streamBufferSize: 8 }
       )
       let taken = 0
       const client = yield* Client.make(Kinds, { timeout: "1 minute", interceptors: [passing] })

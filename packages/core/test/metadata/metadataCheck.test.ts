@@ -153,7 +153,7 @@ describe("metadata that can be sent", () => {
         ...handlers,
         unary: (_, call) => Effect.sync(() => void seen.push(call.header.metadata["k"]!.length))
       })
-      assert.strictEqual(Metadata.defaultMaxSize, 16_384)
+      assert.strictEqual(Client.defaultMaxMetadataSize, 16_384)
       const plain = yield* Client.make(Kinds)
       for (const value of ["x".repeat(16_383), `${"ä".repeat(8191)}x`, `${"🚀".repeat(4095)}xyz`]) {
         yield* plain.unary({ metadata: { k: value } })

@@ -47,7 +47,7 @@ describe("failures after which nothing can have run", () => {
   it.effect("nobody offers itself: asks again after the time for claims", () =>
     Effect.gen(function* () {
       // one request at a time: what is beyond gets no claim
-      const { calls } = yield* counting(1, () => Effect.as(Effect.sleep(400), 7), [], { maxPending: 1 })
+      const { calls } = yield* counting(1, () => Effect.as(Effect.sleep(400), 7), [], { maxInFlight: 1 })
       const client = yield* Client.make(Prices, {
         selection: { ...Selection.first, affinityTimeout: 200 },
         interceptors: [again]

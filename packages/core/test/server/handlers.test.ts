@@ -192,7 +192,7 @@ describe("handlers", () => {
           50
         )
       const handle = () => Effect.succeed("rendered")
-      yield* Server.make(Jobs, { render: { affinity, handle } }, { bufferSize: 3 })
+      yield* Server.make(Jobs, { render: { affinity, handle } }, { maxPendingAffinity: 3 })
       const client = yield* Client.make(Jobs)
       const calls = yield* start(
         Effect.forEach(Array.from({ length: 5 }), () => Effect.exit(client.render()), { concurrency: "unbounded" })

@@ -16,9 +16,9 @@ class Jobs extends Service.make("Jobs", {
 const { unimplemented } = Server
 
 describe("what somebody else can make this process keep", () => {
-  it.effect("a server with maxPending requests in hand makes no more offers, and says so in its count", () =>
+  it.effect("a server with maxInFlight requests in hand makes no more offers, and says so in its count", () =>
     Effect.gen(function* () {
-      yield* Server.make(Jobs, { ...unimplemented(Jobs), run: () => Effect.never }, { maxPending: 2 })
+      yield* Server.make(Jobs, { ...unimplemented(Jobs), run: () => Effect.never }, { maxInFlight: 2 })
       const client = yield* Client.make(Jobs)
       const calls = yield* Effect.forEach([1, 2, 3], (n) => start(client.run(n, { timeout: "1 hour" })))
       yield* settle
@@ -33,7 +33,7 @@ describe("what somebody else can make this process keep", () => {
     it.effect(`where nothing is claimed it answers, and takes more when it has room again: ${method}`, () =>
       Effect.gen(function* () {
         const handle = (millis: number) => Effect.as(Effect.sleep(millis), millis)
-        yield* Server.make(Jobs, { ...unimplemented(Jobs), alone: handle, all: handle }, { maxPending: 2 })
+        yield* Server.make(Jobs, { ...unimplemented(Jobs), alone: handle, all: handle }, { maxInFlight: 2 })
         const client = yield* Client.make(Jobs)
         const call = (millis: number) =>
           method === "alone"
@@ -71,7 +71,7 @@ describe("what somebody else can make this process keep", () => {
         handled++
         return Effect.exit(stream.closed)
       }
-      const server = yield* Server.make(Jobs, { ...unimplemented(Jobs), feed }, { maxPending: 2 })
+      const server = yield* Server.make(Jobs, { ...unimplemented(Jobs), feed }, { maxInFlight: 2 })
       const client = yield* Client.make(Jobs)
       const open = [yield* client.feed(), yield* client.feed()]
       for (let i = 0; i < 3; i++) {

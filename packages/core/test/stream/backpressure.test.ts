@@ -11,7 +11,7 @@ const stateOf = (fibers: ReadonlyArray<Fiber.Fiber<void, unknown>>): string =>
 describe("a slow reader", () => {
   it.effect("slows the sender down: acks wait for room, and are given in order", () =>
     Effect.gen(function* () {
-      const { here, there } = yield* pair({ server: { bufferSize: 3 } })
+      const { here, there } = yield* pair({ server: { streamBufferSize: 3 } })
       const sends = yield* sending(here, numbered(6))
       yield* settle
       assert.strictEqual(stateOf(sends), "yyywww")
@@ -27,7 +27,7 @@ describe("a slow reader", () => {
 
   it.effect("loses nothing of a sender that takes its time, however long it takes", () =>
     Effect.gen(function* () {
-      const { here, there } = yield* pair({ server: { bufferSize: 2 } })
+      const { here, there } = yield* pair({ server: { streamBufferSize: 2 } })
       const send = yield* start(Effect.forEach(numbered(30), (message) => here.send(message), { discard: true }))
       const { seen } = yield* reading(
         Stream.mapEffect(there.messages, (message) => Effect.as(Effect.sleep(2000), message))
@@ -40,7 +40,7 @@ describe("a slow reader", () => {
 
   it.effect("held messages are given up at their expiry, exactly, discarded and counted", () =>
     Effect.gen(function* () {
-      const { client, there } = yield* withFakeClient({ server: { bufferSize: 2 } })
+      const { client, there } = yield* withFakeClient({ server: { streamBufferSize: 2 } })
       const sent = [client.send("a"), client.send("b"), client.send("c", 1000), client.send("d", 2000)]
       const acks = () => sent.map((id) => client.acked(id))
       yield* TestClock.adjust(999)
@@ -61,7 +61,7 @@ describe("a slow reader", () => {
 
   it.effect("as many again as the buffer are held; those beyond are discarded at once, and counted", () =>
     Effect.gen(function* () {
-      const { client, there } = yield* withFakeClient({ server: { bufferSize: 2 } })
+      const { client, there } = yield* withFakeClient({ server: { streamBufferSize: 2 } })
       const sent = numbered(6).map((message) => client.send(message))
       yield* settle
       assert.strictEqual(yield* dropped("overflow", "server"), 2)
@@ -93,7 +93,7 @@ describe("a slow reader", () => {
 
   it.effect("is not taken for gone by a sender of ours, whose sends time out", () =>
     Effect.gen(function* () {
-      const { here, there } = yield* pair({ server: { bufferSize: 1 } })
+      const { here, there } = yield* pair({ server: { streamBufferSize: 1 } })
       const sends = yield* sending(here, numbered(4))
       yield* TestClock.adjust(3000)
       assert.strictEqual(stateOf(sends), "ynnn")
@@ -118,7 +118,7 @@ describe("a slow reader", () => {
         Effect.gen(function* () {
           const { client, there } = yield* withFakeClient({
             abilities: { features: 1, keepalive: 0, buffer: 0 },
-            server: { bufferSize: 1, keepalive: "Infinity", timeout }
+            server: { streamBufferSize: 1, keepalive: "Infinity", sendTimeout: timeout }
           })
           const signs = () => client.count("keepalive")
           client.send("read")
@@ -151,7 +151,7 @@ describe("a slow reader", () => {
 
   it.effect("of a Go client: sees its timeout at worst, and nothing but acks is sent to it", () =>
     Effect.gen(function* () {
-      const { client } = yield* withFakeClient({ server: { bufferSize: 1 } })
+      const { client } = yield* withFakeClient({ server: { streamBufferSize: 1 } })
       for (const message of numbered(4)) client.send(message, 3000)
       yield* TestClock.adjust("1 hour")
       assert.deepStrictEqual(
@@ -163,7 +163,7 @@ describe("a slow reader", () => {
 
   it.effect("that closes: what was held is read, and its senders fail with the close", () =>
     Effect.gen(function* () {
-      const { here, there } = yield* pair({ server: { bufferSize: 1 } })
+      const { here, there } = yield* pair({ server: { streamBufferSize: 1 } })
       const sends = yield* sending(here, numbered(2))
       yield* settle
       yield* there.close()
@@ -177,7 +177,7 @@ describe("a slow reader", () => {
 
   it.effect("of which the sender says that no more follows: what was held has arrived", () =>
     Effect.gen(function* () {
-      const { here, there } = yield* pair({ server: { bufferSize: 1 } })
+      const { here, there } = yield* pair({ server: { streamBufferSize: 1 } })
       const sends = yield* sending(here, numbered(2))
       yield* settle
       assert.isTrue(yield* here.end)
@@ -191,7 +191,7 @@ describe("a slow reader", () => {
 
   it.effect("on one stream holds up no other, nor its own other direction", () =>
     Effect.gen(function* () {
-      const { client, here, server, there } = yield* pair({ client: { bufferSize: 1 } })
+      const { client, here, server, there } = yield* pair({ client: { streamBufferSize: 1 } })
       assert.isString(server.serverId)
       const stuck = yield* sending(there, numbered(3))
       const other = yield* client.talk()
@@ -206,7 +206,7 @@ describe("a slow reader", () => {
 
   it.effect("at the client, as at the server", () =>
     Effect.gen(function* () {
-      const { here, server } = yield* withFakeServer({ stream: { bufferSize: 2 } })
+      const { here, server } = yield* withFakeServer({ stream: { streamBufferSize: 2 } })
       const sent = numbered(5).map((message) => server.send(message))
       yield* settle
       assert.deepStrictEqual(

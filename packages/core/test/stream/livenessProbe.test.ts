@@ -80,7 +80,7 @@ describe("an end of ours that acknowledges nothing", () => {
 
   it.effect("or after the stream's timeout, where that is shorter than a second", () =>
     Effect.gen(function* () {
-      const { there } = yield* withFakeClient({ abilities: ours, server: { timeout: 200, keepalive: "Infinity" } })
+      const { there } = yield* withFakeClient({ abilities: ours, server: { sendTimeout: 200, keepalive: "Infinity" } })
       const end = yield* endOf(there)
       yield* start(there.send("lost"))
       yield* TestClock.adjust(400)

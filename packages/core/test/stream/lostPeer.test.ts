@@ -105,7 +105,7 @@ describe("an end that has gone without a word", () => {
 
   it.effect("a silent client: the same at the server, at the server's timeout", () =>
     Effect.gen(function* () {
-      const { there } = yield* withFakeClient({ server: { timeout: 700 } })
+      const { there } = yield* withFakeClient({ server: { sendTimeout: 700 } })
       const end = yield* endOf(there)
       yield* start(there.send("x"))
       yield* TestClock.adjust(700)

@@ -32,30 +32,32 @@ const mostUnderWay = Effect.map(streamTraffic, (all) => {
 })
 
 describe("through, to a reader that is slower than what it is sent", () => {
-  for (const { bufferSize, concurrency, count, most } of [
-    { bufferSize: 4, concurrency: undefined, count: 60, most: 4 },
-    { bufferSize: 1, concurrency: undefined, count: 20, most: 1 },
-    { bufferSize: 4, concurrency: 2, count: 20, most: 2 },
-    { bufferSize: undefined, concurrency: undefined, count: 300, most: 16 },
-    { bufferSize: undefined, concurrency: 1000, count: 500, most: 100 },
-    { bufferSize: 300, concurrency: 1000, count: 900, most: 300 }
+  for (const { streamBufferSize, concurrency, count, most } of [
+    { streamBufferSize: 4, concurrency: undefined, count: 60, most: 4 },
+    { streamBufferSize: 1, concurrency: undefined, count: 20, most: 1 },
+    { streamBufferSize: 4, concurrency: 2, count: 20, most: 2 },
+    { streamBufferSize: undefined, concurrency: undefined, count: 300, most: 16 },
+    { streamBufferSize: undefined, concurrency: 1000, count: 500, most: 100 },
+    { streamBufferSize: 300, concurrency: 1000, count: 900, most: 300 }
   ]) {
-    it.effect(`with room for ${bufferSize ?? "100"}, ${concurrency ?? "16"} at a time: all arrive, in order`, () =>
-      Effect.gen(function* () {
-        const { handle, seen } = slowly(20)
-        yield* serve({ talk: handle }, { bufferSize })
-        const client = yield* Client.make(Chat)
-        const run = yield* start(
-          Stream.runCollect(
-            client.talk.through(Stream.fromIterable(numbered(count)), { concurrency, timeout: "10 seconds" })
+    it.effect(
+      `with room for ${streamBufferSize ?? "100"}, ${concurrency ?? "16"} at a time: all arrive, in order`,
+      () =>
+        Effect.gen(function* () {
+          const { handle, seen } = slowly(20)
+          yield* serve({ talk: handle }, { streamBufferSize })
+          const client = yield* Client.make(Chat)
+          const run = yield* start(
+            Stream.runCollect(
+              client.talk.through(Stream.fromIterable(numbered(count)), { concurrency, timeout: "10 seconds" })
+            )
           )
-        )
-        for (let i = 0; isRunning(run) && i < count + 100; i++) yield* TestClock.adjust(20)
-        assert.deepStrictEqual(yield* Fiber.join(run), [])
-        assert.deepStrictEqual(seen, numbered(count))
-        assert.strictEqual(yield* mostUnderWay, most)
-        assert.strictEqual((yield* dropped("overflow")) + (yield* dropped("expired")), 0)
-      }).pipe(onBus)
+          for (let i = 0; isRunning(run) && i < count + 100; i++) yield* TestClock.adjust(20)
+          assert.deepStrictEqual(yield* Fiber.join(run), [])
+          assert.deepStrictEqual(seen, numbered(count))
+          assert.strictEqual(yield* mostUnderWay, most)
+          assert.strictEqual((yield* dropped("overflow")) + (yield* dropped("expired")), 0)
+        }).pipe(onBus)
     )
   }
 
@@ -85,7 +87,7 @@ describe("sends of one's own", () => {
   it.effect("are not counted: what the other end has no room for is the sender's to know", () =>
     Effect.gen(function* () {
       const { ends, handle } = keeping()
-      yield* serve({ talk: handle }, { bufferSize: 2 })
+      yield* serve({ talk: handle }, { streamBufferSize: 2 })
       const client = yield* Client.make(Chat)
       const here = yield* client.talk()
       const sends = yield* Effect.forEach(numbered(5), (text) => start(here.send(text)))

@@ -103,7 +103,7 @@ describe("the messages of a stream", () => {
   for (const side of ["client", "server"] as const) {
     it.effect(`a buffer of one at the ${side} is enough for many messages`, () =>
       Effect.gen(function* () {
-        const made = yield* pair({ [side]: { bufferSize: 1 } })
+        const made = yield* pair({ [side]: { streamBufferSize: 1 } })
         const [from, to] = side === "client" ? [made.there, made.here] : [made.here, made.there]
         const { seen } = yield* reading(
           Stream.mapEffect(to.messages, (message) => Effect.as(Effect.sleep(10), message))

@@ -79,7 +79,7 @@ describe("a send", () => {
       ] as const) {
         yield* Effect.scoped(
           Effect.gen(function* () {
-            const { client, there } = yield* withFakeClient({ server: { timeout } })
+            const { client, there } = yield* withFakeClient({ server: { sendTimeout: timeout } })
             const send = yield* start(there.send("one"))
             yield* settle
             client.keepalive()

@@ -20,7 +20,7 @@ import { Chat, numbered } from "./streamPairs.ts"
 const method = methodOf("Chat", "talk", Chat.methods.talk) as StreamMethod
 
 /** A client whose state the test can see, and its streams. */
-const openChat = Effect.map(openClient("Chat", { bufferSize: 2, keepalive: 1000 }), (state) => ({
+const openChat = Effect.map(openClient("Chat", { streamBufferSize: 2, keepalive: 1000 }), (state) => ({
   state,
   open: opener(state, method)
 }))
@@ -42,9 +42,10 @@ const openServer = Effect.fnUntraced(function* (handler: StreamHandler["handle"]
       response: bus.target(Channels.response("Chat", clientId)),
       stream: bus.target(Channels.clientStream("Chat", clientId))
     })),
-    bufferSize: 2,
-    maxPending: 10_000,
-    timeout: 3000,
+    streamBufferSize: 2,
+    maxPendingAffinity: 2,
+    maxInFlight: 10_000,
+    sendTimeout: 3000,
     keepalive: 1000,
     done: () => {},
     killed: false

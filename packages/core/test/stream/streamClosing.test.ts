@@ -227,7 +227,7 @@ describe("closing a client with open streams", () => {
   it.effect("canceled, client is closed, at both ends; sends fail with it", () =>
     Effect.gen(function* () {
       const { ends, handle } = keeping()
-      yield* serve({ talk: handle }, { bufferSize: 1 })
+      yield* serve({ talk: handle }, { streamBufferSize: 1 })
       const scope = yield* Scope.make()
       const client = yield* Scope.provide(Client.make(Chat), scope)
       const here = yield* client.talk()
@@ -258,7 +258,7 @@ describe("what is tried on a closed stream", () => {
   ] as const) {
     it.effect(`certainly did not run: it fails as the stream ended, and says so, closed ${how}`, () =>
       Effect.gen(function* () {
-        const { here, there } = yield* pair({ server: { bufferSize: 1 } })
+        const { here, there } = yield* pair({ server: { streamBufferSize: 1 } })
         yield* here.send("in the buffer")
         const waiting = yield* start(here.send("held"))
         yield* settle

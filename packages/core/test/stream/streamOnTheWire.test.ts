@@ -72,7 +72,7 @@ describe("a stream on the wire", () => {
         { clientId: "CLI_c", expiry: 3000, sentAt: 0, metadata: { a: "b" } }
       )
       assert.deepStrictEqual({ features, keepalive, buffer }, { features: 1, keepalive: 10_000, buffer: 100 })
-      const { client } = yield* withFakeClient({ server: { bufferSize: 7, keepalive: "Infinity" } })
+      const { client } = yield* withFakeClient({ server: { streamBufferSize: 7, keepalive: "Infinity" } })
       assert.deepInclude(client.heard[0], { kind: "ack", features: 1, keepalive: 0, buffer: 7 })
     }).pipe(onBus)
   )
@@ -99,7 +99,7 @@ describe("a stream on the wire", () => {
 
   it.effect("messages of a server carry its timeout as their expiry, those of a client the stream's", () =>
     Effect.gen(function* () {
-      const { here, there } = yield* pair({ server: { timeout: 700 }, stream: { timeout: 900 } })
+      const { here, there } = yield* pair({ server: { sendTimeout: 700 }, stream: { timeout: 900 } })
       yield* TestClock.adjust(100)
       yield* here.send("up")
       yield* there.send("down")

@@ -197,8 +197,8 @@ describe("opening a stream", () => {
       const server = yield* fakeStreamServer("Talk")
       const client = yield* Client.make(Chat)
       const bad = [
-        client.talk({ bufferSize: 0 }),
-        client.talk({ bufferSize: 1.5 }),
+        client.talk({ streamBufferSize: 0 }),
+        client.talk({ streamBufferSize: 1.5 }),
         client.talk({ timeout: -1 }),
         client.talk({ timeout: "soon" as never }),
         client.talk({ metadata: { a: 1 } as never }),
@@ -241,7 +241,7 @@ describe("opening a stream", () => {
 
   it.effect("a server that has as many as it may makes no more offers, until one is closed", () =>
     Effect.gen(function* () {
-      yield* serve({ talk: keeping().handle }, { maxPending: 2 })
+      yield* serve({ talk: keeping().handle }, { maxInFlight: 2 })
       const client = yield* Client.make(Chat)
       const first = yield* client.talk()
       yield* client.talk()

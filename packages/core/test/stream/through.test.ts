@@ -215,7 +215,7 @@ describe("through, at a server of ours", () => {
   it.effect("pulls no more than the server takes: what is under way is bounded", () =>
     Effect.gen(function* () {
       const { ends, handle } = keeping()
-      yield* serve({ talk: handle }, { bufferSize: 4 })
+      yield* serve({ talk: handle }, { streamBufferSize: 4 })
       const client = yield* Client.make(Chat)
       let pulled = 0
       const outgoing = Stream.fromEffectRepeat(Effect.sync(() => `m${pulled++}`))
@@ -234,7 +234,7 @@ describe("through, at a server of ours", () => {
     Effect.gen(function* () {
       yield* serve({ talk: echo })
       const client = yield* Client.make(Chat)
-      const answers = client.talk.through(Stream.fromIterable(numbered(50)), { bufferSize: 2 })
+      const answers = client.talk.through(Stream.fromIterable(numbered(50)), { streamBufferSize: 2 })
       const run = yield* start(
         Stream.runCollect(Stream.mapEffect(answers, (text) => Effect.as(Effect.sleep(100), text)))
       )
@@ -250,7 +250,7 @@ describe("through, at a server of ours", () => {
         (yield* Effect.flip(Stream.runDrain(client.talk.through(Stream.make("a"))))).reason,
         "no_listeners"
       )
-      for (const options of [{ concurrency: 0 }, { concurrency: 1.5 }, { idle: -1 }, { bufferSize: 0 }]) {
+      for (const options of [{ concurrency: 0 }, { concurrency: 1.5 }, { idleTimeout: -1 }, { streamBufferSize: 0 }]) {
         const error = yield* Effect.flip(Stream.runDrain(client.talk.through(Stream.make("a"), options)))
         assert.strictEqual(error._tag, "InvalidArgument")
       }
@@ -278,7 +278,7 @@ describe("through, at a server that knows no end of messages", () => {
   it.effect("with idle: closes when nothing has come for so long after the last send", () =>
     Effect.gen(function* () {
       const { accept, ack, client, server } = yield* withGoServer
-      const run = yield* start(Stream.runCollect(client.alone.through(Stream.make("a"), { idle: 500 })))
+      const run = yield* start(Stream.runCollect(client.alone.through(Stream.make("a"), { idleTimeout: 500 })))
       yield* accept
       // the send itself takes its time
       yield* TestClock.adjust(1000)

@@ -67,7 +67,7 @@ describe("what is warned of", () => {
 
   it.effect("messages of a stream that find no room, and not those that find room later", () =>
     Effect.gen(function* () {
-      const { here, there } = yield* pair({ server: { bufferSize: 1 } })
+      const { here, there } = yield* pair({ server: { streamBufferSize: 1 } })
       yield* sending(here, numbered(2))
       yield* settle
       assert.deepStrictEqual(yield* warnings, [])
@@ -102,7 +102,7 @@ describe("a subscription that is full", () => {
       Effect.gen(function* () {
         const client = yield* Client.make(News)
         const publisher = yield* Publisher.make(News)
-        const updates = yield* client.told({ bufferSize: 2, overflow })
+        const updates = yield* client.told({ subscriptionBufferSize: 2, overflow })
         yield* inTurn(publisher.told, between(1, 2))
         yield* nonsense("Told", 3)
         assert.strictEqual(yield* dropped(reason, "client"), 3)

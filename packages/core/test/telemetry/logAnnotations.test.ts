@@ -130,7 +130,7 @@ describe("log lines carry what they are about", () => {
     logging((lines) =>
       Effect.gen(function* () {
         const client = yield* Client.make(Greeter)
-        yield* client.news({ bufferSize: 1 })
+        yield* client.news({ subscriptionBufferSize: 1 })
         const publisher = yield* Publisher.make(Greeter)
         yield* publisher.news("a")
         yield* publisher.news("b")
@@ -191,7 +191,7 @@ describe("log lines carry what they are about", () => {
           hello: (name) =>
             Effect.gen(function* () {
               const client = yield* Client.make(Greeter)
-              yield* client.news({ bufferSize: 1 })
+              yield* client.news({ subscriptionBufferSize: 1 })
               yield* Deferred.succeed(subscribed, undefined)
               yield* Deferred.await(heard)
               return name

@@ -101,7 +101,7 @@ describe("a call that every server answers", () => {
     Effect.gen(function* () {
       const client = yield* Client.make(Farm)
       const servers = yield* fakeServers("Farm", "Load")
-      const slow = Stream.mapEffect(client.load("0", { bufferSize: 1 }), () => Effect.sleep("10 seconds"))
+      const slow = Stream.mapEffect(client.load("0", { multiBufferSize: 1 }), () => Effect.sleep("10 seconds"))
       const call = yield* start(Stream.runDrain(slow))
       yield* settle
       for (const server of ["a", "a", "b", "c", "d"]) servers.answer(server, { raw: json("x") })
@@ -185,7 +185,7 @@ describe("a stream", () => {
       assert.isTrue(Exit.isFailure(yield* Effect.exit(client.talk())))
       assert.deepStrictEqual(yield* endings("client", "Talk"), { "calls_finished unavailable": 1 })
       const { handle } = keeping()
-      const server = yield* serve({ talk: handle, alone: handle }, { maxPending: 1 })
+      const server = yield* serve({ talk: handle, alone: handle }, { maxInFlight: 1 })
       const given = yield* start(client.talk({ selection: slow }))
       yield* settle
       yield* Fiber.interrupt(given)
@@ -272,7 +272,7 @@ describe("a stream", () => {
 
   it.effect("its messages that come late, find no room, or cannot be read", () =>
     Effect.gen(function* () {
-      const { client } = yield* withFakeClient({ server: { bufferSize: 1 } })
+      const { client } = yield* withFakeClient({ server: { streamBufferSize: 1 } })
       client.send("late", 0)
       for (const text of ["read", "held", "lost"]) client.send(text)
       client.sendRaw(new Uint8Array([0xff]))
@@ -322,8 +322,8 @@ describe("an update", () => {
       const scope = yield* Scope.make()
       const client = yield* Client.make(Farm).pipe(Scope.provide(scope))
       const publisher = yield* Publisher.make(Farm)
-      yield* client.told({ bufferSize: 1 })
-      yield* client.told({ bufferSize: 1, overflow: "fail" })
+      yield* client.told({ subscriptionBufferSize: 1 })
+      yield* client.told({ subscriptionBufferSize: 1, overflow: "fail" })
       yield* publisher.told("x")
       yield* publisher.told("x")
       // by then the second subscription has ended

@@ -347,7 +347,7 @@ describe("a call that fails", () => {
 
   it.effect("because its server has too much in hand", () =>
     Effect.gen(function* () {
-      yield* Server.make(Work, handlers, { maxPending: 1 })
+      yield* Server.make(Work, handlers, { maxInFlight: 1 })
       const client = yield* Client.make(Work)
       const first = yield* start(client.alone("100"))
       assert.strictEqual((yield* Effect.flip(client.alone("0")))._tag, "ResourceExhausted")

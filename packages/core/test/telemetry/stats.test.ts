@@ -41,7 +41,7 @@ const work = Effect.gen(function* () {
   yield* Effect.exit(client.fail("x"))
   const stream = yield* client.talk()
   yield* stream.send("one")
-  yield* client.told({ bufferSize: 1 })
+  yield* client.told({ subscriptionBufferSize: 1 })
   yield* publisher.told("a")
   yield* publisher.told("b")
   yield* publish(Channels.response("Work", "CLI_stats"), new Uint8Array([0xff]))

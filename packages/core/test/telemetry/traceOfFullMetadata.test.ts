@@ -30,7 +30,7 @@ describe("a call with as much metadata as there may be", () => {
       const taken = keys.join("").length + "last".length
       const metadata: Metadata.Metadata = {
         ...Object.fromEntries(keys.map((key) => [key, ""])),
-        last: "x".repeat(Metadata.defaultMaxSize - taken)
+        last: "x".repeat(Client.defaultMaxMetadataSize - taken)
       }
       const parent = Tracer.externalSpan({ traceId: "1".repeat(32), spanId: "2".repeat(16), sampled: true })
       const first = <A, E>(stream: Stream.Stream<A, E>) => Effect.map(Stream.runHead(stream), Option.getOrThrow)

@@ -146,7 +146,7 @@ describe("the spans of a unary call", () => {
       yield* Server.make(
         Service.pick(Greeter, "alone"),
         { alone: () => Effect.never },
-        { topics: { alone: [{ room: "a" }] }, maxPending: 1 }
+        { topics: { alone: [{ room: "a" }] }, maxInFlight: 1 }
       )
       const client = yield* Client.make(Greeter)
       yield* start(Effect.exit(client.alone("Ada", { topic: { room: "a" } })))

@@ -75,11 +75,13 @@ const program = Effect.fnUntraced(function* (seed: number) {
   })
   const servers: Array<Server.Server<typeof All.methods>> = []
   for (let i = 0; i <= upTo(3); i++) {
-    const made = Server.make(All, handlers, { maxPending: pick(1, 2, 100) })
+    const made = Server.make(All, handlers, { maxInFlight: pick(1, 2, 100) })
     servers.push(yield* Scope.provide(made, scope))
   }
   const clientScope = yield* Scope.fork(scope)
-  const client = yield* Scope.provide(Client.make(All, { bufferSize: pick(1, 2, 100) }), clientScope)
+  const size = pick(1, 2, 100)
+  const sizes = { streamBufferSize: size, subscriptionBufferSize: size, multiBufferSize: size, claimBufferSize: size }
+  const client = yield* Scope.provide(Client.make(All, sizes), clientScope)
   const publisher = yield* Publisher.make(All)
 
   const options = () =>
@@ -89,12 +91,18 @@ const program = Effect.fnUntraced(function* (seed: number) {
       { selection: Selection.affinity },
       { timeout: 500 }
     )
-  const every = () => client.every("a", pick<Client.MultiCallOptions>({}, { expect: 1 }, { idle: 100 }))
+  const every = () => client.every("a", pick<Client.MultiCallOptions>({}, { expect: 1 }, { idleTimeout: 100 }))
   const subscribed = () =>
     pick(
       client.news,
       client.jobs
-    )(pick<Client.SubscribeOptions>({}, { bufferSize: 1 }, { bufferSize: 1, overflow: pick("sliding", "fail") }))
+    )(
+      pick<Client.SubscribeOptions>(
+        {},
+        { subscriptionBufferSize: 1 },
+        { subscriptionBufferSize: 1, overflow: pick("sliding", "fail") }
+      )
+    )
   const deed = (): Effect.Effect<unknown, unknown> => {
     switch (upTo(8)) {
       case 0:

@@ -121,7 +121,7 @@ describe("the spans of a call to every server", () => {
       const spans = yield* Recorded
       for (let i = 0; i < 130; i++) yield* serve(`s${i}`, () => Effect.succeed("1"))
       const client = yield* Client.make(Farm)
-      yield* Stream.runDrain(client.load("x", { topic, expect: 130, bufferSize: 200 }))
+      yield* Stream.runDrain(client.load("x", { topic, expect: 130, multiBufferSize: 200 }))
       const span = only(spans, "client")
       assert.strictEqual(eventsOf(span).length, 128)
       assert.strictEqual(span.attributes.get("rpc.psrpc.answers"), 130)

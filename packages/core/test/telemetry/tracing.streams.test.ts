@@ -218,7 +218,7 @@ describe("the spans of a stream", () => {
       const silent = yield* start(Effect.exit(Effect.scoped(client.alone())))
       yield* TestClock.adjust("3 seconds")
       yield* Fiber.join(silent)
-      yield* Effect.exit(Effect.scoped(client.talk({ bufferSize: 0 })))
+      yield* Effect.exit(Effect.scoped(client.talk({ streamBufferSize: 0 })))
       yield* serve({ best: { affinity: () => Effect.never, handle: () => Effect.void } })
       const interrupted = yield* start(Effect.scoped(client.best()))
       yield* settle

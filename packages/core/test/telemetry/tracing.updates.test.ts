@@ -68,7 +68,9 @@ describe("the spans of an update", () => {
       const spans = yield* Recorded
       const scope = yield* Scope.make()
       const client = yield* Client.make(News)
-      const updates = yield* client.told({ topic, bufferSize: 2, overflow: "sliding" }).pipe(Scope.provide(scope))
+      const updates = yield* client
+        .told({ topic, subscriptionBufferSize: 2, overflow: "sliding" })
+        .pipe(Scope.provide(scope))
       const publisher = yield* Publisher.make(News)
       for (const message of ["one", "two", "three", "four"]) yield* publisher.told(message, { topic })
       yield* settle
@@ -95,8 +97,8 @@ describe("the spans of an update", () => {
     Effect.gen(function* () {
       const spans = yield* Recorded
       const client = yield* Client.make(News)
-      const kept = yield* client.told({ topic, bufferSize: 1 })
-      const failing = yield* client.told({ topic, bufferSize: 1, overflow: "fail" })
+      const kept = yield* client.told({ topic, subscriptionBufferSize: 1 })
+      const failing = yield* client.told({ topic, subscriptionBufferSize: 1, overflow: "fail" })
       const publisher = yield* Publisher.make(News)
       for (const message of ["one", "two", "three"]) yield* publisher.told(message, { topic })
       yield* settle

@@ -5,7 +5,7 @@ import type { Metadata } from "../metadata/model.ts"
 import type { Free } from "./interceptorTypes.ts"
 
 interface Intercepted {
-  /** What runs around this call alone, inside of the client's own interceptors; the first is outermost. Default: none. */
+  /** Interceptors around this call alone, inside of the client's own; the first is outermost. Default: none. */
   readonly interceptors?: ReadonlyArray<Free> | undefined
 }
 
@@ -16,20 +16,20 @@ interface Intercepted {
  * @since 0.1.0
  */
 export interface CallOptions extends Intercepted {
-  /** How long this call waits, in place of the client's timeout. */
+  /** Maximum time of this call, see the client's `timeout`. Default: the client's. */
   readonly timeout?: Duration.Input | undefined
-  /** Metadata of this call, over the client's and `Metadata.with`'s. */
+  /** Metadata of this call; replaces values of the client's metadata and of `Metadata.with`. Default: none. */
   readonly metadata?: Metadata | undefined
 }
 
 /**
- * Options of a call that chooses among servers.
+ * Options of a call that selects a server.
  *
  * @category models
  * @since 0.1.0
  */
 export interface SelectingCallOptions extends CallOptions {
-  /** How this call chooses, in place of the client's selection. */
+  /** How this call selects a server. Default: the client's selection. */
   readonly selection?: Selection | undefined
 }
 
@@ -40,35 +40,41 @@ export interface SelectingCallOptions extends CallOptions {
  * @since 0.1.0
  */
 export interface MultiCallOptions extends CallOptions {
-  /** How many answers are enough: the Stream ends with the last of them. Default: no number is. */
+  /** Number of responses after which the Stream ends. Default: no limit. */
   readonly expect?: number | undefined
-  /** How long the next answer is waited for, once one has come. Default: as long as the call's timeout. */
-  readonly idle?: Duration.Input | undefined
-  /** How many answers wait to be read; for those beyond there is an `overflow` error. Default: the client's. */
-  readonly bufferSize?: number | undefined
+  /** Maximum time between two responses. The Stream ends when it has passed. Default: the call's timeout. */
+  readonly idleTimeout?: Duration.Input | undefined
+  /**
+   * Maximum number of unread responses. More are dropped, and reported in the Stream as one failed answer with the reason
+   * `overflow`. Default: the client's.
+   */
+  readonly multiBufferSize?: number | undefined
 }
 
 /**
- * Options of a stream's opening. Its timeout is also that of the sends, unless there is a `sendTimeout`.
+ * Options of a stream's opening. `timeout` is the maximum time of the opening.
  *
  * @category models
  * @since 0.1.0
  */
 export interface StreamOptions extends CallOptions {
-  /** How many messages wait to be read before the sender has to. Default: the client's. */
-  readonly bufferSize?: number | undefined
-  /** How long a send on the open stream waits, where it does not say. Default: as long as the opening may take. */
+  /** Maximum number of unread messages. A full buffer holds the sender back. Default: the client's. */
+  readonly streamBufferSize?: number | undefined
+  /**
+   * Maximum time of a send on the open stream; a send's own `timeout` replaces it. Default: the timeout of the opening,
+   * without the deadline of the handler that it is made in.
+   */
   readonly sendTimeout?: Duration.Input | undefined
 }
 
 /**
- * Options of a stream's opening that chooses among servers.
+ * Options of a stream's opening that selects a server.
  *
  * @category models
  * @since 0.1.0
  */
 export interface SelectingStreamOptions extends StreamOptions {
-  /** How this call chooses, in place of the client's selection. */
+  /** How this opening selects a server. Default: the client's selection. */
   readonly selection?: Selection | undefined
 }
 
@@ -80,17 +86,17 @@ export interface SelectingStreamOptions extends StreamOptions {
  */
 export interface ThroughOptions {
   /**
-   * How many sends may be under way at a time, unacknowledged: never more than the other end takes in unread. Default: 16.
+   * Maximum number of unacknowledged sends. The size of the server's receive buffer limits it further. Default: 16.
    *
-   * Go's ends tell neither how much that is (100 is assumed) nor wait for room: with one whose reader falls behind, sends
-   * fail when its buffer is full, and what follows a lost message may arrive. With 1 there is no such gap.
+   * Go's endpoints do not announce the size of their buffer (100 is assumed) and do not hold a sender back: a send to a
+   * full buffer fails, and later messages may arrive after the lost one. With 1 there is no such gap.
    */
   readonly concurrency?: number | undefined
   /**
-   * Where the other end cannot be told that no more messages follow (Go's cannot): how long, after the last send, the
-   * next message is waited for before the stream is closed. Default: until the other end closes it.
+   * For a server that does not support half-close, such as Go's: maximum time without a message after the last send. The
+   * stream is then closed. Default: no limit, the server closes it.
    */
-  readonly idle?: Duration.Input | undefined
+  readonly idleTimeout?: Duration.Input | undefined
 }
 
 /**
@@ -100,13 +106,17 @@ export interface ThroughOptions {
  * @since 0.1.0
  */
 export interface SubscribeOptions extends Intercepted {
-  /** How many updates wait to be read. Default: the client's. */
-  readonly bufferSize?: number | undefined
+  /** Maximum number of unread updates. Default: the client's. */
+  readonly subscriptionBufferSize?: number | undefined
   /**
-   * What a reader that is too slow loses: the newest update (`"dropping"`), the oldest (`"sliding"`), or the
-   * subscription, which ends there, and fails with `resource_exhausted` once the buffer has been read (`"fail"`); other
-   * subscribers of a queue take over. What is lost is counted; of the first two the log warns, too: of the first loss,
-   * the tenth, the hundredth, and so on. Default: `"dropping"`.
+   * Policy for updates that arrive while the buffer is full. Default: `"dropping"`.
+   *
+   * - `"dropping"` drops the newest update
+   * - `"sliding"` drops the oldest unread update
+   * - `"fail"` ends the subscription: its Stream fails with `resource_exhausted` after the unread updates, and other
+   *   members of its queue group receive further updates
+   *
+   * Dropped updates are counted. The log warns of the 1st, 10th, 100th drop, and so on.
    */
   readonly overflow?: "dropping" | "sliding" | "fail" | undefined
 }
@@ -118,8 +128,8 @@ export interface SubscribeOptions extends Intercepted {
  * @since 0.1.0
  */
 export interface PublishOptions {
-  /** How long this update waits for a lost connection, in place of the publisher's timeout. */
+  /** Maximum time that this update waits for a lost connection. Default: the publisher's timeout. */
   readonly timeout?: Duration.Input | undefined
-  /** What runs around this update alone, inside of the publisher's own interceptors. Default: none. */
+  /** Interceptors around this update alone, inside of the publisher's own; the first is outermost. Default: none. */
   readonly interceptors?: ReadonlyArray<Free> | undefined
 }

@@ -124,7 +124,7 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
   /** Has the waiting fiber compare claims from now on: a race, which the call's own end cuts short. */
   #compare(): Comparison {
     const comparison: Comparison = {
-      claims: Effect.runSync(Queue.dropping<Selection.Claim>(this.client.bufferSize)),
+      claims: Effect.runSync(Queue.dropping<Selection.Claim>(this.client.claimBufferSize)),
       over: Latch.makeUnsafe(false),
       ended: Latch.makeUnsafe(false)
     }

@@ -1,9 +1,9 @@
 /** Makes a client: checks its options, subscribes to its channels, and makes one function per method. */
 import { Context, Effect, Scope } from "effect"
-import { defaultKeepalive } from "../../BidiStream.ts"
-import { defaultBufferSize, MessageBus } from "../../MessageBus.ts"
+import { MessageBus } from "../../MessageBus.ts"
 import type { PsrpcError } from "../../PsrpcError.ts"
 import type { FromMethods } from "../calls/clientTypes.ts"
+import { defaultBufferSize, defaultKeepalive } from "../calls/defaults.ts"
 import type * as Interceptor from "../calls/interceptorTypes.ts"
 import { methodOf } from "../definition/method.ts"
 import type { AnyMethods, Service } from "../definition/service.ts"
@@ -31,6 +31,8 @@ import { opener } from "./streamCall.ts"
 import { subscriber } from "./subscription.ts"
 import { unary } from "./unaryCall.ts"
 
+type BufferOption = Extract<keyof Options, `${string}BufferSize`>
+
 /** `Client.make`. */
 export const make = Effect.fnUntraced(function* <Name extends string, M extends AnyMethods>(
   service: Service<Name, M>,
@@ -41,6 +43,7 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
   const clientId = options.clientId === undefined ? newClientId() : yield* checkClientId(at, options.clientId)
   const context = Context.omit(Scope.Scope)(yield* Effect.context<Scope.Scope>())
   const maxMetadataSize = yield* checkCount(at, "maxMetadataSize", options.maxMetadataSize ?? defaultMaxMetadataSize)
+  const bufferSize = (option: BufferOption) => checkCount(at, option, options[option] ?? defaultBufferSize)
   const meter = Meter.make(context, "client", name)
   const state: ClientState = {
     clientId,
@@ -60,7 +63,10 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
       entries: yield* checkInterceptors(at, "client", options.interceptors),
       services: Chain.servicesOf(context as Context.Context<never>)
     },
-    bufferSize: yield* checkCount(at, "bufferSize", options.bufferSize ?? defaultBufferSize),
+    streamBufferSize: yield* bufferSize("streamBufferSize"),
+    subscriptionBufferSize: yield* bufferSize("subscriptionBufferSize"),
+    multiBufferSize: yield* bufferSize("multiBufferSize"),
+    claimBufferSize: yield* bufferSize("claimBufferSize"),
     keepalive: yield* checkKeepalive(at, options.keepalive ?? defaultKeepalive),
     closed: false
   }

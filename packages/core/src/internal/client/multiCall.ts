@@ -22,8 +22,8 @@ import { type ClientState, clientClosed, type Waiting } from "./state.ts"
 /** Options of a call, whatever its method. */
 export interface AnyMultiOptions extends AnyCallOptions {
   readonly expect?: number | undefined
-  readonly idle?: Parameters<typeof millisOf>[1] | undefined
-  readonly bufferSize?: number | undefined
+  readonly idleTimeout?: Parameters<typeof millisOf>[1] | undefined
+  readonly multiBufferSize?: number | undefined
 }
 
 interface AnyAnswer {
@@ -246,9 +246,9 @@ export const multi = (
         method,
         prepared,
         {
-          capacity: countOf("bufferSize", options?.bufferSize ?? client.bufferSize),
+          capacity: countOf("multiBufferSize", options?.multiBufferSize ?? client.multiBufferSize),
           expect: options?.expect === undefined ? Infinity : countOf("expect", options.expect),
-          idle: options?.idle === undefined ? undefined : millisOf("idle", options.idle)
+          idle: options?.idleTimeout === undefined ? undefined : millisOf("idleTimeout", options.idleTimeout)
         },
         span,
         series

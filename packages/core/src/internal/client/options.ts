@@ -5,40 +5,63 @@ import type * as Interceptor from "../calls/interceptorTypes.ts"
 import type { Metadata } from "../metadata/model.ts"
 
 /**
- * Options of a client.
+ * Options of a client. Each is optional.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options<I extends ReadonlyArray<Interceptor.Any> = readonly []> {
-  /** The client's id, unique among all clients of the service. Default: `CLI_` and 12 random characters. */
+  /**
+   * Id of the client, unique among all clients of the service. It is a part of channel names, so it may not contain white
+   * space, `*`, `>`, or empty parts around a `.`. Default: `CLI_` and 12 random characters.
+   */
   readonly clientId?: string | undefined
   /**
-   * How long calls wait for their answers, never past the deadline of the handler that they are made in. Default: the
-   * time left to that deadline, 3 seconds where there is none.
+   * Maximum time of a call, from its start to the response, and of a stream's opening. A call inside a handler also ends
+   * at the deadline of the handler's request. Default: the time left to that deadline, or 3 seconds (`defaultTimeout`)
+   * outside of handlers.
    */
   readonly timeout?: Duration.Input | undefined
-  /** How calls choose a server. Default: `Selection.affinity` for affinity methods, `Selection.first` for others. */
+  /**
+   * How calls select a server among those that send claims. Default: `Selection.affinity` for methods with affinity
+   * routing, `Selection.first` for others.
+   */
   readonly selection?: Selection | undefined
   /** Metadata of every call. Default: none. */
   readonly metadata?: Metadata | undefined
   /**
-   * How many bytes the keys and values of a call's metadata may take together, in UTF-8. Default: 16 KiB
-   * (`Metadata.defaultMaxSize`).
+   * Maximum size of a call's metadata: bytes of all keys and values together, in UTF-8. A call with more fails with
+   * `invalid_argument`. Default: 16,384 (`defaultMaxMetadataSize`).
    */
   readonly maxMetadataSize?: number | undefined
   /**
-   * How many messages wait to be read: claims to be compared and answers of one call, messages of one stream, updates of
-   * one subscription. Default: 100.
+   * Per stream: maximum number of unread messages. A full buffer holds the sender back. Default: 100
+   * (`defaultBufferSize`).
    */
-  readonly bufferSize?: number | undefined
+  readonly streamBufferSize?: number | undefined
   /**
-   * How often a stream with nothing to send gives a sign of life; `"Infinity"` for never. Default: 10 seconds.
+   * Per subscription: maximum number of unread updates. The subscription's `overflow` decides what happens to more.
+   * Default: 100 (`defaultBufferSize`).
+   */
+  readonly subscriptionBufferSize?: number | undefined
+  /**
+   * Per multi call: maximum number of unread responses. More are dropped, and reported in the Stream as one failed answer
+   * with the reason `overflow`. Default: 100 (`defaultBufferSize`).
+   */
+  readonly multiBufferSize?: number | undefined
+  /**
+   * Per call: maximum number of claims that wait to be compared. More are dropped and logged. Default: 100
+   * (`defaultBufferSize`).
+   */
+  readonly claimBufferSize?: number | undefined
+  /**
+   * Keepalive interval of an idle stream, at least 100 milliseconds; `"Infinity"` to send none. Default: 10 seconds
+   * (`defaultKeepalive`).
    */
   readonly keepalive?: Duration.Input | undefined
   /**
-   * What runs around calls, streams and subscriptions, the first outermost. What it requires, the client requires.
-   * Default: none.
+   * Interceptors around calls, streams and subscriptions; the first is outermost. The client requires the services that
+   * they require. Default: none.
    */
   readonly interceptors?: I | undefined
 }

@@ -50,8 +50,15 @@ export interface ClientState {
   readonly interception: Interception
   /** Bytes of UTF-8, keys and values together. */
   readonly maxMetadataSize: number
-  readonly bufferSize: number
-  /** How often an idle stream gives a sign of life: milliseconds, Infinity for never. */
+  /** Messages per stream. */
+  readonly streamBufferSize: number
+  /** Updates per subscription. */
+  readonly subscriptionBufferSize: number
+  /** Responses per multi call. */
+  readonly multiBufferSize: number
+  /** Claims per call. */
+  readonly claimBufferSize: number
+  /** Keepalive interval of an idle stream: milliseconds, Infinity for none. */
   readonly keepalive: number
   closed: boolean
 }

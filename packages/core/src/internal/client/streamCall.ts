@@ -24,10 +24,10 @@ import { type ClientState, clientClosed, type StreamReceiver } from "./state.ts"
 
 /** Options of a stream's opening, whatever its method. */
 export interface AnyStreamOptions extends AnyCallOptions {
-  readonly bufferSize?: number | undefined
+  readonly streamBufferSize?: number | undefined
   readonly sendTimeout?: Duration.Input | undefined
   readonly concurrency?: number | undefined
-  readonly idle?: Parameters<typeof millisOf>[1] | undefined
+  readonly idleTimeout?: Parameters<typeof millisOf>[1] | undefined
 }
 
 /** A stream's opening, from its request to the server's ack. */
@@ -152,7 +152,7 @@ export const opener = (client: ClientState, method: StreamMethod): AnyStreamOpen
     if (PsrpcError.is(prepared)) return Effect.fail(prepared)
     let call: Opening
     try {
-      const bufferSize = countOf("bufferSize", options?.bufferSize ?? client.bufferSize)
+      const bufferSize = countOf("streamBufferSize", options?.streamBufferSize ?? client.streamBufferSize)
       const sendTimeout = sendTimeoutOf(options, prepared.patience)
       const selection = options?.selection ?? defaultSelection
       call = new Opening(client, method, prepared, selection, bufferSize, sendTimeout, span, series)
@@ -200,7 +200,7 @@ export const opener = (client: ClientState, method: StreamMethod): AnyStreamOpen
         let idle: number | undefined
         try {
           concurrency = countOf("concurrency", options?.concurrency ?? defaultConcurrency)
-          idle = options?.idle === undefined ? undefined : millisOf("idle", options.idle)
+          idle = options?.idleTimeout === undefined ? undefined : millisOf("idleTimeout", options.idleTimeout)
         } catch (cause) {
           return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
         }

@@ -23,7 +23,7 @@ type Overflow = (typeof policies)[number]
 /** Options of a subscription, whatever its method. */
 export interface AnySubscribeOptions {
   readonly topic?: Readonly<Record<string, unknown>> | undefined
-  readonly bufferSize?: number | undefined
+  readonly subscriptionBufferSize?: number | undefined
   readonly overflow?: Overflow | undefined
 }
 
@@ -189,7 +189,7 @@ export const subscriber = (
   return (options) =>
     Effect.withFiber((fiber) => {
       if (client.closed) return Effect.fail(clientClosed(label, false))
-      const { bufferSize = client.bufferSize, overflow = "dropping", topic } = options ?? {}
+      const { subscriptionBufferSize = client.subscriptionBufferSize, overflow = "dropping", topic } = options ?? {}
       let channel: Channels.Channel
       let subscription: Subscription
       try {
@@ -200,7 +200,7 @@ export const subscriber = (
         subscription = new Subscription(
           client,
           method,
-          countOf("bufferSize", bufferSize),
+          countOf("subscriptionBufferSize", subscriptionBufferSize),
           overflow,
           series,
           spansIn(fiber.context, topic)

@@ -7,8 +7,13 @@
 import type { Metadata } from "./model.ts"
 import { maxEntries } from "./model.ts"
 
-/** The most bytes that keys and values take in UTF-8, where nobody says. */
-export const defaultMaxMetadataSize = 16 * 1024
+/**
+ * Default maximum size of a call's metadata: 16 KiB (16,384 bytes), keys and values together, in UTF-8.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const defaultMaxMetadataSize: number = 16 * 1024
 
 /** How much of a key is shown. */
 const shownLength = 100

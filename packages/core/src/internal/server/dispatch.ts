@@ -127,15 +127,15 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
 
   /** Whether as many requests are in hand as there may be; one that was claimed has its place already. */
   protected isFull(job: J): boolean {
-    return this.jobs.size >= this.server.maxPending && !this.jobs.has(job.id)
+    return this.jobs.size >= this.server.maxInFlight && !this.jobs.has(job.id)
   }
 
   /** What a client is told whose request nobody else can take. */
   protected tooMany(call: AnyCall): PsrpcError.PsrpcError {
-    const { maxPending } = this.server
+    const { maxInFlight } = this.server
     const { label } = this.method
     this.dropped("overflow", call, "requests")
-    const message = `the server has ${maxPending} requests of ${label} in hand`
+    const message = `the server has ${maxInFlight} requests of ${label} in hand`
     return PsrpcError.fromCode("resource_exhausted", { message, reason: "overflow", mayHaveRun: false })
   }
 
@@ -174,7 +174,7 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
   }
 
   #weigh(job: J, affinity: AnyEffect): void {
-    if (this.#weighing >= this.server.bufferSize) {
+    if (this.#weighing >= this.server.maxPendingAffinity) {
       this.dropped("overflow", job.call, "affinity")
       return this.remove(job)
     }

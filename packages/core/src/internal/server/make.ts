@@ -1,13 +1,13 @@
 /** The making of a server: what it is asked for is checked, its handlers found, and what it serves at once registered. */
 import { Context, Effect, Scope, Tracer } from "effect"
-import { defaultKeepalive } from "../../BidiStream.ts"
-import { defaultBufferSize, MessageBus } from "../../MessageBus.ts"
+import { MessageBus } from "../../MessageBus.ts"
 import * as Metadata from "../metadata/model.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
 import type * as Interceptor from "../calls/interceptorTypes.ts"
 import type { AnyMethods, Service } from "../definition/service.ts"
 import { BoundedCache } from "../support/boundedCache.ts"
 import { CurrentCall } from "../calls/callContext.ts"
+import { defaultBufferSize, defaultKeepalive } from "../calls/defaults.ts"
 import * as Channels from "../wire/channel.ts"
 import * as Deadlines from "../time/deadlines.ts"
 import * as Drops from "../telemetry/drops.ts"
@@ -29,9 +29,12 @@ import type { Options, Server } from "./types.ts"
 import { StreamDispatch, type StreamHandler } from "./streamDispatch.ts"
 
 /** Milliseconds. */
-export const defaultTimeout = 3000
+export const defaultDrainTimeout = 3000
 
-export const defaultMaxPending = 10_000
+/** Milliseconds. */
+export const defaultSendTimeout = 3000
+
+export const defaultMaxInFlight = 10_000
 
 /** How many clients a server keeps the names of. */
 const clientsKept = 10_000
@@ -57,10 +60,15 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
     CurrentCall
   )(yield* Effect.context<any>()) as Context.Context<never>
   const serverId = options.serverId === undefined ? newServerId() : yield* checkServerId(at, options.serverId)
-  const bufferSize = yield* checkCount(at, "bufferSize", options.bufferSize ?? defaultBufferSize)
-  const maxPending = yield* checkCount(at, "maxPending", options.maxPending ?? defaultMaxPending)
-  const drainTimeout = yield* checkTimeout(at, "drainTimeout", options.drainTimeout ?? defaultTimeout)
-  const timeout = yield* checkTimeout(at, "timeout", options.timeout ?? defaultTimeout)
+  const maxInFlight = yield* checkCount(at, "maxInFlight", options.maxInFlight ?? defaultMaxInFlight)
+  const maxPendingAffinity = yield* checkCount(
+    at,
+    "maxPendingAffinity",
+    options.maxPendingAffinity ?? defaultBufferSize
+  )
+  const streamBufferSize = yield* checkCount(at, "streamBufferSize", options.streamBufferSize ?? defaultBufferSize)
+  const drainTimeout = yield* checkTimeout(at, "drainTimeout", options.drainTimeout ?? defaultDrainTimeout)
+  const sendTimeout = yield* checkTimeout(at, "sendTimeout", options.sendTimeout ?? defaultSendTimeout)
   const keepalive = yield* checkKeepalive(at, options.keepalive ?? defaultKeepalive)
   const interceptors = yield* checkInterceptors(at, "server", options.interceptors)
   const bus = yield* MessageBus
@@ -78,9 +86,10 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
       response: bus.target(Channels.response(name, clientId)),
       stream: bus.target(Channels.clientStream(name, clientId))
     })),
-    bufferSize,
-    maxPending,
-    timeout,
+    maxInFlight,
+    maxPendingAffinity,
+    streamBufferSize,
+    sendTimeout,
     keepalive,
     done: idle.check,
     killed: false

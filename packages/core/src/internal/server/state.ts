@@ -16,13 +16,15 @@ export interface ServerState {
   readonly context: Context.Context<never>
   /** The channels back to each client. */
   readonly replies: BoundedCache<string, Replies>
-  /** How many requests may wait for their affinity, and how many messages of a stream to be read. */
-  readonly bufferSize: number
-  /** How many requests of a method may be in hand before it takes no more. */
-  readonly maxPending: number
-  /** How long the sends of streams take at most, in milliseconds. */
-  readonly timeout: number
-  /** How often an idle stream gives a sign of life: milliseconds, Infinity for never. */
+  /** Per method: requests whose affinity is being computed. */
+  readonly maxPendingAffinity: number
+  /** Unread messages per stream. */
+  readonly streamBufferSize: number
+  /** Per method and topic: in-flight requests. */
+  readonly maxInFlight: number
+  /** Of the sends of streams, in milliseconds. */
+  readonly sendTimeout: number
+  /** Keepalive interval of an idle stream: milliseconds, Infinity for none. */
   readonly keepalive: number
   /** Called whenever a request is done with. */
   readonly done: () => void

@@ -87,7 +87,7 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
   }
 
   protected run(job: StreamJob): void {
-    const { bus, bufferSize, deadlines, drops, keepalive, replies, timeout } = this.server
+    const { bus, deadlines, drops, keepalive, replies, sendTimeout, streamBufferSize } = this.server
     const { opening } = job
     const target = replies.get(opening.clientId).stream
     const { receive, label, send } = this.method
@@ -107,8 +107,8 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
       // what the client receives
       send: receive,
       receive: send,
-      bufferSize,
-      timeout,
+      bufferSize: streamBufferSize,
+      timeout: sendTimeout,
       keepalive,
       series: this.series,
       span: job.span,

@@ -48,48 +48,63 @@ export type TopicOfGroup<Methods, G extends string> = {
 export type TopicOf<M> = M extends { readonly topic: infer T } ? Topic.Topic<T> : never
 
 /**
- * Options of a server.
+ * Options of a server. Each is optional.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options<Methods, I extends ReadonlyArray<Interceptor.Any> = readonly []> {
-  /** The server's id, unique among all servers of the service. Default: `SRV_` and 12 random characters. */
+  /** Id of the server, unique among all servers of the service. Default: `SRV_` and 12 random characters. */
   readonly serverId?: string | undefined
-  /** How long requests in hand may take when the server closes. Default: 3 seconds. */
-  readonly drainTimeout?: Duration.Input | undefined
   /**
-   * The topics to register at once, by method. Methods without a topic are registered anyway, others when `register`
-   * says so. Default: none.
+   * The topics that the server registers when it starts, by method. A method without a topic is always registered; a
+   * method with a topic, for these topics and those that `register` adds later. Default: none.
    */
   readonly topics?:
     | ({ readonly [K in TopicMethod<Methods>]?: ReadonlyArray<TopicOf<Methods[K]>> } & {
         readonly [K in Exclude<keyof Methods, TopicMethod<Methods>>]?: never
       })
     | undefined
-  /** The topics to register at once, by topic group. Default: none. */
+  /** The topics that the server registers when it starts, by topic group. Default: none. */
   readonly groups?:
     | ([GroupOf<Methods>] extends [never]
         ? { readonly [G in keyof Methods]?: never }
         : { readonly [G in GroupOf<Methods>]?: ReadonlyArray<TopicOfGroup<Methods, G>> })
     | undefined
   /**
-   * How many requests may wait for their affinity, per method, where to more the server keeps silent; and how many
-   * messages of a stream to be read, where more make the sender wait. Default: 100.
+   * Maximum time for in-flight requests to finish while the server closes. What is left then is interrupted. Default: 3
+   * seconds (`defaultDrainTimeout`).
    */
-  readonly bufferSize?: number | undefined
-  /** How long a send on a stream takes at most, where it does not say. Default: 3 seconds. */
-  readonly timeout?: Duration.Input | undefined
-  /** How often a stream with nothing to send gives a sign of life; `"Infinity"` for never. Default: 10 seconds. */
+  readonly drainTimeout?: Duration.Input | undefined
+  /**
+   * Maximum time of a send on a stream, until the client has acknowledged the message; a send's own `timeout` replaces
+   * it. Default: 3 seconds (`defaultSendTimeout`).
+   */
+  readonly sendTimeout?: Duration.Input | undefined
+  /**
+   * Per method and topic: maximum number of in-flight requests and open streams, claimed or running. At the limit the
+   * server sends no claims; where none is needed, it answers `resource_exhausted`. Default: 10,000
+   * (`defaultMaxInFlight`).
+   */
+  readonly maxInFlight?: number | undefined
+  /**
+   * Per method and topic: maximum number of requests whose affinity is being computed. Further requests are not claimed.
+   * Default: 100 (`defaultBufferSize`).
+   */
+  readonly maxPendingAffinity?: number | undefined
+  /**
+   * Per stream: maximum number of unread messages. A full buffer holds the sender back. Default: 100
+   * (`defaultBufferSize`).
+   */
+  readonly streamBufferSize?: number | undefined
+  /**
+   * Keepalive interval of an idle stream, at least 100 milliseconds; `"Infinity"` to send none. Default: 10 seconds
+   * (`defaultKeepalive`).
+   */
   readonly keepalive?: Duration.Input | undefined
   /**
-   * How many requests and streams of a method, per topic, may be in hand, waiting for their claims or running, before it
-   * makes no more offers, and where nothing is claimed answers `resource_exhausted`. Default: 10,000.
-   */
-  readonly maxPending?: number | undefined
-  /**
-   * What runs around handlers, the first outermost. What it provides, the handlers need not be given; what it requires,
-   * the server requires. Default: none.
+   * Interceptors around handlers; the first is outermost. The handlers do not require the services that interceptors
+   * provide; the server requires the services that interceptors require. Default: none.
    */
   readonly interceptors?: I | undefined
 }

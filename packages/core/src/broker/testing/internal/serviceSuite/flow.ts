@@ -92,8 +92,8 @@ const backpressure: Case = {
       yield* read.reached(run, texts.length, "messages to be read")
       yield* equal("what was read", read.all, texts)
     })
-    yield* on(a)(Server.make(Chat, { talk: (stream) => readSlowly(stream.messages) }, { bufferSize: size }))
-    const client = yield* on(b)(Client.make(Chat, { ...patient, bufferSize: size }))
+    yield* on(a)(Server.make(Chat, { talk: (stream) => readSlowly(stream.messages) }, { streamBufferSize: size }))
+    const client = yield* on(b)(Client.make(Chat, { ...patient, streamBufferSize: size }))
     const toServer = yield* client.talk()
     const sending = yield* Effect.forkScoped(sendAll(toServer))
     yield* watch
@@ -116,7 +116,7 @@ const backpressureBack: Case = {
       )
     yield* on(a)(Server.make(Chat, { talk }))
     const client = yield* on(b)(Client.make(Chat, patient))
-    const stream = yield* client.talk({ bufferSize: size })
+    const stream = yield* client.talk({ streamBufferSize: size })
     for (let taken = 0; taken < texts.length; taken += 10) {
       const most = Math.min(texts.length, taken + size)
       yield* run.until(
@@ -148,8 +148,8 @@ const through: Case = {
         yield* stream.send("that was all")
         ended++
       })
-    yield* on(a)(Server.make(Chat, { talk }, { bufferSize: 16 }))
-    const client = yield* on(b)(Client.make(Chat, { ...patient, bufferSize: 16 }))
+    yield* on(a)(Server.make(Chat, { talk }, { streamBufferSize: 16 }))
+    const client = yield* on(b)(Client.make(Chat, { ...patient, streamBufferSize: 16 }))
     const texts = numbered(500)
     for (const round of [1, 2]) {
       const got = yield* run.step(
@@ -192,7 +192,7 @@ const many: Case = {
           { concurrency: 2, discard: true }
         )
     }
-    for (const bus of buses) yield* on(bus)(Server.make(Chat, handlers, { timeout: "30 seconds" }))
+    for (const bus of buses) yield* on(bus)(Server.make(Chat, handlers, { sendTimeout: "30 seconds" }))
     const clients = yield* Effect.all(
       buses.map((bus) => on(bus)(Client.make(Chat, { ...patient, timeout: "30 seconds" })))
     )

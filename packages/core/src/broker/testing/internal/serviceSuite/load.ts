@@ -109,7 +109,7 @@ const shared: Case = {
     yield* on(b)(Server.make(Service.pick(Shared, "second"), { second: handle("second") }))
     yield* on(b)(Server.make(Service.pick(Shared, "third"), { third: handle("third") }, { topics: { third: [topic] } }))
     const clients = yield* Effect.all(
-      [a, b, c].map((bus) => on(bus)(Client.make(Shared, { ...patient, bufferSize: 1000 })))
+      [a, b, c].map((bus) => on(bus)(Client.make(Shared, { ...patient, subscriptionBufferSize: 1000 })))
     )
     yield* read("jobs", yield* clients[0]!.jobs())
     yield* read("jobs", yield* clients[2]!.jobs())

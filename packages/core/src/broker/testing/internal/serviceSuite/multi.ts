@@ -141,7 +141,7 @@ const early: Case = {
     yield* interrupted.reached(run, 4, "handlers to be interrupted")
     yield* equal(
       "answers until nothing had come for a while",
-      (yield* Stream.runCollect(client.call("idle", { idle: "100 millis" }))).length,
+      (yield* Stream.runCollect(client.call("idle", { idleTimeout: "100 millis" }))).length,
       1
     )
     yield* interrupted.reached(run, 6, "handlers to be interrupted")
@@ -163,7 +163,7 @@ const overflow: Case = {
     const read: Array<string> = []
     let lost = 0
     // the reader stands still at the first answer until the time is over
-    yield* client.call("all", { bufferSize: 2, timeout: "2 seconds" }).pipe(
+    yield* client.call("all", { multiBufferSize: 2, timeout: "2 seconds" }).pipe(
       Stream.runForEach(
         Effect.fnUntraced(function* ({ result, serverId }) {
           if (result._tag === "Success") read.push(serverId)

@@ -126,11 +126,14 @@ const slow: Case = {
     const [bus, other] = yield* three(run)
     const client = yield* on(bus)(Client.make(Cell, patient))
     // four that nobody reads, each with another policy, beside those that are read, all on one connection
-    const dropping = yield* client.updates({ bufferSize: 5 })
-    const sliding = yield* client.updates({ bufferSize: 5, overflow: "sliding" })
-    const failing = yield* client.updates({ bufferSize: 5, overflow: "fail" })
+    const dropping = yield* client.updates({ subscriptionBufferSize: 5 })
+    const sliding = yield* client.updates({ subscriptionBufferSize: 5, overflow: "sliding" })
+    const failing = yield* client.updates({ subscriptionBufferSize: 5, overflow: "fail" })
     const read = [new Ledger(), new Ledger()]
-    const quick = [yield* client.updates({ bufferSize: 1000 }), yield* client.others({ bufferSize: 1000 })]
+    const quick = [
+      yield* client.updates({ subscriptionBufferSize: 1000 }),
+      yield* client.others({ subscriptionBufferSize: 1000 })
+    ]
     for (const [i, updates] of quick.entries()) {
       yield* Effect.forkScoped(Stream.runForEach(updates, (text) => Effect.sync(() => read[i]!.handled(text))))
     }
@@ -182,7 +185,9 @@ const leaving: Case = {
     const Cell = Service.make(run.service, { updates: Rpc.subscription({ message: Schema.String }) })
     const buses = yield* three(run)
     const ledger = new Ledger()
-    const clients = yield* Effect.all(buses.map((bus) => on(bus)(Client.make(Cell, { ...patient, bufferSize: 1000 }))))
+    const clients = yield* Effect.all(
+      buses.map((bus) => on(bus)(Client.make(Cell, { ...patient, subscriptionBufferSize: 1000 })))
+    )
     const publisher = yield* on(buses[0])(Publisher.make(Cell))
     const texts = numbered(600)
     let published = 0
