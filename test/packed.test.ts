@@ -68,7 +68,7 @@ export const done = FarmClient.use((farm) => farm.done({ topic: { region: "eu" }
 export const OnRedis = RedisMessageBus.layerConfig({ url: Config.Redacted("REDIS_URL") })
 export const OnNats = NatsMessageBus.layer({ servers: "nats://127.0.0.1:4222" })
 export const Live = Layer.merge(server(), FarmClient.layer).pipe(Layer.provide(OnNats))
-export const Net = PsrpcTest.layer(FarmClient, [{ handlers, affinity: 0.2 }])
+export const Network = PsrpcTest.layer(FarmClient, [{ handlers, affinity: 0.2 }])
 `
 
 describe("the packed packages, in an empty project", () => {

@@ -36,10 +36,10 @@ type Methods = Service.Methods<typeof Greeter>
 class GreeterClient extends Client.Service<GreeterClient>()("typetest/GreeterClient", Greeter) {}
 
 const hello = (name: string) => Effect.succeed(`Hello ${name}`)
-type Net = PsrpcTest.Net<"Greeter", Methods>
-type Common = Net | MessageBus | FaultyMessageBus.FaultyMessageBus
+type Network = PsrpcTest.TestNetwork<"Greeter", Methods>
+type Common = Network | MessageBus | FaultyMessageBus.FaultyMessageBus
 
-// A Layer gives the net, the bus, and the client where it has its class; it needs nothing.
+// A Layer gives the network, the bus, and the client where it has its class; it needs nothing.
 const ofClass = PsrpcTest.layer(GreeterClient, [{ handlers: { hello } }])
 same<typeof ofClass, Layer.Layer<GreeterClient | Common, PsrpcError.PsrpcError>>(true)
 const ofService = PsrpcTest.layer(Greeter, [{ handlers: { hello }, affinity: 0.2 }, { handlers: {} }])
@@ -47,8 +47,8 @@ same<typeof ofService, Layer.Layer<Common, PsrpcError.PsrpcError>>(true)
 PsrpcTest.layer(Greeter, [])
 declare const many: ReadonlyArray<PsrpcTest.ServerOptions<Methods>>
 PsrpcTest.layer(Greeter, many)
-const theNet: Effect.Effect<Net, never, Net> = PsrpcTest.net(GreeterClient)
-const sameNet: Effect.Effect<Net, never, Net> = PsrpcTest.net(Greeter)
+const theNetwork: Effect.Effect<Network, never, Network> = PsrpcTest.network(GreeterClient)
+const sameNetwork: Effect.Effect<Network, never, Network> = PsrpcTest.network(Greeter)
 
 // What handlers and affinities require, and what making handlers fails with, the Layer has.
 const requiring = PsrpcTest.layer(GreeterClient, [
@@ -140,105 +140,107 @@ PsrpcTest.layer(Greeter, [{ handlers: {}, affinity: "high" }])
 // @ts-expect-error: neither a service nor a client
 PsrpcTest.layer(Db, [])
 
-// A net made in place knows how many servers it has, and needs a scope.
+// A network made in place knows how many servers it has, and needs a scope.
 const made = PsrpcTest.make(Greeter, [{ handlers: { hello } }, { handlers: { hello: () => Effect.as(Db, "") } }])
-type Made = Net & { readonly servers: readonly [PsrpcTest.TestServer<Methods>, PsrpcTest.TestServer<Methods>] }
+type Made = Network & { readonly servers: readonly [PsrpcTest.TestServer<Methods>, PsrpcTest.TestServer<Methods>] }
 const madeIs: Effect.Effect<Made, PsrpcError.PsrpcError, Db | Scope.Scope> = made
 
 export const program = Effect.gen(function* () {
-  const net = yield* PsrpcTest.net(GreeterClient)
-  same<typeof net, Net>(true)
-  same<typeof net.client, Client.From<typeof Greeter>>(true)
+  const network = yield* PsrpcTest.network(GreeterClient)
+  same<typeof network, Network>(true)
+  same<typeof network.client, Client.From<typeof Greeter>>(true)
   const two = yield* made
   const [first, second] = two.servers
   yield* first.register("stats", { region: "eu" })
   yield* second.registerGroup("node", { node: "n1" })
   // @ts-expect-error: there are two
   void two.servers[2]
-  yield* PsrpcTest.make(GreeterClient, [], { join: net })
+  yield* PsrpcTest.make(GreeterClient, [], { join: network })
 
   // What is recorded has the types of its method.
-  const [call] = net.calls("hello")
+  const [call] = network.calls("hello")
   if (call !== undefined) {
     same<typeof call.method, "hello">(true)
     same<typeof call.request, string>(true)
     same<typeof call.result, Result.Result<string, NameTaken | PsrpcError.PsrpcError> | undefined>(true)
-    same<typeof call.server, string | undefined>(true)
+    same<typeof call.serverId, string | undefined>(true)
     same<typeof call.topic, {}>(true)
   }
-  const [stats] = net.calls("stats")
+  const [stats] = network.calls("stats")
   same<NonNullable<typeof stats>["topic"], { readonly region: "eu" | "us" }>(true)
-  same<NonNullable<typeof stats>["answers"][number]["result"], Result.Result<number, PsrpcError.PsrpcError>>(true)
-  const [chat] = net.calls("chat")
+  same<NonNullable<typeof stats>["responses"][number]["result"], Result.Result<number, PsrpcError.PsrpcError>>(true)
+  const [chat] = network.calls("chat")
   same<NonNullable<typeof chat>["sent"][number]["message"], number>(true)
   same<NonNullable<typeof chat>["received"][number]["message"], string>(true)
-  for (const any of net.calls()) {
+  for (const any of network.calls()) {
     if (any.method === "render") same<typeof any.request, number>(true)
     if (any.kind === "stream") same<typeof any.method, "chat">(true)
   }
-  const [update] = net.updates("news")
+  const [update] = network.updates("news")
   same<NonNullable<typeof update>["message"], string>(true)
   same<NonNullable<typeof update>["topic"], { readonly paper: string }>(true)
   // @ts-expect-error: is not called, but published
-  net.calls("news")
+  network.calls("news")
   // @ts-expect-error: is called
-  net.updates("hello")
+  network.updates("hello")
   // @ts-expect-error: no method
-  net.calls("helo")
+  network.calls("helo")
 
   // Faults too.
-  const fault: Effect.Effect<void, never, Scope.Scope> = net.fail("hello", new NameTaken({ name: "Ada" }))
+  const fault: Effect.Effect<void, never, Scope.Scope> = network.fail("hello", new NameTaken({ name: "Ada" }))
   yield* fault
-  yield* net.fail("hello", (asked) => new NameTaken({ name: asked.request }), {
+  yield* network.fail("hello", (asked) => new NameTaken({ name: asked.request }), {
     times: 2,
-    server: "a",
+    serverId: "a",
     when: (asked) => {
       same<typeof asked.request, string>(true)
       same<typeof asked.metadata, { readonly [key: string]: string }>(true)
       return asked.clientId !== ""
     }
   })
-  yield* net.fail("render", new PsrpcError.Unavailable({ message: "busy" }))
-  yield* net.fail("stats", new PsrpcError.Unavailable({ message: "busy" }), {
+  yield* network.fail("render", new PsrpcError.Unavailable({ message: "busy" }))
+  yield* network.fail("stats", new PsrpcError.Unavailable({ message: "busy" }), {
     when: ({ topic }) => topic.region === "eu"
   })
-  yield* net.fail("news", new PsrpcError.Unavailable({ message: "busy" }), { when: ({ message }) => message === "" })
+  yield* network.fail("news", new PsrpcError.Unavailable({ message: "busy" }), {
+    when: ({ message }) => message === ""
+  })
   // @ts-expect-error: not an error of the method
-  yield* net.fail("render", new NameTaken({ name: "" }))
+  yield* network.fail("render", new NameTaken({ name: "" }))
   // @ts-expect-error: not an error of the method
-  yield* net.fail("hello", new Other())
+  yield* network.fail("hello", new Other())
   // @ts-expect-error: a stream has no request
-  yield* net.fail("chat", new PsrpcError.Unavailable({ message: "" }), { when: (asked) => asked.request === "" })
-  yield* net.delay("chat", "1 second", { when: ({ metadata }) => metadata["a"] === "b" })
+  yield* network.fail("chat", new PsrpcError.Unavailable({ message: "" }), { when: (asked) => asked.request === "" })
+  yield* network.delay("chat", "1 second", { when: ({ metadata }) => metadata["a"] === "b" })
   // @ts-expect-error: no method
-  yield* net.delay("helo", "1 second")
+  yield* network.delay("helo", "1 second")
 
-  yield* net.lose("hello", "answer")
-  yield* net.lose("chat", "ack")
-  yield* net.lose("news", "update")
-  yield* net.disturb("stats", "request", FaultyMessageBus.duplicate())
+  yield* network.lose("hello", "response")
+  yield* network.lose("chat", "ack")
+  yield* network.lose("news", "update")
+  yield* network.inject("stats", "request", FaultyMessageBus.duplicate())
   // @ts-expect-error: a call has no messages
-  yield* net.lose("hello", "sent")
+  yield* network.lose("hello", "sent")
   // @ts-expect-error: nobody claims it
-  yield* net.lose("stats", "claim")
+  yield* network.lose("stats", "claim")
   // @ts-expect-error: nobody answers it
-  yield* net.lose("news", "answer")
+  yield* network.lose("news", "response")
 
   // Another handler: its requirements are those of the test.
-  const handled = net.handle("hello", (name) => {
+  const handled = network.handle("hello", (name) => {
     same<typeof name, string>(true)
     return Effect.as(Db, name)
   })
   same<typeof handled, Effect.Effect<void, never, Db | Scope.Scope>>(true)
-  yield* net.handle("render", (job) => Effect.succeed(job + 1), { times: 1 })
-  yield* net.handle("chat", (stream) => stream.close())
+  yield* network.handle("render", (job) => Effect.succeed(job + 1), { times: 1 })
+  yield* network.handle("chat", (stream) => stream.close())
   // @ts-expect-error: a number is no answer
-  yield* net.handle("hello", () => Effect.succeed(1))
+  yield* network.handle("hello", () => Effect.succeed(1))
   // @ts-expect-error: a subscription has no handler
-  yield* net.handle("news", () => Effect.void)
+  yield* network.handle("news", () => Effect.void)
 })
 
-// What a server's interceptors provide its handlers need not be given; what they require, and the client's, the net requires.
+// What a server's interceptors provide its handlers need not be given; what they require, and the client's, the network requires.
 const provided = PsrpcTest.make(
   Greeter,
   [
@@ -252,4 +254,4 @@ const provided = PsrpcTest.make(
 )
 const providedIs = same<Requires<typeof provided>, Setup | Cpu | Clerk | Scope.Scope>(true)
 
-export { madeIs, providedIs, sameNet, theNet }
+export { madeIs, providedIs, sameNetwork, theNetwork }

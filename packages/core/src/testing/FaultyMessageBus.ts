@@ -1,26 +1,26 @@
 /**
- * A message bus that loses, delays, duplicates and reorders what is published, breaks its connection and reconnects: in
- * front of any other bus, when and how a test says. Time is the Clock's, so under TestClock everything happens at its
+ * A message bus with faults, in front of any other bus: loses, delays, duplicates and reorders messages, breaks its
+ * connection and reconnects, under the control of a test. Time is the Clock's: under TestClock every fault happens at its
  * exact instant.
  *
- * | fault | what it does | what the publisher is told |
+ * | fault | effect | report to the publisher |
  * | --- | --- | --- |
- * | `lose` | it does not arrive | `delivered`, with the receivers if they are known, else `-1` |
- * | `delay` | it is sent later, others overtake it | what the bus beneath says, then |
- * | `latency` | it is sent later, and all behind it | what the bus beneath says, then |
- * | `duplicate` | it is sent more than once | what the bus beneath says of the first |
- * | `undelivered` | it is not sent; or is, if the error says that it may have been | the error |
- * | `partition` | nothing gets out and nothing in, until `heal` | as for `lose` |
- * | `disconnect` | the bus holds messages, and says so, until `reconnect` | as any bus |
+ * | `lose` | the message is not sent | `delivered`, with the known receivers, otherwise `-1` |
+ * | `delay` | the message is sent later; others can overtake it | the report of the bus behind, then |
+ * | `latency` | the message and all that follow are sent later | the report of the bus behind, then |
+ * | `duplicate` | the message is sent more than once | the report of the bus behind for the first copy |
+ * | `undelivered` | the message is not sent, unless the error's `mayHaveRun` is `true` | the error |
+ * | `partition` | no message leaves or arrives until `heal` | as for `lose` |
+ * | `disconnect` | messages are queued until `reconnect`, and `failure` returns an error | as of any bus |
  *
- * **Example** (A retry that is needed, and one that comes twice)
+ * **Example** (A response that is lost)
  *
  * ```ts
  * import { LocalMessageBus } from "@effect-psrpc/core"
  * import { FaultyMessageBus } from "@effect-psrpc/core/testing"
  * import { Effect, Layer } from "effect"
  *
- * // the first response is lost, the others are late
+ * // the first response is lost, the others are delayed
  * const faults = FaultyMessageBus.ofType("Response", (message) =>
  *   message.indexOfType === 0 ? FaultyMessageBus.lose : FaultyMessageBus.delay("50 millis"))
  *
@@ -28,10 +28,10 @@
  *
  * const program = Effect.gen(function*() {
  *   const faulty = yield* FaultyMessageBus.FaultyMessageBus
- *   // … call something, then look at what was sent, and what became of it
- *   const lost = faulty.records.filter((message) => message.fate === "lost")
+ *   // … make a call, then look at the published messages and their outcomes
+ *   const lost = faulty.records.filter((message) => message.outcome === "lost")
  *   yield* faulty.disconnect
- *   // … call something: it waits for the connection
+ *   // … make a call: it waits for the connection
  *   yield* faulty.reconnect
  *   return lost.length
  * }).pipe(Effect.provide(Bus))
@@ -42,10 +42,11 @@
 import { Context, Effect, Layer, type Scope } from "effect"
 import { MessageBus } from "../MessageBus.ts"
 import type { PsrpcError } from "../PsrpcError.ts"
-import { makeFaultyBus, type Published } from "./internal/faultyBus/bus.ts"
-import { type Faults, none } from "./internal/faultyBus/fault.ts"
+import { makeFaultyBus } from "./internal/faultyBus/faultyBus.ts"
+import type { Faults } from "./internal/faultyBus/faults.ts"
+import type { PublishedMessage } from "./internal/faultyBus/publishedMessage.ts"
 
-export type { Fate, Published } from "./internal/faultyBus/bus.ts"
+export type { Outcome, PublishedMessage } from "./internal/faultyBus/publishedMessage.ts"
 
 export {
   all,
@@ -62,15 +63,14 @@ export {
   ofType,
   undelivered,
   when
-} from "./internal/faultyBus/fault.ts"
+} from "./internal/faultyBus/faults.ts"
 
-export { random, type RandomOptions } from "./internal/faultyBus/random.ts"
+export { random, type RandomOptions } from "./internal/faultyBus/randomFaults.ts"
 
 /**
- * A bus with faults, and what steers it.
+ * A bus with faults, and the operations that control them.
  *
- * Give it to a client or a server alone, and the faults are those of its connection; share it, and they are the
- * broker's.
+ * Give it to one client or server to test faults of that connection. Share it to test faults of the broker.
  *
  * @category services
  * @since 0.1.0
@@ -78,53 +78,54 @@ export { random, type RandomOptions } from "./internal/faultyBus/random.ts"
 export class FaultyMessageBus extends Context.Service<
   FaultyMessageBus,
   MessageBus["Service"] & {
-    /** Decides about what is published from now on. What is late already still comes. */
+    /** Replaces the faults for messages that are published from now on. Delayed messages are still sent. */
     readonly setFaults: (faults: Faults) => Effect.Effect<void>
     /**
-     * Cuts this bus off without a word: what it publishes is lost, what is late is lost, and its listeners hear nothing.
-     * Publishers are told as by `lose`, and `failure` has nothing to say.
+     * Cuts the connection without an error: published and delayed messages are lost, and listeners receive nothing. The
+     * report to publishers is that of `lose`, and `failure` returns `undefined`.
      */
     readonly partition: Effect.Effect<void>
     /** Ends a partition. */
     readonly heal: Effect.Effect<void>
     /**
-     * Breaks the connection, and the bus knows it: `failure` says so, messages are held until they expire or are not
-     * wanted any more, a new subscription waits, and listeners hear nothing. What is late arrives all the same, but its
-     * publisher is told that nobody knows.
+     * Breaks the connection: `failure` returns an error, messages are queued until they expire or are canceled, new
+     * subscriptions wait, and listeners receive nothing. Delayed messages are still sent, but are reported as undelivered,
+     * with `mayHaveRun: true`.
      */
     readonly disconnect: Effect.Effect<void>
-    /** Connects again: first its subscriptions are made again, then what was held is sent, in order. */
+    /** Reconnects: makes the subscriptions again, then sends the queued messages in order. */
     readonly reconnect: Effect.Effect<void, PsrpcError>
-    /** Every message that was published, in order, with what became of it so far. It grows until `forget`. */
-    readonly records: ReadonlyArray<Published>
-    /** Empties the records. */
-    readonly forget: Effect.Effect<void>
+    /** The records of all published messages, in order, with their outcomes so far. Grows until `clearRecords`. */
+    readonly records: ReadonlyArray<PublishedMessage>
+    /** Removes all records. */
+    readonly clearRecords: Effect.Effect<void>
   }
 >()("@effect-psrpc/core/testing/FaultyMessageBus") {}
 
 /**
- * Puts faults in front of a bus. When the scope closes, what waits or is late is told that it was not delivered, and
- * nothing is sent any more; the bus beneath is left open.
+ * Makes a bus with faults in front of `bus`. When the scope closes, queued and delayed messages are reported as
+ * undelivered, and no further message is sent. `bus` stays open.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = (
+export const make: (
   bus: MessageBus["Service"],
-  /** Default: none. */
-  faults: Faults = none
-): Effect.Effect<FaultyMessageBus["Service"], never, Scope.Scope> => makeFaultyBus(bus, faults)
+  /** Default: `none`. */
+  faults?: Faults
+) => Effect.Effect<FaultyMessageBus["Service"], never, Scope.Scope> = makeFaultyBus
 
 /**
- * Puts faults in front of the bus that it is provided with. Call it once and share the Layer.
+ * Makes a Layer that puts faults in front of the provided bus. Each call makes another bus: call it once and share the
+ * Layer.
  *
  * @category layers
  * @since 0.1.0
  */
 export const layer = (faults?: Faults): Layer.Layer<MessageBus | FaultyMessageBus, never, MessageBus> =>
   Layer.effectContext(
-    Effect.gen(function* () {
-      const faulty = yield* make(yield* MessageBus, faults)
-      return Context.make(MessageBus, faulty).pipe(Context.add(FaultyMessageBus, faulty))
-    })
+    Effect.map(
+      Effect.flatMap(MessageBus, (bus) => make(bus, faults)),
+      (faulty) => Context.make(MessageBus, faulty).pipe(Context.add(FaultyMessageBus, faulty))
+    )
   )

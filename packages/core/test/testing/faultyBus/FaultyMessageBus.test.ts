@@ -21,10 +21,10 @@ describe("faults", () => {
       assert.deepStrictEqual(arrived, ["a@0"])
       assert.deepStrictEqual(told, ["a:1@0", "n:0@0"])
       assert.deepStrictEqual(
-        bus.records.map(({ fate, receivers, sentAt }) => ({ fate, receivers, sentAt })),
+        bus.records.map(({ outcome, receivers, sentAt }) => ({ outcome, receivers, sentAt })),
         [
-          { fate: "delivered", receivers: 1, sentAt: [0] },
-          { fate: "delivered", receivers: 0, sentAt: [0] }
+          { outcome: "delivered", receivers: 1, sentAt: [0] },
+          { outcome: "delivered", receivers: 0, sentAt: [0] }
         ]
       )
     })
@@ -52,7 +52,7 @@ describe("faults", () => {
       // nobody is known: somebody may listen all the same
       assert.deepStrictEqual(told, ["a:-1@0", "b:1@0", "c:3@0", "d:2@0"])
       assert.deepStrictEqual(
-        bus.records.map(({ fate, receivers, sentAt }) => [fate, receivers, sentAt.length]),
+        bus.records.map(({ outcome, receivers, sentAt }) => [outcome, receivers, sentAt.length]),
         [
           ["lost", -1, 0],
           ["lost", 1, 0],
@@ -70,7 +70,7 @@ describe("faults", () => {
       )
       for (const text of ["a", "b", "c", "d"]) send(text)
       assert.deepStrictEqual(told, ["c:1@0", "d:1@0"])
-      assert.strictEqual(bus.records[0]!.fate, "under way")
+      assert.strictEqual(bus.records[0]!.outcome, "pending")
       yield* pass(49)
       assert.deepStrictEqual(arrived, ["c@0", "d@0"])
       yield* pass(1000)
@@ -181,7 +181,7 @@ describe("faults", () => {
       assert.deepStrictEqual(arrived, ["b@0", "c@20"])
       assert.deepStrictEqual(told, ["a:resource_exhausted@0", "b:unavailable?@0", "c:unavailable?@20"])
       assert.strictEqual(bus.records[0]!.error, full)
-      assert.isTrue(bus.records.every(({ fate }) => fate === "undelivered"))
+      assert.isTrue(bus.records.every(({ outcome }) => outcome === "undelivered"))
     })
   )
 

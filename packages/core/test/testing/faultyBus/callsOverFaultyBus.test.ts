@@ -120,7 +120,7 @@ describe("calls over a faulty bus", () => {
           []
         )
         assert.isAtLeast(handled.size, answered)
-        assert.isAbove(bus.records.filter(({ fate }) => fate === "lost").length, 60)
+        assert.isAbove(bus.records.filter(({ outcome }) => outcome === "lost").length, 60)
       })
   )
 })

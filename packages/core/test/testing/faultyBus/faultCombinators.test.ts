@@ -110,7 +110,7 @@ describe("random faults", () => {
         copies,
         bus.records.reduce((sum, { fault }) => sum + fault.copies.length, 0)
       )
-      assert.isAbove(bus.records.filter(({ fate }) => fate === "lost").length, 20)
+      assert.isAbove(bus.records.filter(({ outcome }) => outcome === "lost").length, 20)
     })
   )
 })

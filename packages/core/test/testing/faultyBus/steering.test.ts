@@ -19,7 +19,7 @@ describe("a bus that is steered", () => {
       send("c")
       yield* pass(100)
       assert.deepStrictEqual(arrived, ["c@0", "a@100"])
-      yield* bus.forget
+      yield* bus.clearRecords
       assert.deepStrictEqual(bus.records, [])
       send("d")
       assert.strictEqual(bus.records[0]!.index, 3)
@@ -44,7 +44,7 @@ describe("a bus that is steered", () => {
       assert.deepStrictEqual(outside, ["c"])
       assert.deepStrictEqual(told, ["b:1@0", "c:2@0", "a:1@100"])
       assert.deepStrictEqual(
-        bus.records.map(({ fate }) => fate),
+        bus.records.map(({ outcome }) => outcome),
         ["lost", "lost"]
       )
       yield* bus.heal
@@ -75,8 +75,8 @@ describe("a bus that is steered", () => {
       assert.deepStrictEqual(arrived, [])
       assert.deepStrictEqual(told, ["f:0@0", "b:unavailable@50"])
       assert.deepStrictEqual(
-        bus.records.map(({ fate }) => fate),
-        ["held", "undelivered", "held", "unwanted", "held"]
+        bus.records.map(({ outcome }) => outcome),
+        ["queued", "undelivered", "queued", "canceled", "queued"]
       )
       assert.strictEqual(bus.records[1]!.error?.reason, "connection")
       yield* bus.reconnect
@@ -86,7 +86,7 @@ describe("a bus that is steered", () => {
       yield* settle
       assert.deepStrictEqual(arrived, ["a@100", "e@100", "g@100"])
       assert.deepStrictEqual(told.slice(2), ["a:1@100", "e:1@100", "g:1@100"])
-      assert.strictEqual(bus.records[2]!.fate, "unwanted")
+      assert.strictEqual(bus.records[2]!.outcome, "canceled")
     })
   )
 
@@ -102,7 +102,7 @@ describe("a bus that is steered", () => {
       yield* pass(100)
       assert.deepStrictEqual(arrived, ["a"])
       assert.deepStrictEqual(told, ["a:unavailable?@10"])
-      assert.strictEqual(bus.records[0]!.fate, "undelivered")
+      assert.strictEqual(bus.records[0]!.outcome, "undelivered")
       assert.deepStrictEqual(bus.records[0]!.sentAt, [100])
     })
   )
@@ -248,7 +248,7 @@ describe("a bus that is steered", () => {
       const bus = yield* MessageBus
       const faulty = yield* Faulty.FaultyMessageBus
       assert.strictEqual(yield* publish(bus, bus.target(news), encode("a"), { timeout: 1 }), -1)
-      assert.strictEqual(faulty.records[0]!.fate, "lost")
+      assert.strictEqual(faulty.records[0]!.outcome, "lost")
       yield* faulty.disconnect
       const error = yield* start(Effect.flip(publish(bus, bus.target(news), encode("a"), { timeout: "1 second" })))
       yield* TestClock.adjust("1 second")

@@ -1,4 +1,4 @@
-// What a test makes go wrong in a net of servers.
+// What a test makes go wrong in a network of servers.
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Clock, Context, Effect, Exit, Fiber, Result, type Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -79,7 +79,7 @@ describe("fail", () => {
   it.effect("is for one server, of those that all answer", () =>
     Effect.gen(function* () {
       const { client, fail } = yield* makeTwo
-      yield* fail("stats", busy, { server: "b" })
+      yield* fail("stats", busy, { serverId: "b" })
       const answers = yield* Stream.runCollect(client.stats("abc", { expect: 2 }))
       assert.deepStrictEqual(
         Array.from(answers, ({ result, serverId }) => [serverId, Result.isSuccess(result)]).sort(),
@@ -218,12 +218,12 @@ describe("lose", () => {
   it.effect("a claim, of one server: the other has the call", () =>
     Effect.gen(function* () {
       const { calls, client, lose } = yield* makeTwo
-      yield* lose("render", "claim", { server: "a" })
+      yield* lose("render", "claim", { serverId: "a" })
       const call = yield* start(client.render(1))
       yield* TestClock.adjust("200 millis")
       assert.strictEqual(yield* Fiber.join(call), "job 1")
       const [record] = calls("render")
-      assert.strictEqual(record!.server, "b")
+      assert.strictEqual(record!.serverId, "b")
       assert.strictEqual(record!.claims.length, 2)
     })
   )
@@ -231,7 +231,7 @@ describe("lose", () => {
   it.effect("a choice: the server never runs it", () =>
     Effect.gen(function* () {
       const { calls, client, lose } = yield* make
-      yield* lose("hello", "choice")
+      yield* lose("hello", "claimResponse")
       const call = yield* start(client.hello("Ada"))
       yield* TestClock.adjust("3 seconds")
       assert.strictEqual(errorOf(call)._tag, "DeadlineExceeded")
@@ -242,7 +242,7 @@ describe("lose", () => {
   it.effect("an answer: it has run, and nobody is told", () =>
     Effect.gen(function* () {
       const { calls, client, lose } = yield* make
-      yield* lose("hello", "answer", { when: ({ request }) => request === "Ada" })
+      yield* lose("hello", "response", { when: ({ request }) => request === "Ada" })
       const call = yield* start(client.hello("Ada"))
       yield* TestClock.adjust("3 seconds")
       assert.isTrue(errorOf(call)._tag === "DeadlineExceeded")
@@ -319,14 +319,14 @@ describe("lose", () => {
   )
 })
 
-describe("disturb", () => {
+describe("inject", () => {
   it.effect("has messages come late, or twice", () =>
     Effect.gen(function* () {
-      const { client, disturb, publisher } = yield* make
-      yield* disturb("hello", "answer", FaultyMessageBus.delay("30 millis"))
-      yield* disturb("hello", "request", FaultyMessageBus.latency("20 millis"))
+      const { client, inject, publisher } = yield* make
+      yield* inject("hello", "response", FaultyMessageBus.delay("30 millis"))
+      yield* inject("hello", "request", FaultyMessageBus.latency("20 millis"))
       assert.strictEqual(yield* lasts(client.hello("Ada"), 10), 50)
-      yield* disturb("job", "update", FaultyMessageBus.duplicate())
+      yield* inject("job", "update", FaultyMessageBus.duplicate())
       const jobs = yield* client.job()
       yield* publisher.job(1)
       assert.deepStrictEqual(Array.from(yield* Stream.runCollect(Stream.take(jobs, 2))), [1, 1])
@@ -337,7 +337,7 @@ describe("disturb", () => {
 describe("a fault that cannot be", () => {
   it.effect("is a defect: a fault that never happens would test nothing", () =>
     Effect.gen(function* () {
-      const net = yield* make
+      const network = yield* make
       const dies = Effect.fnUntraced(function* (effect: Effect.Effect<unknown, unknown, Scope.Scope>) {
         const fiber = yield* start(Effect.scoped(effect))
         yield* settle
@@ -345,14 +345,14 @@ describe("a fault that cannot be", () => {
         assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
         return String(Exit.isFailure(exit) && Cause.squash(exit.cause))
       })
-      assert.include(yield* dies(net.fail("helo" as "hello", busy)), "no method helo")
-      assert.include(yield* dies(net.fail("hello", busy, { times: 0 })), "times 0")
-      assert.include(yield* dies(net.lose("hello", "answer", { server: "c" })), "no server c")
-      assert.include(yield* dies(net.delay("hello", "soon" as "1 second")), "delay")
-      assert.include(yield* dies(net.lose("hello", "sent" as "answer")), "sent")
-      assert.include(yield* dies(net.handle("news" as "hello", () => Effect.succeed(""))), "news")
-      assert.include(yield* dies(PsrpcTest.make(Greeter, [], { join: {} as typeof net })), "join")
-      assert.throws(() => net.server("c"), "no server c")
+      assert.include(yield* dies(network.fail("helo" as "hello", busy)), "no method helo")
+      assert.include(yield* dies(network.fail("hello", busy, { times: 0 })), "times 0")
+      assert.include(yield* dies(network.lose("hello", "response", { serverId: "c" })), "no server c")
+      assert.include(yield* dies(network.delay("hello", "soon" as "1 second")), "delay")
+      assert.include(yield* dies(network.lose("hello", "sent" as "response")), "sent")
+      assert.include(yield* dies(network.handle("news" as "hello", () => Effect.succeed(""))), "news")
+      assert.include(yield* dies(PsrpcTest.make(Greeter, [], { join: {} as typeof network })), "join")
+      assert.throws(() => network.server("c"), "no server c")
     })
   )
 

@@ -48,7 +48,7 @@ describe("interceptors of a net", () => {
     }).pipe(Effect.provideService(Accounts, accounts))
   )
 
-  it.effect("run around what the net has a method do, and when a server has started again", () =>
+  it.effect("run around what the network has a method do, and when a server has started again", () =>
     Effect.gen(function* () {
       const seen: Array<string> = []
       const noting = Interceptor.server((call, next) => (seen.push(call.method), next()))
@@ -67,7 +67,7 @@ describe("interceptors of a net", () => {
     })
   )
 
-  const Net = PsrpcTest.layer(GreeterClient, [server], {
+  const Network = PsrpcTest.layer(GreeterClient, [server], {
     client: {
       interceptors: [
         Interceptor.metadata(() =>
@@ -81,6 +81,6 @@ describe("interceptors of a net", () => {
     Effect.gen(function* () {
       const greeter = yield* GreeterClient
       assert.strictEqual(yield* greeter.hello("Bob"), "Hello Bob, from Ada")
-    }).pipe(Effect.provide(Net.pipe(Layer.provide(Layer.succeed(Accounts, accounts)))))
+    }).pipe(Effect.provide(Network.pipe(Layer.provide(Layer.succeed(Accounts, accounts)))))
   )
 })

@@ -1,4 +1,4 @@
-// What a net of servers tells of what went on.
+// What a network of servers tells of what went on.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Result, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -19,11 +19,13 @@ describe("a call with one answer", () => {
   it.effect("is recorded from its request to its answer", () =>
     Effect.gen(function* () {
       const hello = (name: string) => Effect.delay(Effect.fail(new NameTaken({ name })), "50 millis")
-      const net = yield* PsrpcTest.make(Greeter, [{ serverId: "a", handlers: { hello } }], { client: { clientId } })
+      const network = yield* PsrpcTest.make(Greeter, [{ serverId: "a", handlers: { hello } }], { client: { clientId } })
       yield* TestClock.adjust("1 second")
-      const call = yield* start(Effect.flip(net.client.hello("Ada", { metadata: { tenant: "acme" }, timeout: 100 })))
+      const call = yield* start(
+        Effect.flip(network.client.hello("Ada", { metadata: { tenant: "acme" }, timeout: 100 }))
+      )
       yield* settle
-      const [record] = net.calls("hello")
+      const [record] = network.calls("hello")
       const { requestId } = record!
       const sofar = {
         method: "hello",
@@ -36,29 +38,29 @@ describe("a call with one answer", () => {
         deadline: 1100,
         request: "Ada",
         claims: [{ serverId: "a", affinity: 1, at: 1000 }],
-        server: "a",
+        serverId: "a",
         result: undefined,
-        answeredAt: undefined,
-        cancelledAt: undefined
+        respondedAt: undefined,
+        canceledAt: undefined
       } as const
       assert.deepStrictEqual(record, sofar)
       yield* TestClock.adjust("50 millis")
       yield* Fiber.join(call)
       const result = Result.fail(new NameTaken({ name: "Ada" }))
-      assert.deepStrictEqual(record, { ...sofar, result, answeredAt: 1050 })
+      assert.deepStrictEqual(record, { ...sofar, result, respondedAt: 1050 })
     })
   )
 
   it.effect("that nobody serves, or that its caller gives up, is recorded too", () =>
     Effect.gen(function* () {
-      const net = yield* PsrpcTest.make(Greeter, [{ handlers: { hello: () => Effect.never } }])
-      yield* Effect.flip(net.client.render(1))
-      const call = yield* start(net.client.hello("Ada"))
+      const network = yield* PsrpcTest.make(Greeter, [{ handlers: { hello: () => Effect.never } }])
+      yield* Effect.flip(network.client.render(1))
+      const call = yield* start(network.client.hello("Ada"))
       yield* TestClock.adjust("10 millis")
       yield* Fiber.interrupt(call)
       yield* settle
       assert.deepStrictEqual(
-        net.calls().map(({ cancelledAt, claims, method }) => [method, claims.length, cancelledAt]),
+        network.calls().map(({ canceledAt, claims, method }) => [method, claims.length, canceledAt]),
         [
           ["render", 0, undefined],
           ["hello", 1, 10]
@@ -69,9 +71,9 @@ describe("a call with one answer", () => {
 
   it.effect("has the error of a defect as its caller sees it", () =>
     Effect.gen(function* () {
-      const net = yield* PsrpcTest.make(Greeter, [{ handlers: { hello: () => Effect.die(new Error("secret")) } }])
-      const error = yield* Effect.flip(net.client.hello("Ada"))
-      const [call] = net.calls("hello")
+      const network = yield* PsrpcTest.make(Greeter, [{ handlers: { hello: () => Effect.die(new Error("secret")) } }])
+      const error = yield* Effect.flip(network.client.hello("Ada"))
+      const [call] = network.calls("hello")
       assert.deepStrictEqual(call!.result, Result.fail(error))
       assert.notInclude(JSON.stringify(call), "secret")
     })
@@ -81,19 +83,19 @@ describe("a call with one answer", () => {
 describe("a call that others answer", () => {
   it.effect("has the answer of the server that was chosen", () =>
     Effect.gen(function* () {
-      const net = yield* PsrpcTest.make(Greeter, [])
-      const servers = yield* Effect.provideService(fakeServers("Greeter", "Render"), MessageBus, net.connection)
-      const call = yield* start(net.client.render(1))
+      const network = yield* PsrpcTest.make(Greeter, [])
+      const servers = yield* Effect.provideService(fakeServers("Greeter", "Render"), MessageBus, network.connection)
+      const call = yield* start(network.client.render(1))
       yield* settle
       servers.answer("b", { error: "no", code: "malformed_request" })
       servers.claim("a", 0.9)
       servers.claim("c", 0.1)
       yield* settle
-      const [record] = net.calls("render")
+      const [record] = network.calls("render")
       assert.isTrue(record!.result !== undefined && Result.isFailure(record!.result))
       yield* TestClock.adjust("200 millis")
       servers.answer("c", { raw: json("c") })
-      assert.deepStrictEqual([record!.server, record!.result, record!.answeredAt], ["a", undefined, undefined])
+      assert.deepStrictEqual([record!.serverId, record!.result, record!.respondedAt], ["a", undefined, undefined])
       servers.answer("a", { raw: json("a") })
       assert.strictEqual(yield* Fiber.join(call), "a")
       assert.deepStrictEqual(record!.result, Result.succeed("a"))
@@ -107,19 +109,19 @@ describe("a call that others answer", () => {
         stats: () => Effect.succeed(1),
         chat: (stream: BidiStream<string, number>) => Stream.runForEach(stream.messages, (n) => stream.send(`${n}`))
       }
-      const net = yield* PsrpcTest.make(Greeter, [{ handlers }])
-      yield* net.connection.setFaults(FaultyMessageBus.duplicate())
-      yield* net.servers[0].connection.setFaults(FaultyMessageBus.duplicate())
-      yield* net.client.hello("Ada")
-      yield* Stream.runDrain(net.client.stats("", { expect: 2, timeout: 10 }).pipe(Stream.take(1)))
-      const chat = yield* net.client.chat()
+      const network = yield* PsrpcTest.make(Greeter, [{ handlers }])
+      yield* network.connection.setFaults(FaultyMessageBus.duplicate())
+      yield* network.servers[0].connection.setFaults(FaultyMessageBus.duplicate())
+      yield* network.client.hello("Ada")
+      yield* Stream.runDrain(network.client.stats("", { expect: 2, timeout: 10 }).pipe(Stream.take(1)))
+      const chat = yield* network.client.chat()
       yield* chat.send(1)
       yield* Stream.runHead(chat.messages)
       yield* settle
-      const [hello, stats, stream, ...others] = net.calls()
+      const [hello, stats, stream, ...others] = network.calls()
       assert.deepStrictEqual(others, [])
       assert.deepStrictEqual([hello!.claims.length, stream!.claims.length], [1, 1])
-      assert.strictEqual(stats?.kind === "multi" && stats.answers.length, 1)
+      assert.strictEqual(stats?.kind === "multi" && stats.responses.length, 1)
       // the handler has had it twice, and answers twice
       assert.deepStrictEqual(stream?.kind === "stream" && [stream.sent.length, stream.received.length], [1, 2])
     })
@@ -129,17 +131,17 @@ describe("a call that others answer", () => {
 describe("other kinds of method", () => {
   it.effect("a call that all answer has the answers, each with its time", () =>
     Effect.gen(function* () {
-      const net = yield* PsrpcTest.make(Greeter, [
+      const network = yield* PsrpcTest.make(Greeter, [
         { handlers: { stats: (text) => Effect.succeed(text.length) } },
         { handlers: { stats: () => Effect.delay(Effect.fail(PsrpcError.fromCode("not_found")), 30) } }
       ])
-      const answers = yield* start(Stream.runDrain(net.client.stats("abc", { timeout: 100 })))
+      const answers = yield* start(Stream.runDrain(network.client.stats("abc", { timeout: 100 })))
       yield* TestClock.adjust(100)
       yield* Fiber.join(answers)
-      const [call] = net.calls("stats")
+      const [call] = network.calls("stats")
       assert.deepStrictEqual([call!.request, call!.sentAt, call!.deadline], ["abc", 0, 100])
       assert.deepStrictEqual(
-        call!.answers.map(({ at, result, serverId }) => [serverId, Result.isSuccess(result) && result.success, at]),
+        call!.responses.map(({ at, result, serverId }) => [serverId, Result.isSuccess(result) && result.success, at]),
         [
           ["server-1", 3, 0],
           ["server-2", false, 30]
@@ -150,7 +152,7 @@ describe("other kinds of method", () => {
 
   it.effect("a stream has what went both ways, and how it ended", () =>
     Effect.gen(function* () {
-      const net = yield* PsrpcTest.make(
+      const network = yield* PsrpcTest.make(
         Greeter,
         [
           {
@@ -166,11 +168,11 @@ describe("other kinds of method", () => {
         ],
         { client: { clientId } }
       )
-      const chat = yield* net.client.chat({ metadata: { a: "b" } })
+      const chat = yield* network.client.chat({ metadata: { a: "b" } })
       yield* chat.send(1)
       yield* chat.send(2)
       yield* TestClock.adjust(20)
-      const [call] = net.calls("chat")
+      const [call] = network.calls("chat")
       const { cause } = call!.closed!
       assert.deepStrictEqual([cause?._tag, cause?.message], ["Aborted", "enough"])
       const { requestId, ...rest } = call!
@@ -185,8 +187,8 @@ describe("other kinds of method", () => {
         sentAt: 0,
         deadline: 3000,
         claims: [{ serverId: "server-1", affinity: 1, at: 0 }],
-        server: "server-1",
-        cancelledAt: undefined,
+        serverId: "server-1",
+        canceledAt: undefined,
         openedAt: 0,
         sent: [
           { message: 1, at: 0 },
@@ -203,10 +205,10 @@ describe("other kinds of method", () => {
 
   it.effect("an update has what it carries, its topic and its time", () =>
     Effect.gen(function* () {
-      const net = yield* PsrpcTest.make(Greeter, [])
+      const network = yield* PsrpcTest.make(Greeter, [])
       yield* TestClock.adjust(5)
-      yield* net.publisher.news("one", { topic: { paper: "le monde" } })
-      yield* net.publisher.job(2)
+      yield* network.publisher.news("one", { topic: { paper: "le monde" } })
+      yield* network.publisher.job(2)
       const news = {
         method: "news",
         kind: "subscription",
@@ -214,8 +216,8 @@ describe("other kinds of method", () => {
         topic: { paper: "le monde" },
         at: 5
       } as const
-      assert.deepStrictEqual(net.updates("news"), [news])
-      assert.deepStrictEqual(net.updates(), [
+      assert.deepStrictEqual(network.updates("news"), [news])
+      assert.deepStrictEqual(network.updates(), [
         news,
         { method: "job", kind: "subscription", message: 2, topic: {}, at: 5 }
       ])
@@ -235,29 +237,29 @@ class Topics extends Service.make("My.Topics", {
 describe("topics", () => {
   it.effect("are read back whatever is in them", () =>
     Effect.gen(function* () {
-      const net = yield* PsrpcTest.make(Topics, [])
+      const network = yield* PsrpcTest.make(Topics, [])
       const odd = ["", "x", "eu-west", "a|b", "REQ", "u+002d", "U+0001f680", "🚀é", "软件", " ", "*.>", "__proto__"]
       for (const a of odd) {
-        yield* Effect.ignore(net.client.one({ topic: { a } }))
-        yield* Effect.ignore(net.client.named({ topic: { a } }))
-        for (const b of odd) yield* Effect.ignore(net.client.two({ topic: { a, b } }))
-        if (a !== "") yield* net.publisher.three({ topic: { n: 1.5, on: "no", c: a } })
+        yield* Effect.ignore(network.client.one({ topic: { a } }))
+        yield* Effect.ignore(network.client.named({ topic: { a } }))
+        for (const b of odd) yield* Effect.ignore(network.client.two({ topic: { a, b } }))
+        if (a !== "") yield* network.publisher.three({ topic: { n: 1.5, on: "no", c: a } })
       }
       const one = odd.map((a) => ({ a }))
       assert.deepStrictEqual(
-        net.calls("one").map(({ topic }) => topic),
+        network.calls("one").map(({ topic }) => topic),
         one
       )
       assert.deepStrictEqual(
-        net.calls("named").map(({ topic }) => topic),
+        network.calls("named").map(({ topic }) => topic),
         one
       )
       assert.deepStrictEqual(
-        net.calls("two").map(({ topic }) => topic),
+        network.calls("two").map(({ topic }) => topic),
         odd.flatMap((a) => odd.map((b) => ({ a, b })))
       )
       assert.deepStrictEqual(
-        net.updates("three").map(({ topic }) => topic),
+        network.updates("three").map(({ topic }) => topic),
         odd.slice(1).map((c) => ({ n: 1.5, on: "no", c }))
       )
     })
@@ -267,67 +269,67 @@ describe("topics", () => {
 describe("the records", () => {
   it.effect("can be waited for", () =>
     Effect.gen(function* () {
-      const net = yield* PsrpcTest.make(Greeter, [{ handlers: { hello: (name) => Effect.succeed(name) } }])
-      const two = yield* start(net.until(() => net.calls("hello").length === 2))
-      const answered = yield* start(net.until(() => net.calls("hello")[1]?.result !== undefined))
-      yield* net.client.hello("Ada")
+      const network = yield* PsrpcTest.make(Greeter, [{ handlers: { hello: (name) => Effect.succeed(name) } }])
+      const two = yield* start(network.waitUntil(() => network.calls("hello").length === 2))
+      const answered = yield* start(network.waitUntil(() => network.calls("hello")[1]?.result !== undefined))
+      yield* network.client.hello("Ada")
       yield* settle
       assert.isTrue(isRunning(two))
-      yield* net.client.hello("Bob")
+      yield* network.client.hello("Bob")
       yield* Fiber.join(two)
       yield* Fiber.join(answered)
-      yield* net.until(() => true)
-      yield* Fiber.interrupt(yield* start(net.until(() => false)))
+      yield* network.waitUntil(() => true)
+      yield* Fiber.interrupt(yield* start(network.waitUntil(() => false)))
       const oops = (): boolean => {
         throw new Error("oops")
       }
-      const exit = yield* Effect.exit(net.until(oops))
+      const exit = yield* Effect.exit(network.waitUntil(oops))
       assert.isTrue(Exit.hasDies(exit))
     })
   )
 
   it.effect("are of what the network saw: what is no message of the service is not among them", () =>
     Effect.gen(function* () {
-      const net = yield* PsrpcTest.make(Greeter, [{ handlers: { hello: (name) => Effect.succeed(name) } }])
+      const network = yield* PsrpcTest.make(Greeter, [{ handlers: { hello: (name) => Effect.succeed(name) } }])
       const other = yield* Effect.provideService(
         Client.make(Service.make("Other", { hello: Rpc.unary() })),
         MessageBus,
-        net.connection
+        network.connection
       )
       yield* Effect.ignore(other.hello())
       const wrong = yield* Effect.provideService(
         Client.make(Service.make("Greeter", { hello: Rpc.unary({ request: Schema.Int }), unknown: Rpc.unary() })),
         MessageBus,
-        net.connection
+        network.connection
       )
       assert.strictEqual((yield* Effect.flip(wrong.hello(1)))._tag, "MalformedRequest")
       yield* Effect.ignore(wrong.unknown())
-      const bus = net.connection
+      const bus = network.connection
       const name = "Greeter|Hello|REQ"
       bus.publishUnsafe(bus.target({ name, subject: name, route: "" }), new Uint8Array([1, 2, 3]), 1, {
         wanted: () => true,
         delivered() {},
         undelivered() {}
       })
-      assert.deepStrictEqual(net.calls(), [])
+      assert.deepStrictEqual(network.calls(), [])
     })
   )
 
   it.effect("of a thousand calls are a thousand", () =>
     Effect.gen(function* () {
-      const net = yield* PsrpcTest.make(Greeter, [
+      const network = yield* PsrpcTest.make(Greeter, [
         { handlers: { hello: (name) => Effect.succeed(name) } },
         { handlers: { hello: (name) => Effect.succeed(name) } }
       ])
       const names = Array.from({ length: 1000 }, (_, i) => String(i))
-      yield* Effect.forEach(names, (name) => net.client.hello(name), { concurrency: 64 })
-      const calls = net.calls("hello")
+      yield* Effect.forEach(names, (name) => network.client.hello(name), { concurrency: 64 })
+      const calls = network.calls("hello")
       assert.deepStrictEqual(
         calls.map(({ request }) => request),
         names
       )
       assert.isTrue(calls.every(({ request, result }) => result?._tag === "Success" && result.success === request))
-      assert.strictEqual(calls.filter(({ server }) => server === "server-1").length, 500)
+      assert.strictEqual(calls.filter(({ serverId }) => serverId === "server-1").length, 500)
     })
   )
 })

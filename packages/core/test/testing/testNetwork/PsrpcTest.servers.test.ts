@@ -1,4 +1,4 @@
-// Servers of a net that break down, and connections that do.
+// Servers of a network that break down, and connections that do.
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -61,9 +61,9 @@ describe("a server that crashes", () => {
   it.effect("is there again after its start, with the topics that it was made with", () =>
     Effect.gen(function* () {
       const groups = { room: [{ room: 7 }] }
-      const net = yield* PsrpcTest.make(Greeter, [{ ...serving("a"), groups }])
-      const [server] = net.servers
-      const speak = (room: number) => net.client.speak({ topic: { room } })
+      const network = yield* PsrpcTest.make(Greeter, [{ ...serving("a"), groups }])
+      const [server] = network.servers
+      const speak = (room: number) => network.client.speak({ topic: { room } })
       yield* server.registerGroup("room", { room: 8 })
       assert.deepStrictEqual([yield* speak(7), yield* speak(8)], [7, 8])
       const { connection } = server
@@ -75,14 +75,14 @@ describe("a server that crashes", () => {
       // it runs: nothing to do
       yield* server.start
       assert.strictEqual(yield* speak(7), 7)
-      assert.strictEqual(yield* net.client.hello(""), "a")
+      assert.strictEqual(yield* network.client.hello(""), "a")
     })
   )
 
   it.effect("has its handlers made again, with its new connection", () =>
     Effect.gen(function* () {
       let made = 0
-      const net = yield* PsrpcTest.make(Greeter, [
+      const network = yield* PsrpcTest.make(Greeter, [
         {
           handlers: Effect.gen(function* () {
             const publisher = yield* Publisher.make(Greeter)
@@ -92,13 +92,13 @@ describe("a server that crashes", () => {
           })
         }
       ])
-      yield* net.client.hello("Ada")
-      yield* net.servers[0].crash
+      yield* network.client.hello("Ada")
+      yield* network.servers[0].crash
       yield* settle
-      yield* net.servers[0].start
-      assert.strictEqual(yield* net.client.hello("Ada"), "102")
+      yield* network.servers[0].start
+      assert.strictEqual(yield* network.client.hello("Ada"), "102")
       assert.deepStrictEqual(
-        net.updates("job").map(({ message }) => message),
+        network.updates("job").map(({ message }) => message),
         [1, 102]
       )
     })
@@ -150,34 +150,34 @@ describe("a server that is drained or killed", () => {
 describe("connections", () => {
   it.effect("a server behind a partition is silent, and there again when it is healed", () =>
     Effect.gen(function* () {
-      const net = yield* PsrpcTest.make(Greeter, [
+      const network = yield* PsrpcTest.make(Greeter, [
         { ...serving("a"), affinity: 0.9 },
         { ...serving("b"), affinity: 0.2 }
       ])
       const render = Effect.gen(function* () {
-        const call = yield* start(net.client.render(1))
+        const call = yield* start(network.client.render(1))
         yield* TestClock.adjust("200 millis")
         return yield* Fiber.join(call)
       })
       assert.strictEqual(yield* render, "a")
-      yield* net.server("a").connection.partition
+      yield* network.server("a").connection.partition
       assert.strictEqual(yield* render, "b")
-      yield* net.server("a").connection.heal
+      yield* network.server("a").connection.heal
       assert.strictEqual(yield* render, "a")
     })
   )
 
   it.effect("a call waits for the connection of the code under test, and goes on when it is back", () =>
     Effect.gen(function* () {
-      const net = yield* PsrpcTest.make(Greeter, [serving("a")])
-      yield* net.connection.disconnect
-      const call = yield* start(net.client.hello("Ada"))
+      const network = yield* PsrpcTest.make(Greeter, [serving("a")])
+      yield* network.connection.disconnect
+      const call = yield* start(network.client.hello("Ada"))
       yield* TestClock.adjust("1 second")
       assert.isTrue(isRunning(call))
-      assert.deepStrictEqual(net.calls(), [])
-      yield* net.connection.reconnect
+      assert.deepStrictEqual(network.calls(), [])
+      yield* network.connection.reconnect
       assert.strictEqual(yield* Fiber.join(call), "a")
-      assert.strictEqual(net.calls("hello")[0]!.sentAt, 1000)
+      assert.strictEqual(network.calls("hello")[0]!.sentAt, 1000)
     })
   )
 
@@ -211,17 +211,17 @@ describe("connections", () => {
 describe("reset", () => {
   it.effect("makes everything as it was", () =>
     Effect.gen(function* () {
-      const net = yield* PsrpcTest.make(Greeter, [serving("a"), serving("b")])
-      const [a, b] = net.servers
-      yield* net.delay("hello", "1 minute")
-      yield* net.lose("hello", "request")
-      yield* net.connection.disconnect
+      const network = yield* PsrpcTest.make(Greeter, [serving("a"), serving("b")])
+      const [a, b] = network.servers
+      yield* network.delay("hello", "1 minute")
+      yield* network.lose("hello", "request")
+      yield* network.connection.disconnect
       yield* a.crash
       yield* b.connection.partition
       yield* b.connection.setFaults(FaultyMessageBus.lose)
-      yield* net.reset
-      assert.deepStrictEqual(net.calls(), [])
-      const names = [yield* net.client.hello("Ada"), yield* net.client.hello("Ada")]
+      yield* network.reset
+      assert.deepStrictEqual(network.calls(), [])
+      const names = [yield* network.client.hello("Ada"), yield* network.client.hello("Ada")]
       assert.deepStrictEqual(names.sort(), ["a", "b"])
       assert.strictEqual(yield* Clock.currentTimeMillis, 0)
     })

@@ -1,4 +1,4 @@
-// What a test of a user's own code does with a net of servers.
+// What a test of a user's own code does with a network of servers.
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Clock, Context, Effect, Exit, Fiber, Layer, Schema, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -18,60 +18,60 @@ const greet = Effect.fnUntraced(function* (name: string) {
   return yield* greeter.hello(name).pipe(Effect.retry({ times: 1 }))
 })
 
-const Net = PsrpcTest.layer(GreeterClient, [
+const Network = PsrpcTest.layer(GreeterClient, [
   { serverId: "far", handlers: { hello: (name) => Effect.succeed(`Hello ${name}`) } },
   { serverId: "near", handlers: { render: (job) => Effect.succeed(`job ${job}`) }, affinity: 0.9 }
 ])
 
-describe("a net as a Layer", () => {
+describe("a network as a Layer", () => {
   it.effect("gives the code under test its client, and the test what went on", () =>
     Effect.gen(function* () {
-      const net = yield* PsrpcTest.net(GreeterClient)
-      yield* net.fail("hello", new PsrpcError.Unavailable({ message: "busy" }), { times: 1 })
-      yield* net.delay("hello", "200 millis")
+      const network = yield* PsrpcTest.network(GreeterClient)
+      yield* network.fail("hello", new PsrpcError.Unavailable({ message: "busy" }), { times: 1 })
+      yield* network.delay("hello", "200 millis")
       const fiber = yield* Effect.forkChild(greet("Ada"))
       yield* TestClock.adjust("400 millis")
       assert.strictEqual(yield* Fiber.join(fiber), "Hello Ada")
       assert.deepStrictEqual(
-        net.calls("hello").map((call) => [call.request, call.server, call.answeredAt]),
+        network.calls("hello").map((call) => [call.request, call.serverId, call.respondedAt]),
         [
           ["Ada", "far", 200],
           ["Ada", "far", 400]
         ]
       )
-    }).pipe(Effect.provide(Net))
+    }).pipe(Effect.provide(Network))
   )
 
-  it.effect("is another net each time it is provided", () =>
+  it.effect("is another network each time it is provided", () =>
     Effect.gen(function* () {
       const count = Effect.gen(function* () {
         yield* greet("Ada")
-        return (yield* PsrpcTest.net(Greeter)).calls().length
+        return (yield* PsrpcTest.network(Greeter)).calls().length
       })
-      assert.strictEqual(yield* Effect.provide(count, Net), 1)
-      assert.strictEqual(yield* Effect.provide(count, Net), 1)
+      assert.strictEqual(yield* Effect.provide(count, Network), 1)
+      assert.strictEqual(yield* Effect.provide(count, Network), 1)
     })
   )
 
   it.live("works on the live clock", () =>
     Effect.gen(function* () {
-      const net = yield* PsrpcTest.net(Greeter)
-      yield* net.delay("hello", "20 millis")
+      const network = yield* PsrpcTest.network(Greeter)
+      yield* network.delay("hello", "20 millis")
       const before = yield* Clock.currentTimeMillis
       assert.strictEqual(yield* greet("Ada"), "Hello Ada")
-      const [call] = net.calls("hello")
+      const [call] = network.calls("hello")
       assert.isAtLeast(call!.sentAt, before)
-      assert.isAtLeast(call!.answeredAt! - call!.sentAt, 19)
-    }).pipe(Effect.provide(Net))
+      assert.isAtLeast(call!.respondedAt! - call!.sentAt, 19)
+    }).pipe(Effect.provide(Network))
   )
 
   it.effect("shares its network with the other clients, servers and publishers of the code under test", () =>
     Effect.gen(function* () {
-      const net = yield* PsrpcTest.net(Greeter)
+      const network = yield* PsrpcTest.network(Greeter)
       yield* Server.make(Service.pick(Greeter, "stats"), { stats: () => Effect.succeed(7) })
       const other = yield* Client.make(Greeter, { clientId: "other" })
       assert.strictEqual(yield* other.hello("Bob"), "Hello Bob")
-      const answers = yield* Stream.runCollect(net.client.stats("all", { expect: 1 }))
+      const answers = yield* Stream.runCollect(network.client.stats("all", { expect: 1 }))
       assert.deepStrictEqual(
         Array.from(answers, ({ result }) => result._tag === "Success" && result.success),
         [7]
@@ -80,17 +80,17 @@ describe("a net as a Layer", () => {
       yield* (yield* Publisher.make(Greeter)).news("new", { topic: { paper: "x" } })
       assert.deepStrictEqual(yield* Stream.runHead(updates), yield* Effect.succeedSome("new"))
       assert.deepStrictEqual(
-        net.calls().map(({ clientId, method }) => [method, clientId === "other"]),
+        network.calls().map(({ clientId, method }) => [method, clientId === "other"]),
         [
           ["hello", true],
           ["stats", false]
         ]
       )
       assert.deepStrictEqual(
-        net.updates().map(({ message, method }) => [method, message]),
+        network.updates().map(({ message, method }) => [method, message]),
         [["news", "new"]]
       )
-    }).pipe(Effect.provide(Net))
+    }).pipe(Effect.provide(Network))
   )
 })
 
@@ -99,7 +99,7 @@ class BillingClient extends Client.Service<BillingClient>()("test/BillingClient"
 class Prices extends Context.Service<Prices, { readonly one: number }>()("test/Prices") {}
 
 const Both = Layer.merge(
-  Net,
+  Network,
   PsrpcTest.layer(BillingClient, [
     {
       handlers: Effect.gen(function* () {
@@ -116,7 +116,7 @@ layer(Both)("several services, one Layer for all tests", (it) => {
     Effect.gen(function* () {
       const billing = yield* BillingClient
       assert.strictEqual(yield* billing.total(), 1)
-      const greeter = yield* PsrpcTest.net(Greeter)
+      const greeter = yield* PsrpcTest.network(Greeter)
       yield* greeter.connection.disconnect
       const call = yield* start(billing.total({ timeout: "1 second" }))
       yield* TestClock.adjust("1 second")
@@ -126,13 +126,13 @@ layer(Both)("several services, one Layer for all tests", (it) => {
 
   it.effect("are as they were after a reset", () =>
     Effect.gen(function* () {
-      const net = yield* PsrpcTest.net(BillingClient)
-      assert.strictEqual(net.calls().length, 1)
-      yield* net.reset
-      assert.strictEqual(net.calls().length, 0)
-      assert.strictEqual(yield* net.client.total(), 1)
+      const network = yield* PsrpcTest.network(BillingClient)
+      assert.strictEqual(network.calls().length, 1)
+      yield* network.reset
+      assert.strictEqual(network.calls().length, 0)
+      assert.strictEqual(yield* network.client.total(), 1)
       assert.deepStrictEqual(
-        net.calls("total").map((call) => call.server),
+        network.calls("total").map((call) => call.serverId),
         ["server-1"]
       )
     })
@@ -143,26 +143,26 @@ describe("servers of a net", () => {
   it.effect("are chosen by the affinities that the test states, at the exact instant", () =>
     Effect.gen(function* () {
       const render = (name: string) => () => Effect.succeed(name)
-      const net = yield* PsrpcTest.make(Greeter, [
+      const network = yield* PsrpcTest.make(Greeter, [
         { handlers: { render: render("a") }, affinity: 0.2 },
         { handlers: { render: render("b") }, affinity: Effect.delay(Effect.succeed(0.9), "50 millis") },
         { handlers: { render: render("c") }, affinity: (call) => Number(call.header.metadata["c"] ?? -1) },
         { handlers: { render: { affinity: (job) => job / 10, handle: render("d") } }, affinity: 1 }
       ])
-      const call = yield* start(net.client.render(3))
+      const call = yield* start(network.client.render(3))
       yield* TestClock.adjust("199 millis")
       assert.isUndefined(call.pollUnsafe())
       yield* TestClock.adjust("1 millis")
       assert.strictEqual(yield* Fiber.join(call), "b")
-      const [record] = net.calls("render")
+      const [record] = network.calls("render")
       assert.deepStrictEqual(record!.claims, [
         { serverId: "server-1", affinity: Math.fround(0.2), at: 0 },
         { serverId: "server-4", affinity: Math.fround(0.3), at: 0 },
         { serverId: "server-2", affinity: Math.fround(0.9), at: 50 }
       ])
-      assert.strictEqual(record!.answeredAt, 200)
+      assert.strictEqual(record!.respondedAt, 200)
 
-      const second = yield* start(net.client.render(1, { metadata: { c: "1" } }))
+      const second = yield* start(network.client.render(1, { metadata: { c: "1" } }))
       yield* TestClock.adjust("200 millis")
       assert.strictEqual(yield* Fiber.join(second), "c")
     })
@@ -170,27 +170,27 @@ describe("servers of a net", () => {
 
   it.effect("have an affinity of 1 where nobody says", () =>
     Effect.gen(function* () {
-      const net = yield* PsrpcTest.make(Greeter, [{ handlers: { render: () => Effect.succeed("r") } }])
-      const call = yield* start(net.client.render(1))
+      const network = yield* PsrpcTest.make(Greeter, [{ handlers: { render: () => Effect.succeed("r") } }])
+      const call = yield* start(network.client.render(1))
       yield* TestClock.adjust("200 millis")
       assert.strictEqual(yield* Fiber.join(call), "r")
-      assert.strictEqual(net.calls("render")[0]!.claims[0]!.affinity, 1)
+      assert.strictEqual(network.calls("render")[0]!.claims[0]!.affinity, 1)
     })
   )
 
   it.effect("serve what they have handlers for", () =>
     Effect.gen(function* () {
-      const net = yield* PsrpcTest.make(Greeter, [
+      const network = yield* PsrpcTest.make(Greeter, [
         { handlers: { ...Server.unimplemented(Service.pick(Greeter, "hello")), render: undefined as never } }
       ])
-      assert.strictEqual((yield* Effect.flip(net.client.hello("Ada")))._tag, "Unimplemented")
-      assert.strictEqual((yield* Effect.flip(net.client.render(1))).reason, "no_listeners")
+      assert.strictEqual((yield* Effect.flip(network.client.hello("Ada")))._tag, "Unimplemented")
+      assert.strictEqual((yield* Effect.flip(network.client.render(1))).reason, "no_listeners")
     })
   )
 
   it.effect("answer every kind of method", () =>
     Effect.gen(function* () {
-      const net = yield* PsrpcTest.make(Greeter, [
+      const network = yield* PsrpcTest.make(Greeter, [
         {
           handlers: {
             reload: (_, call) => Effect.succeed(`${call.topic.node}/${call.topic.part}`),
@@ -204,7 +204,7 @@ describe("servers of a net", () => {
         },
         { handlers: { stats: () => Effect.succeed(2) } }
       ])
-      const { client, publisher } = net
+      const { client, publisher } = network
       assert.strictEqual(yield* client.reload({ topic: { node: "n1", part: "p" } }), "n1/p")
       yield* client.mute({ topic: { room: 7 } })
       assert.strictEqual(yield* client.speak({ topic: { room: 7 } }), 7)
@@ -226,8 +226,8 @@ describe("servers of a net", () => {
           return Effect.succeed(`${this.#greeting} ${name}`)
         }
       }
-      const net = yield* PsrpcTest.make(Greeter, [{ handlers: new Handlers() }])
-      assert.strictEqual(yield* net.client.hello("Ada"), "Hi Ada")
+      const network = yield* PsrpcTest.make(Greeter, [{ handlers: new Handlers() }])
+      assert.strictEqual(yield* network.client.hello("Ada"), "Hi Ada")
     })
   )
 
@@ -255,13 +255,13 @@ describe("servers of a net", () => {
       const interrupted: Array<string> = []
       const never = (name: string) => () =>
         Effect.onInterrupt(Effect.never, () => Effect.sync(() => interrupted.push(name)))
-      const net = yield* Scope.provide(
+      const network = yield* Scope.provide(
         PsrpcTest.make(Greeter, [{ handlers: { hello: never("hello"), chat: never("chat") } }]),
         scope
       )
-      const call = yield* start(net.client.hello("Ada"))
-      yield* start(Scope.provide(net.client.chat(), scope))
-      yield* net.until(() => net.calls("chat").some(({ openedAt }) => openedAt !== undefined))
+      const call = yield* start(network.client.hello("Ada"))
+      yield* start(Scope.provide(network.client.chat(), scope))
+      yield* network.waitUntil(() => network.calls("chat").some(({ openedAt }) => openedAt !== undefined))
       yield* settle
       yield* Scope.close(scope, Exit.void)
       yield* settle

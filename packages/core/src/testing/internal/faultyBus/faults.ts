@@ -1,10 +1,11 @@
+/** Faults of messages: constructors, and combinations of them. */
 import type { Duration } from "effect"
 import { millisOf } from "../../../internal/time/millis.ts"
 import type { PsrpcError } from "../../../PsrpcError.ts"
 
 /**
- * What is in a message: the name of the protobuf message, without its package. A subscription's update has the name of
- * the user's own message, and bytes that are no message at all are `malformed`.
+ * The type of a message: the name of the protobuf message in the `Msg`, without its package. An update has the name of
+ * the user's own message. Bytes that are not a `Msg` are `malformed`.
  *
  * @category models
  * @since 0.1.0
@@ -19,7 +20,7 @@ export type MessageType =
   | (string & {})
 
 /**
- * A published message, as faults are decided by.
+ * A published message, as a function sees it that decides faults.
  *
  * @category models
  * @since 0.1.0
@@ -27,34 +28,33 @@ export type MessageType =
 export interface Message {
   /** The name of the target: on buses with flat names `Service|Method|…|REQ`. */
   readonly channel: string
-  /** What is in it. */
   readonly type: MessageType
-  /** Its place among all messages that were published on this bus, from 0. */
+  /** The index among all messages published on this bus, from 0. */
   readonly index: number
-  /** Its place among those of its type, from 0. */
+  /** The index among the messages of the same type, from 0. */
   readonly indexOfType: number
 }
 
 /**
- * What happens to one message. The constructors make the usual ones, `all` puts several together.
+ * The fault of one message. The constructors make the usual faults; `all` combines several.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Fault {
-  /** How much later it is sent, in milliseconds. What is published after it waits behind it. */
+  /** The delay of the message and of all messages that are published after it, in milliseconds. */
   readonly latency: number
   /**
-   * When it is sent after that, in milliseconds: once for each entry, and not at all where there is none. Others are not
-   * held up by it.
+   * The delays of the copies that are sent, in milliseconds after `latency`. Other messages can overtake them. Without
+   * any copy the message is lost.
    */
   readonly copies: ReadonlyArray<number>
-  /** What its publisher is told instead of what became of it. */
+  /** The error that is reported to the publisher in place of the outcome. */
   readonly error?: PsrpcError | undefined
 }
 
 /**
- * Faults: the same for every message, or decided for each. `undefined` is none.
+ * Faults: one for every message, or a function that decides the fault of each message. `undefined` is no fault.
  *
  * @category models
  * @since 0.1.0
@@ -70,7 +70,7 @@ export type Faults = Fault | ((message: Message) => Fault | undefined)
 export const none: Fault = Object.freeze({ latency: 0, copies: Object.freeze([0]) })
 
 /**
- * Loses the message. Its publisher is told what a broker would say, behind whom it is lost: that it was delivered.
+ * Loses the message. The publisher receives the report of a broker that lost it after accepting it: `delivered`.
  *
  * @category faults
  * @since 0.1.0
@@ -78,7 +78,9 @@ export const none: Fault = Object.freeze({ latency: 0, copies: Object.freeze([0]
 export const lose: Fault = Object.freeze({ latency: 0, copies: Object.freeze([]) })
 
 /**
- * Sends the message later, and lets others overtake it.
+ * Delays the message. Other messages can overtake it.
+ *
+ * Throws a `TypeError` for an invalid duration.
  *
  * @category faults
  * @since 0.1.0
@@ -86,7 +88,9 @@ export const lose: Fault = Object.freeze({ latency: 0, copies: Object.freeze([])
 export const delay = (duration: Duration.Input): Fault => ({ latency: 0, copies: [millisOf("delay", duration)] })
 
 /**
- * Sends the message later, and with it everything that is published after it: order is kept.
+ * Delays the message and all messages that are published after it, in their order.
+ *
+ * Throws a `TypeError` for an invalid duration.
  *
  * @category faults
  * @since 0.1.0
@@ -94,38 +98,40 @@ export const delay = (duration: Duration.Input): Fault => ({ latency: 0, copies:
 export const latency = (duration: Duration.Input): Fault => ({ latency: millisOf("latency", duration), copies: [0] })
 
 /**
- * Sends the message, and then the same bytes again. In a queue each goes to one member. A bus that knows repetitions by
- * their bytes, as Redis does in queues, drops them.
+ * Sends the message, then copies with the same bytes. In a queue each copy goes to one member. A bus that detects copies
+ * by their bytes drops them, as the bus for Redis does in queues.
+ *
+ * Throws a `TypeError` for an invalid number or duration.
  *
  * @category faults
  * @since 0.1.0
  */
 export const duplicate = (
   options: {
-    /** How often it is sent besides. Default: 1. */
+    /** The number of copies besides the message. Default: 1. */
     readonly times?: number | undefined
-    /** How much later than the one before. Default: at once. */
+    /** The delay of each copy after the one before. Default: 0. */
     readonly after?: Duration.Input | undefined
   } = {}
 ): Fault => {
   const times = options.times ?? 1
   if (!(Number.isInteger(times) && times >= 0)) {
-    throw new TypeError(`times: ${String(times)} is no number of duplicates: expected a whole number`)
+    throw new TypeError(`times: ${String(times)} is not a number of copies: expected a whole number of 0 or more`)
   }
   const after = millisOf("after", options.after ?? 0)
   return { latency: 0, copies: Array.from({ length: times + 1 }, (_, i) => i * after) }
 }
 
 /**
- * Tells the publisher that the message was not handed over. With an error whose `mayHaveRun` is `true` the message is sent
- * all the same, and only the broker's word is lost; with `false` it is not.
+ * Reports an error to the publisher. The message is sent all the same if the error's `mayHaveRun` is `true`: only the
+ * broker's confirmation is lost. Otherwise the message is not sent.
  *
  * @category faults
  * @since 0.1.0
  */
 export const undelivered = (error: PsrpcError): Fault => ({ latency: 0, copies: error.mayHaveRun ? [0] : [], error })
 
-/** The fault of one message. */
+/** Returns the fault of one message. */
 export const decide = (faults: Faults, message: Message): Fault | undefined =>
   typeof faults === "function" ? faults(message) : faults
 
@@ -136,7 +142,7 @@ const both = (a: Fault, b: Fault): Fault => ({
 })
 
 /**
- * Everything that these do, together: times add up, and each duplicate of one is duplicated by the other.
+ * Combines faults: delays add up, and each copy of one is copied by the other.
  *
  * @category combinators
  * @since 0.1.0
@@ -153,7 +159,7 @@ export const all =
   }
 
 /**
- * What the first of these does that has something to say about a message.
+ * Uses the first of these that has a fault for the message.
  *
  * @category combinators
  * @since 0.1.0
@@ -169,7 +175,7 @@ export const first =
   }
 
 /**
- * Faults for some messages alone.
+ * Restricts faults to messages for which the predicate returns `true`.
  *
  * @category combinators
  * @since 0.1.0
@@ -180,7 +186,7 @@ export const when =
     predicate(message) ? decide(faults, message) : undefined
 
 /**
- * Faults for messages of one type alone: `ofType("Response", lose)`.
+ * Restricts faults to messages of one type: `ofType("Response", lose)`.
  *
  * @category combinators
  * @since 0.1.0

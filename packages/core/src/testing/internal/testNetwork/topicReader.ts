@@ -1,28 +1,28 @@
-/** Topics, read back from the names of channels. */
+/** Reads topics back from the names of channels. */
 import { Schema } from "effect"
 import * as Channels from "../../../internal/wire/channel.ts"
 import type * as Topic from "../../../Topic.ts"
 
-/** The text that a part of a name stands for. */
-const restore = (part: string): string =>
+/** Returns the text of an escaped part of a name. */
+const unescape = (part: string): string =>
   part.replace(/u\+([0-9a-f]{4})|U\+([0-9a-f]{8})/g, (_, short: string | undefined, long: string | undefined) =>
     String.fromCodePoint(Number.parseInt(short ?? long!, 16))
   )
 
-/** The ways to spread values over places, in order, with nothing in the other places. */
-function* spreads(values: ReadonlyArray<string>, places: number): Generator<ReadonlyArray<string>> {
-  if (places === 0) {
+/** Yields each way to put the values, in order, into `count` positions. The other positions are empty texts. */
+function* distributions(values: ReadonlyArray<string>, count: number): Generator<ReadonlyArray<string>> {
+  if (count === 0) {
     if (values.length === 0) yield []
     return
   }
-  if (values.length > 0) for (const rest of spreads(values.slice(1), places - 1)) yield [values[0]!, ...rest]
-  if (values.length < places) for (const rest of spreads(values, places - 1)) yield ["", ...rest]
+  if (values.length > 0) for (const rest of distributions(values.slice(1), count - 1)) yield [values[0]!, ...rest]
+  if (values.length < count) for (const rest of distributions(values, count - 1)) yield ["", ...rest]
 }
 
 /**
- * Reads the topic from between a method and the kind of its channel, delimiter included: `"eu|a|"`; `undefined` where
- * that is no topic of the method's. Parts that are empty leave little behind: where several topics have one name, and so
- * one channel, it is one of them.
+ * Makes a function that reads the topic of a method from the part of a channel's name between the method and the kind,
+ * the last delimiter included: `"eu|a|"`. It returns `undefined` for another text. Empty parameters leave no trace in the
+ * name, so several topics can share a channel; the function then returns one of them.
  */
 export const topicReader = (topic: Topic.Any): ((text: string) => Readonly<Record<string, unknown>> | undefined) => {
   const parameters: ReadonlyArray<readonly [string, (text: string) => unknown]> = Array.isArray(topic)
@@ -35,14 +35,14 @@ export const topicReader = (topic: Topic.Any): ((text: string) => Readonly<Recor
       return undefined
     }
   }
-  const before = Channels.request("s", "m", [], false).name.slice(0, -"REQ".length)
+  const prefix = Channels.request("s", "m", [], false).name.slice(0, -"REQ".length)
   return (text) => {
     const values = text
       .split("|")
       .filter((part) => part !== "")
-      .map(restore)
-    for (const parts of spreads(values, parameters.length)) {
-      if (Channels.request("s", "m", parts, false).name !== `${before}${text}REQ`) continue
+      .map(unescape)
+    for (const parts of distributions(values, parameters.length)) {
+      if (Channels.request("s", "m", parts, false).name !== `${prefix}${text}REQ`) continue
       const found = valuesOf(parts)
       if (found !== undefined) return found
     }

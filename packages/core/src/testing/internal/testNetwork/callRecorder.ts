@@ -1,4 +1,4 @@
-/** Records what a service's methods have on the network, message by message, and says what each is a part of. */
+/** Records the calls and updates of a service from the messages on the broker. */
 import { Result } from "effect"
 import { answerOf, errorOf } from "../../../internal/client/answer.ts"
 import * as Envelope from "../../../internal/wire/callEnvelope.ts"
@@ -8,12 +8,12 @@ import { closeCause } from "../../../internal/stream/causes.ts"
 import type * as PsrpcError from "../../../PsrpcError.ts"
 import type { Metadata } from "../../../Metadata.ts"
 import type * as Service from "../../../Service.ts"
-import { type Place, placesOf } from "./places.ts"
-import type { Answer, Claim, StreamMessage } from "./types.ts"
+import type { Claim, ServerResponse, StreamMessage } from "./callRecords.ts"
+import { channelReader, type ServiceChannel } from "./serviceChannels.ts"
 
 type AnyTopic = Readonly<Record<string, unknown>>
 
-/** A call while it is recorded. */
+/** The record of a call of any method; see `PsrpcTest.Call`. */
 export interface CallRecord {
   readonly method: string
   readonly kind: "unary" | "multi" | "stream"
@@ -24,27 +24,27 @@ export interface CallRecord {
   readonly sentAt: number
   readonly deadline: number
   readonly claims: Array<Claim>
-  cancelledAt: number | undefined
+  canceledAt: number | undefined
 }
 
 interface UnaryRecord extends CallRecord {
   readonly kind: "unary"
   readonly request: unknown
-  server: string | undefined
+  serverId: string | undefined
   result: Result.Result<unknown, unknown> | undefined
-  answeredAt: number | undefined
+  respondedAt: number | undefined
 }
 
 interface MultiRecord extends CallRecord {
   readonly kind: "multi"
   readonly request: unknown
-  readonly answers: Array<Answer<unknown, unknown>>
+  readonly responses: Array<ServerResponse<unknown, unknown>>
 }
 
 interface StreamRecord extends CallRecord {
   readonly kind: "stream"
   readonly streamId: string
-  server: string | undefined
+  serverId: string | undefined
   openedAt: number | undefined
   readonly sent: Array<StreamMessage<unknown>>
   readonly received: Array<StreamMessage<unknown>>
@@ -55,7 +55,7 @@ interface StreamRecord extends CallRecord {
 
 type AnyRecord = UnaryRecord | MultiRecord | StreamRecord
 
-/** An update that was published. */
+/** The record of an update of any method; see `PsrpcTest.Update`. */
 export interface UpdateRecord {
   readonly method: string
   readonly kind: "subscription"
@@ -64,55 +64,55 @@ export interface UpdateRecord {
   readonly at: number
 }
 
-/** What a message is a part of. */
-export interface Seen {
+/** The method, the kind and the record of a message. */
+export interface RecordedMessage {
   readonly key: string
-  readonly part: string
+  readonly kind: string
   readonly record: CallRecord | UpdateRecord
 }
 
-/** What is known of a call, or of a stream, by its id. */
-interface Known<M extends CalledMethod, R> {
+/** A call or a stream that is being recorded. */
+interface OpenCall<M extends CalledMethod, R> {
   readonly method: M
   readonly record: R
-  /** The messages that have been seen: a repetition is none of the caller's. */
-  readonly messages: Set<string>
+  /** The request ids of the recorded messages: the broker can deliver copies. */
+  readonly messageIds: Set<string>
 }
 
-export class Recorder {
+export class CallRecorder {
   readonly calls: Array<AnyRecord> = []
   readonly updates: Array<UpdateRecord> = []
   readonly #now: () => number
-  readonly #placeOf: (channel: string) => Place | undefined
-  readonly #byRequest = new Map<string, Known<CalledMethod, AnyRecord>>()
-  readonly #byStream = new Map<string, Known<StreamMethod, StreamRecord>>()
+  readonly #channelOf: (name: string) => ServiceChannel | undefined
+  readonly #byRequest = new Map<string, OpenCall<CalledMethod, AnyRecord>>()
+  readonly #byStream = new Map<string, OpenCall<StreamMethod, StreamRecord>>()
 
   constructor(service: Service.Any, now: () => number) {
     this.#now = now
-    this.#placeOf = placesOf(service)
+    this.#channelOf = channelReader(service)
   }
 
-  /** Takes notice of a message. `undefined` for what is none of the service's, or cannot be read. */
-  see(sender: string | undefined, channel: string, bytes: Uint8Array): Seen | undefined {
-    const place = this.#placeOf(channel)
-    switch (place?.kind) {
+  /** Records a message. Returns `undefined` for a message of another service, and for one that is malformed. */
+  record(sender: string | undefined, channelName: string, bytes: Uint8Array): RecordedMessage | undefined {
+    const channel = this.#channelOf(channelName)
+    switch (channel?.kind) {
       case "REQ": {
-        const { key, method, topic } = place
+        const { key, method, topic } = channel
         if (method.kind === "subscription") return this.#update(key, method, topic, bytes)
         return method.kind === "stream" ? undefined : this.#request(key, method, topic, bytes)
       }
       case "STR":
-        return place.method.kind === "stream"
-          ? this.#stream(place.key, place.method, place.topic, decodeStream(bytes))
+        return channel.method.kind === "stream"
+          ? this.#toServers(channel.key, channel.method, channel.topic, decodeStream(bytes))
           : undefined
       case "CLIENT STR":
         return this.#toClient(sender, decodeStream(bytes))
       case "CLAIM":
         return this.#claim(Envelope.decodeClaimRequest(bytes))
       case "RCLAIM":
-        return this.#choice(Envelope.decodeClaimResponse(bytes))
+        return this.#claimResponse(Envelope.decodeClaimResponse(bytes))
       case "RES":
-        return this.#answer(Envelope.decodeResponse(bytes))
+        return this.#response(Envelope.decodeResponse(bytes))
       default:
         return undefined
     }
@@ -125,31 +125,31 @@ export class Recorder {
     this.#byStream.clear()
   }
 
-  #update(key: string, method: SubscriptionMethod, topic: AnyTopic, bytes: Uint8Array): Seen | undefined {
+  #update(key: string, method: SubscriptionMethod, topic: AnyTopic, bytes: Uint8Array): RecordedMessage | undefined {
     const raw = Envelope.decodeValue(method.type, bytes)
     if (typeof raw === "string") return undefined
     const message = decoded(() => method.message.decode(raw))
     if (message === undefined) return undefined
     const record = { method: key, kind: "subscription", message: message.value, topic, at: this.#now() } as const
     this.updates.push(record)
-    return { key, part: "update", record }
+    return { key, kind: "update", record }
   }
 
-  #request(key: string, method: CallMethod, topic: AnyTopic, bytes: Uint8Array): Seen | undefined {
+  #request(key: string, method: CallMethod, topic: AnyTopic, bytes: Uint8Array): RecordedMessage | undefined {
     const envelope = Envelope.decodeRequest(bytes)
     if (typeof envelope === "string") return undefined
     const known = this.#byRequest.get(envelope.id)
-    if (known !== undefined) return { key, part: "request", record: known.record }
+    if (known !== undefined) return { key, kind: "request", record: known.record }
     const request = decoded(() => method.request.decode(envelope.raw))
     if (request === undefined) return undefined
     const common = { ...this.#common(key, topic, envelope), requestId: envelope.id, request: request.value }
     const record: AnyRecord =
       method.kind === "multi"
-        ? { ...common, kind: "multi", answers: [] }
-        : { ...common, kind: "unary", server: undefined, result: undefined, answeredAt: undefined }
+        ? { ...common, kind: "multi", responses: [] }
+        : { ...common, kind: "unary", serverId: undefined, result: undefined, respondedAt: undefined }
     this.calls.push(record)
-    this.#byRequest.set(envelope.id, { method, record, messages: new Set() })
-    return { key, part: "request", record }
+    this.#byRequest.set(envelope.id, { method, record, messageIds: new Set() })
+    return { key, kind: "request", record }
   }
 
   #common(
@@ -166,11 +166,11 @@ export class Recorder {
       sentAt,
       deadline: expiry,
       claims: [],
-      cancelledAt: undefined
+      canceledAt: undefined
     }
   }
 
-  #claim(claim: Envelope.Claim | string): Seen | undefined {
+  #claim(claim: Envelope.Claim | string): RecordedMessage | undefined {
     const known = typeof claim === "string" ? undefined : this.#byRequest.get(claim.id)
     if (known === undefined) return undefined
     const { affinity, serverId } = claim as Envelope.Claim
@@ -178,24 +178,24 @@ export class Recorder {
     if (!record.claims.some((known) => known.serverId === serverId)) {
       record.claims.push({ serverId, affinity, at: this.#now() })
     }
-    return { key: record.method, part: "claim", record }
+    return { key: record.method, kind: "claim", record }
   }
 
-  #choice(choice: Envelope.Claim | string): Seen | undefined {
-    const known = typeof choice === "string" ? undefined : this.#byRequest.get(choice.id)
+  #claimResponse(response: Envelope.Claim | string): RecordedMessage | undefined {
+    const known = typeof response === "string" ? undefined : this.#byRequest.get(response.id)
     if (known === undefined) return undefined
-    const { serverId } = choice as Envelope.Claim
+    const { serverId } = response as Envelope.Claim
     const { record } = known
-    if (serverId === "") record.cancelledAt ??= this.#now()
-    else if (record.kind !== "multi" && record.server !== serverId) {
-      record.server = serverId
-      // the answer of a server that is not the one says nothing to the caller
-      if (record.kind === "unary") record.result = record.answeredAt = undefined
+    if (serverId === "") record.canceledAt ??= this.#now()
+    else if (record.kind !== "multi" && record.serverId !== serverId) {
+      record.serverId = serverId
+      // the client ignores the response of a server that it did not select
+      if (record.kind === "unary") record.result = record.respondedAt = undefined
     }
-    return { key: record.method, part: "choice", record }
+    return { key: record.method, kind: "claimResponse", record }
   }
 
-  #answer(response: Envelope.Response | string): Seen | undefined {
+  #response(response: Envelope.Response | string): RecordedMessage | undefined {
     if (typeof response === "string") return undefined
     const known = this.#byRequest.get(response.id)
     if (known === undefined || known.method.kind === "stream") return undefined
@@ -204,17 +204,23 @@ export class Recorder {
     const result = error === "" ? answerOf(method, raw) : Result.fail(errorOf(method, response, true))
     const at = this.#now()
     if (record.kind === "multi") {
-      if (!record.answers.some((known) => known.serverId === serverId)) record.answers.push({ serverId, result, at })
-    } else if (record.kind === "unary" && record.result === undefined && (record.server ?? serverId) === serverId) {
-      record.server = serverId
+      const isCopy = record.responses.some((known) => known.serverId === serverId)
+      if (!isCopy) record.responses.push({ serverId, result, at })
+    } else if (record.kind === "unary" && record.result === undefined && (record.serverId ?? serverId) === serverId) {
+      record.serverId = serverId
       record.result = result
-      record.answeredAt = at
+      record.respondedAt = at
     }
-    return { key: record.method, part: "answer", record }
+    return { key: record.method, kind: "response", record }
   }
 
-  /** A message of a client, on the channel of a method. */
-  #stream(key: string, method: StreamMethod, topic: AnyTopic, message: Stream | string): Seen | undefined {
+  /** Records a stream message of a client, on the channel of a method. */
+  #toServers(
+    key: string,
+    method: StreamMethod,
+    topic: AnyTopic,
+    message: Stream | string
+  ): RecordedMessage | undefined {
     if (typeof message === "string") return undefined
     if (message.kind !== "open") return this.#message("client", message)
     const { requestId, streamId } = message
@@ -225,58 +231,58 @@ export class Recorder {
         kind: "stream",
         requestId,
         streamId,
-        server: undefined,
+        serverId: undefined,
         openedAt: undefined,
         sent: [],
         received: [],
         closed: undefined
       }
       this.calls.push(record)
-      known = { method, record, messages: new Set() }
+      known = { method, record, messageIds: new Set() }
       this.#byStream.set(streamId, known)
       this.#byRequest.set(requestId, known)
     }
-    return { key, part: "request", record: known.record }
+    return { key, kind: "request", record: known.record }
   }
 
-  /** A message of a server, on the channel of a client. */
-  #toClient(sender: string | undefined, message: Stream | string): Seen | undefined {
+  /** Records a stream message of a server, on the channel of a client. */
+  #toClient(sender: string | undefined, message: Stream | string): RecordedMessage | undefined {
     if (typeof message === "string") return undefined
     const record = this.#byStream.get(message.streamId)?.record
     if (message.kind !== "ack" || message.requestId !== record?.requestId) return this.#message("server", message)
     record.openedAt ??= this.#now()
-    record.server ??= sender
-    return { key: record.method, part: "answer", record }
+    record.serverId ??= sender
+    return { key: record.method, kind: "response", record }
   }
 
-  #message(by: "client" | "server", message: Stream): Seen | undefined {
+  #message(by: "client" | "server", message: Stream): RecordedMessage | undefined {
     const known = this.#byStream.get(message.streamId)
     if (known === undefined) return undefined
-    const { messages, method, record } = known
-    const seen = (part: string): Seen => ({ key: record.method, part, record })
+    const { messageIds, method, record } = known
+    const recorded = (kind: string): RecordedMessage => ({ key: record.method, kind, record })
     const at = this.#now()
     switch (message.kind) {
       case "message": {
-        const part = by === "client" ? "sent" : "received"
-        if (messages.has(message.requestId)) return seen(part)
-        messages.add(message.requestId)
+        const kind = by === "client" ? "sent" : "received"
+        if (messageIds.has(message.requestId)) return recorded(kind)
+        messageIds.add(message.requestId)
         const codec = by === "client" ? method.send : method.receive
         const read = decoded(() => codec.decode(message.raw))
-        if (read !== undefined) record[part].push({ message: read.value, at })
-        return seen(part)
+        if (read !== undefined) record[kind].push({ message: read.value, at })
+        return recorded(kind)
       }
       case "ack":
-        return seen("ack")
+        return recorded("ack")
       case "close":
         record.closed ??= { by, cause: closeCause(message), at }
-        return seen("close")
+        return recorded("close")
       default:
         return undefined
     }
   }
 }
 
-/** What is decoded; `undefined` where it cannot be. */
+/** Returns the decoded value, or `undefined` if decoding fails. */
 const decoded = <A>(decode: () => A): { readonly value: A } | undefined => {
   try {
     return { value: decode() }

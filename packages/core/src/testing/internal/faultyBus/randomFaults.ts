@@ -1,27 +1,28 @@
+/** Random faults, reproducible by a seed. */
 import type { Duration } from "effect"
 import { millisOf } from "../../../internal/time/millis.ts"
-import type { Fault, Message } from "./fault.ts"
+import type { Fault, Message } from "./faults.ts"
 
 /**
- * How much goes wrong at random.
+ * Options of `random`.
  *
  * @category models
  * @since 0.1.0
  */
 export interface RandomOptions {
-  /** A whole number: the same one gives the same faults. */
+  /** A whole number. The same seed gives the same faults. */
   readonly seed: number
-  /** The probability that a message is lost, from 0 to 1. Default: 0. */
+  /** The probability that a message is lost: 0 to 1. Default: 0. */
   readonly lose?: number | undefined
-  /** The probability that a message comes twice, from 0 to 1. Default: 0. */
+  /** The probability that a message is sent twice: 0 to 1. Default: 0. */
   readonly duplicate?: number | undefined
-  /** Between which times each copy of a message is delayed, so that others overtake it. Default: it is not. */
+  /** The range of the delay of each copy. Other messages can overtake it. Default: no delay. */
   readonly delay?: readonly [minimum: Duration.Input, maximum: Duration.Input] | undefined
-  /** Between which times each message is late, with all behind it. Default: it is not. */
+  /** The range of the delay of each message and all messages that follow. Default: no latency. */
   readonly latency?: readonly [minimum: Duration.Input, maximum: Duration.Input] | undefined
 }
 
-/** A number from 0 to 1, which depends on nothing but these: murmur3's way of mixing bits. */
+/** Returns a number from 0 to 1 that depends on these arguments alone. The mixing of bits is that of murmur3. */
 const uniform = (seed: number, index: number, purpose: number): number => {
   let hash = seed | 0
   for (const word of [Math.floor(seed / 2 ** 32), index, purpose]) {
@@ -38,7 +39,7 @@ const uniform = (seed: number, index: number, purpose: number): number => {
 const probability = (option: string, value: number | undefined): number => {
   if (value === undefined) return 0
   if (value >= 0 && value <= 1) return value
-  throw new TypeError(`${option}: ${String(value)} is no probability: expected a number from 0 to 1`)
+  throw new TypeError(`${option}: ${String(value)} is not a probability: expected a number from 0 to 1`)
 }
 
 const range = (option: string, value: RandomOptions["delay"]): readonly [number, number] => {
@@ -47,26 +48,27 @@ const range = (option: string, value: RandomOptions["delay"]): readonly [number,
   const to = millisOf(option, value[1])
   if (from <= to && to < Infinity) return [from, to]
   throw new TypeError(
-    `${option}: expected a shorter and a longer time, got ${String(value[0])} and ${String(value[1])}`
+    `${option}: expected a minimum and a maximum duration, got ${String(value[0])} and ${String(value[1])}`
   )
 }
 
-/** Milliseconds in a range, to the microsecond. */
+/** Returns a time in the range: milliseconds, rounded to microseconds. */
 const within = ([from, to]: readonly [number, number], at: number): number =>
   Math.round((from + (to - from) * at) * 1000) / 1000
 
 /**
- * Faults at random, the same ones for the same seed. A message's fault depends on the seed and its index alone, so that
- * changing one probability leaves the choices of the others as they are. Buses that are to differ need different seeds.
+ * Makes random faults, the same for the same seed. The fault of a message depends on the seed and the message's index
+ * alone: a change of one probability leaves the other choices unchanged. Use different seeds for buses with different
+ * faults.
  *
- * Throws a `TypeError` for what is no probability, time or seed.
+ * Throws a `TypeError` for an invalid probability, duration or seed.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const random = (options: RandomOptions): ((message: Message) => Fault) => {
   const { seed } = options
-  if (!Number.isSafeInteger(seed)) throw new TypeError(`seed: ${String(seed)} is none: expected a whole number`)
+  if (!Number.isSafeInteger(seed)) throw new TypeError(`seed: ${String(seed)} is not a seed: expected a whole number`)
   const lose = probability("lose", options.lose)
   const duplicate = probability("duplicate", options.duplicate)
   const delay = range("delay", options.delay)
