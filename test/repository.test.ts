@@ -6,7 +6,34 @@ import { root } from "./snippets.ts"
 
 const read = (file: string): string => readFileSync(join(root, file), "utf8")
 
+/** The first column of the table in CONTRIBUTING.md that lists the categories. */
+const allowedCategories = (): ReadonlySet<string> => {
+  const [, rows] = /\n\| category \| for \|\n\| --- \| --- \|\n((?:\|.*\n)+)/.exec(read("CONTRIBUTING.md"))!
+  return new Set(
+    rows!
+      .trim()
+      .split("\n")
+      .map((row) => row.split("|")[1]!.trim())
+  )
+}
+
 describe("the repository", () => {
+  it("has only categories in docstrings that CONTRIBUTING.md lists, and each of these", () => {
+    const allowed = allowedCategories()
+    const used = globSync("packages/*/src/**/*.ts", { cwd: root }).flatMap((file) =>
+      [...read(file).matchAll(/@category (.*)$/gm)].map(([, category]) => ({ category: category!, file }))
+    )
+    assert.deepStrictEqual(
+      used.filter(({ category }) => !allowed.has(category)),
+      []
+    )
+    const names = new Set(used.map(({ category }) => category))
+    assert.deepStrictEqual(
+      [...allowed].filter((category) => !names.has(category)),
+      []
+    )
+  })
+
   it("locks its packages and names no registry's host", () => {
     const lock = JSON.parse(read("package-lock.json")) as {
       readonly packages: Record<string, { readonly resolved?: string; readonly link?: boolean }>

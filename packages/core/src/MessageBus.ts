@@ -137,7 +137,7 @@ export class MessageBus extends Context.Service<
  * Publishes as an Effect, for everything that is not the hot path. It succeeds with the number of receivers, `-1` where
  * the bus cannot tell. Interrupting it withdraws a message that has not been sent yet.
  *
- * @category publishing
+ * @category combinators
  * @since 0.1.0
  */
 export const publish = (

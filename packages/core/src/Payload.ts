@@ -106,7 +106,7 @@ const copy = (value: Uint8Array): Uint8Array => value.slice()
 /**
  * The bytes as they are, in both directions.
  *
- * @category codecs
+ * @category constructors
  * @since 0.1.0
  */
 export const bytes: Codec<Uint8Array, Uint8Array> = codec(
@@ -138,7 +138,7 @@ const nothing: Codec<void, void> = codec(
  * })
  * ```
  *
- * @category codecs
+ * @category constructors
  * @since 0.1.0
  */
 export const make = <A, B = A>(options: {
@@ -194,7 +194,7 @@ const fromSchema = (schema: AnySchema & Schema.Top): Codec<unknown, unknown> => 
 /**
  * The codec of what a method's definition was given. Throws a `TypeError` for anything else.
  *
- * @category codecs
+ * @category constructors
  * @since 0.1.0
  */
 export const toCodec = <P extends Any>(payload: P): Codec<Input<P>, Output<P>> =>

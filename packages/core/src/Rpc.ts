@@ -31,7 +31,7 @@ import type * as Topic from "./Topic.ts"
 /**
  * The type id of methods.
  *
- * @category type ids
+ * @category type IDs
  * @since 0.1.0
  */
 export const TypeId: TypeId = "~effect-psrpc/Rpc"
@@ -39,7 +39,7 @@ export const TypeId: TypeId = "~effect-psrpc/Rpc"
 /**
  * The type id of methods.
  *
- * @category type ids
+ * @category type IDs
  * @since 0.1.0
  */
 export type TypeId = "~effect-psrpc/Rpc"

@@ -17,14 +17,14 @@ export {
   /**
    * Decodes a `Msg` without looking into its value. Returns `"malformed"` if the bytes are not a `Msg`.
    *
-   * @category codecs
+   * @category decoding
    * @since 0.1.0
    */
   decodeMsg as decode,
   /**
    * Encodes a `Msg`. `nonce: true` adds a random field, so that two messages with equal contents differ.
    *
-   * @category codecs
+   * @category encoding
    * @since 0.1.0
    */
   encodeMsg as encode,
@@ -38,14 +38,14 @@ export {
   /**
    * Reads the field `channel` of a `Msg`. Returns `""` if the field is missing or the bytes are malformed.
    *
-   * @category codecs
+   * @category decoding
    * @since 0.1.0
    */
   readChannel,
   /**
    * Returns the same `Msg` with its hop count increased by `by`, 1 by default. Malformed bytes are returned unchanged.
    *
-   * @category codecs
+   * @category combinators
    * @since 0.1.0
    */
   withHop

@@ -10,7 +10,7 @@ export type Listener = (message: Uint8Array) => void
 /**
  * The listeners of one name: everybody in `fan`, and one member of the queue group in turn.
  *
- * @category authoring
+ * @category models
  * @since 0.1.0
  */
 export class ListenerGroup {
@@ -90,7 +90,7 @@ export class ListenerGroup {
 /**
  * A table of listeners by name, for authors of buses. A listener that throws stops nobody: `onDefect` hears of it.
  *
- * @category authoring
+ * @category models
  * @since 0.1.0
  */
 export class Listeners {

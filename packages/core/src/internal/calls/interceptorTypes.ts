@@ -7,7 +7,7 @@ import type { CurrentCall } from "./callContext.ts"
 /**
  * The type id of interceptors.
  *
- * @category type ids
+ * @category type IDs
  * @since 0.1.0
  */
 export const TypeId: TypeId = "~effect-psrpc/Interceptor"
@@ -15,7 +15,7 @@ export const TypeId: TypeId = "~effect-psrpc/Interceptor"
 /**
  * The type id of interceptors.
  *
- * @category type ids
+ * @category type IDs
  * @since 0.1.0
  */
 export type TypeId = "~effect-psrpc/Interceptor"

@@ -35,7 +35,7 @@ const codecOf = (input: DomainErrorInput): DomainError.DomainError<unknown> => {
  * ErrorConversions.toDomainError(SoldOut, ErrorConversions.fromHttpResponse(response))?.item // => "tea"
  * ```
  *
- * @category conversions
+ * @category converting
  * @since 0.1.0
  */
 export const fromDomainError = <Input extends DomainErrorInput>(
@@ -53,7 +53,7 @@ export const fromDomainError = <Input extends DomainErrorInput>(
  *
  * `input` is the `error` of the method's definition.
  *
- * @category conversions
+ * @category converting
  * @since 0.1.0
  */
 export const toDomainError = <Input extends DomainErrorInput>(

@@ -15,7 +15,7 @@ const maxDetails = 1000
  * Not all are of one name: `malformed_request` and `upstream_client_error` become INVALID_ARGUMENT (3),
  * `malformed_result` and `upstream_server_error` INTERNAL (13), `not_acceptable` and `unprocessable_entity` UNKNOWN (2).
  *
- * @category conversions
+ * @category converting
  * @since 0.1.0
  */
 export const toGrpcCode = (error: PsrpcError | Code): number => conversionCodes.table[codeOf(error)].grpc
@@ -24,7 +24,7 @@ export const toGrpcCode = (error: PsrpcError | Code): number => conversionCodes.
  * The code of the same name as a gRPC code; `unknown` for a number that gRPC does not define, and for OK (0), which is no
  * error.
  *
- * @category conversions
+ * @category converting
  * @since 0.1.0
  */
 export const fromGrpcCode = (code: number): Code => conversionCodes.codeOfGrpc(code)
@@ -45,7 +45,7 @@ export interface GrpcStatus {
  * The gRPC status for an error, with its message and details. Loses what {@link toGrpcCode} does, and the `peerCode` of an
  * `Unknown`.
  *
- * @category conversions
+ * @category converting
  * @since 0.1.0
  */
 export const toGrpcStatus = (error: PsrpcError): GrpcStatus => ({
@@ -57,7 +57,7 @@ export const toGrpcStatus = (error: PsrpcError): GrpcStatus => ({
 /**
  * The error for a gRPC status, by {@link fromGrpcCode}, with its message and details.
  *
- * @category conversions
+ * @category converting
  * @since 0.1.0
  */
 export const fromGrpcStatus = (status: {
@@ -70,7 +70,7 @@ export const fromGrpcStatus = (status: {
  * Encodes the gRPC status of an error, see {@link toGrpcStatus}, as a `google.rpc.Status`. gRPC sends these bytes in the
  * trailer `grpc-status-details-bin`, in base64.
  *
- * @category conversions
+ * @category converting
  * @since 0.1.0
  */
 export const encodeGrpcStatus = (error: PsrpcError): Uint8Array => {
@@ -90,7 +90,7 @@ export const encodeGrpcStatus = (error: PsrpcError): Uint8Array => {
  *
  * Bytes that do not decode, and a status with more than 1000 details, become a `MalformedResult`.
  *
- * @category conversions
+ * @category converting
  * @since 0.1.0
  */
 export const decodeGrpcStatus = (bytes: Uint8Array): PsrpcError => {

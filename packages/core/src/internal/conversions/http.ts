@@ -10,7 +10,7 @@ import { codeOf, wireCodeOf } from "../errors/wireCode.ts"
  * Several codes share a status: 400 (`malformed_request`, `invalid_argument`), 409 (`already_exists`, `aborted`), 500
  * (`malformed_result`, `unknown`, `internal`, `data_loss`) and 503 (`canceled`, `deadline_exceeded`, `unavailable`).
  *
- * @category conversions
+ * @category converting
  * @since 0.1.0
  */
 export const toHttpStatus = (error: PsrpcError | Code): number => conversionCodes.table[codeOf(error)].http
@@ -22,7 +22,7 @@ export const toHttpStatus = (error: PsrpcError | Code): number => conversionCode
  * `already_exists`, 500 `internal`, 503 `unavailable`. 408 and 504 are `deadline_exceeded`, 410 is `not_found`, 499
  * `canceled`; any other 4xx is `invalid_argument`, any other 5xx `internal`, and what is no failure at all `unknown`.
  *
- * @category conversions
+ * @category converting
  * @since 0.1.0
  */
 export const fromHttpStatus = (status: number, options?: Options): PsrpcError =>
@@ -63,7 +63,7 @@ export interface HttpResponse {
  * again._tag // => "NotFound"
  * ```
  *
- * @category conversions
+ * @category converting
  * @since 0.1.0
  */
 export const toHttpResponse = (error: PsrpcError): HttpResponse => ({
@@ -80,7 +80,7 @@ export const toHttpResponse = (error: PsrpcError): HttpResponse => ({
  * `peerCode` of an `Unknown`. Otherwise the code is that of the status, as {@link fromHttpStatus} has it, and the message
  * the body's `message`, where it has one; nothing else of such a body is kept. Details that are none are left out.
  *
- * @category conversions
+ * @category converting
  * @since 0.1.0
  */
 export const fromHttpResponse = (response: { readonly status: number; readonly body?: unknown }): PsrpcError => {

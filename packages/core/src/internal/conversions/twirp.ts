@@ -13,7 +13,7 @@ import { codeOf, wireCodeOf } from "../errors/wireCode.ts"
  *
  * `data_loss` is what Twirp's own Go and Ruby send and take; its specification writes `dataloss`.
  *
- * @category conversions
+ * @category converting
  * @since 0.1.0
  */
 export const toTwirpCode = (error: PsrpcError | Code): TwirpCode => conversionCodes.table[codeOf(error)].twirp
@@ -22,7 +22,7 @@ export const toTwirpCode = (error: PsrpcError | Code): TwirpCode => conversionCo
  * The code of the same name as a Twirp code. `malformed` is `malformed_request`, `bad_route` is `unimplemented`,
  * `dataloss` is `data_loss`, and a text that Twirp does not define is `unknown`.
  *
- * @category conversions
+ * @category converting
  * @since 0.1.0
  */
 export const fromTwirpCode = (code: TwirpCode | (string & {})): Code => conversionCodes.codeOfTwirp(code)
@@ -31,7 +31,7 @@ export const fromTwirpCode = (code: TwirpCode | (string & {})): Code => conversi
  * The HTTP status that Twirp prescribes for the response with an error. Not that of {@link toHttpStatus}:
  * `deadline_exceeded` and `canceled` are 408, for instance.
  *
- * @category conversions
+ * @category converting
  * @since 0.1.0
  */
 export const toTwirpStatus = (error: PsrpcError | Code): number => conversionCodes.twirpStatuses[toTwirpCode(error)]
@@ -58,7 +58,7 @@ const detailsKey = "psrpc_details"
  * code, where Twirp's stands for another one, and under `psrpc_details` the details, as the JSON that they are in the body
  * of {@link toHttpResponse}.
  *
- * @category conversions
+ * @category converting
  * @since 0.1.0
  */
 export const toTwirpError = (error: PsrpcError): TwirpError => {
@@ -79,7 +79,7 @@ export const toTwirpError = (error: PsrpcError): TwirpError => {
  * another as the `peerCode` of an `Unknown`. A `psrpc_code` for which Twirp's is not this `code` is ignored, and so is all
  * else in `meta`. Without a code the error is an `Unknown`.
  *
- * @category conversions
+ * @category converting
  * @since 0.1.0
  */
 export const fromTwirpError = (twirpError: unknown): PsrpcError => {

@@ -9,7 +9,7 @@ import type * as Topic from "../../Topic.ts"
 /**
  * The type id of services.
  *
- * @category type ids
+ * @category type IDs
  * @since 0.1.0
  */
 export const TypeId: TypeId = "~effect-psrpc/Service"
@@ -17,7 +17,7 @@ export const TypeId: TypeId = "~effect-psrpc/Service"
 /**
  * The type id of services.
  *
- * @category type ids
+ * @category type IDs
  * @since 0.1.0
  */
 export type TypeId = "~effect-psrpc/Service"

@@ -29,7 +29,7 @@ const typeUrlPrefix = "type.googleapis.com/"
  * PsrpcError.findDetails(busy, DurationSchema)[0]?.seconds // => 30n
  * ```
  *
- * @category details
+ * @category constructors
  * @since 0.1.0
  */
 export const detail = <Desc extends DescMessage>(desc: Desc, init: MessageInitShape<Desc>): Detail => ({
@@ -41,7 +41,7 @@ export const detail = <Desc extends DescMessage>(desc: Desc, init: MessageInitSh
  * The details of an error that are messages of one type, in their order. A detail of that type that does not decode is
  * left out.
  *
- * @category details
+ * @category accessors
  * @since 0.1.0
  */
 export const findDetails = <Desc extends DescMessage>(
@@ -64,7 +64,7 @@ export const findDetails = <Desc extends DescMessage>(
 /**
  * The same error with more details behind those it has.
  *
- * @category details
+ * @category combinators
  * @since 0.1.0
  */
 export const withDetails = <E extends PsrpcError>(error: E, ...details: ReadonlyArray<Detail>): E => {

@@ -18,7 +18,7 @@ const ProtobufErrorTypeId = "~effect-psrpc/PsrpcError/ProtobufError"
 /**
  * A protobuf message as the error of a method, made with {@link protobuf}.
  *
- * @category domain errors
+ * @category models
  * @since 0.1.0
  */
 export interface ProtobufError<out Desc extends DescMessage> {
@@ -33,7 +33,7 @@ export interface ProtobufError<out Desc extends DescMessage> {
  *
  * A descriptor alone does too, where the defaults are right.
  *
- * @category domain errors
+ * @category constructors
  * @since 0.1.0
  */
 export const protobuf = <Desc extends DescMessage>(
@@ -67,7 +67,7 @@ export const isProtobufError = (u: unknown): u is ProtobufError<DescMessage> =>
  * What a method takes as its `error`: a tagged error class or another schema of tagged values, a union of them, a
  * protobuf message, or {@link protobuf}.
  *
- * @category domain errors
+ * @category utility types
  * @since 0.1.0
  */
 export type DomainErrorInput = Schema.ConstraintCodec<unknown, unknown> | DescMessage | ProtobufError<DescMessage>
@@ -75,7 +75,7 @@ export type DomainErrorInput = Schema.ConstraintCodec<unknown, unknown> | DescMe
 /**
  * The error that a method fails with, given its `error`; `never` without one.
  *
- * @category domain errors
+ * @category utility types
  * @since 0.1.0
  */
 export type DomainErrorOf<Input> =
@@ -91,7 +91,7 @@ export type DomainErrorOf<Input> =
  * `unknown` where `Input` will do as the `error` of a method, else a sentence that says why not: write
  * `error: Input & ValidDomainError<Input>`.
  *
- * @category domain errors
+ * @category utility types
  * @since 0.1.0
  */
 export type ValidDomainError<Input> = Input extends ProtobufError<DescMessage> | DescMessage | undefined

@@ -5,7 +5,7 @@ import { codes as allCodes } from "./codes.ts"
 /**
  * The type id of errors.
  *
- * @category type ids
+ * @category type IDs
  * @since 0.1.0
  */
 export const TypeId: TypeId = "~effect-psrpc/PsrpcError"
@@ -13,7 +13,7 @@ export const TypeId: TypeId = "~effect-psrpc/PsrpcError"
 /**
  * The type id of errors.
  *
- * @category type ids
+ * @category type IDs
  * @since 0.1.0
  */
 export type TypeId = "~effect-psrpc/PsrpcError"
@@ -37,7 +37,7 @@ export type Tag = errorCodes.Tag
 /**
  * Every code.
  *
- * @category models
+ * @category constants
  * @since 0.1.0
  */
 export const codes: ReadonlyArray<Code> = allCodes

@@ -3,7 +3,7 @@
 /**
  * The type id of codecs.
  *
- * @category type ids
+ * @category type IDs
  * @since 0.1.0
  */
 export const TypeId: TypeId = "~effect-psrpc/Payload"
@@ -11,7 +11,7 @@ export const TypeId: TypeId = "~effect-psrpc/Payload"
 /**
  * The type id of codecs.
  *
- * @category type ids
+ * @category type IDs
  * @since 0.1.0
  */
 export type TypeId = "~effect-psrpc/Payload"

@@ -119,7 +119,7 @@ const countsOf = (all: ReadonlyArray<Series>, timed = all): Counts => {
  * })
  * ```
  *
- * @category stats
+ * @category accessors
  * @since 0.1.0
  */
 export const stats: Effect.Effect<Stats> = Effect.withFiber((fiber) => {

@@ -68,7 +68,7 @@ const isUsed = (row: Row): boolean =>
  * const program = Effect.flatMap(Telemetry.stats, (stats) => Console.log(Telemetry.table(stats)))
  * ```
  *
- * @category stats
+ * @category converting
  * @since 0.1.0
  */
 export const table = ({ methods, totals }: Stats): string => {

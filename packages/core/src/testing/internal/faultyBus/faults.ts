@@ -64,7 +64,7 @@ export type Faults = Fault | ((message: Message) => Fault | undefined)
 /**
  * No fault.
  *
- * @category faults
+ * @category constructors
  * @since 0.1.0
  */
 export const none: Fault = Object.freeze({ latency: 0, copies: Object.freeze([0]) })
@@ -72,7 +72,7 @@ export const none: Fault = Object.freeze({ latency: 0, copies: Object.freeze([0]
 /**
  * Loses the message. The publisher receives the report of a broker that lost it after accepting it: `delivered`.
  *
- * @category faults
+ * @category constructors
  * @since 0.1.0
  */
 export const lose: Fault = Object.freeze({ latency: 0, copies: Object.freeze([]) })
@@ -82,7 +82,7 @@ export const lose: Fault = Object.freeze({ latency: 0, copies: Object.freeze([])
  *
  * Throws a `TypeError` for an invalid duration.
  *
- * @category faults
+ * @category constructors
  * @since 0.1.0
  */
 export const delay = (duration: Duration.Input): Fault => ({ latency: 0, copies: [millisOf("delay", duration)] })
@@ -92,7 +92,7 @@ export const delay = (duration: Duration.Input): Fault => ({ latency: 0, copies:
  *
  * Throws a `TypeError` for an invalid duration.
  *
- * @category faults
+ * @category constructors
  * @since 0.1.0
  */
 export const latency = (duration: Duration.Input): Fault => ({ latency: millisOf("latency", duration), copies: [0] })
@@ -103,7 +103,7 @@ export const latency = (duration: Duration.Input): Fault => ({ latency: millisOf
  *
  * Throws a `TypeError` for an invalid number or duration.
  *
- * @category faults
+ * @category constructors
  * @since 0.1.0
  */
 export const duplicate = (
@@ -126,7 +126,7 @@ export const duplicate = (
  * Reports an error to the publisher. The message is sent all the same if the error's `mayHaveRun` is `true`: only the
  * broker's confirmation is lost. Otherwise the message is not sent.
  *
- * @category faults
+ * @category constructors
  * @since 0.1.0
  */
 export const undelivered = (error: PsrpcError): Fault => ({ latency: 0, copies: error.mayHaveRun ? [0] : [], error })

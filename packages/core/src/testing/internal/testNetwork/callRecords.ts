@@ -30,7 +30,7 @@ export type SubscriptionKey<Methods> = {
 /**
  * A server's claim.
  *
- * @category records
+ * @category models
  * @since 0.1.0
  */
 export interface Claim {
@@ -61,7 +61,7 @@ interface AnyCall<out K, out T> {
 /**
  * A call of a unary method. Fields are `undefined` until the event happens.
  *
- * @category records
+ * @category models
  * @since 0.1.0
  */
 export interface UnaryCall<out K, out Request, out Response, out Error, out T> extends AnyCall<K, T> {
@@ -77,7 +77,7 @@ export interface UnaryCall<out K, out Request, out Response, out Error, out T> e
 /**
  * The response of one server to a call of a multi method.
  *
- * @category records
+ * @category models
  * @since 0.1.0
  */
 export interface ServerResponse<out A, out E> {
@@ -90,7 +90,7 @@ export interface ServerResponse<out A, out E> {
 /**
  * A call of a multi method.
  *
- * @category records
+ * @category models
  * @since 0.1.0
  */
 export interface MultiCall<out K, out Request, out Response, out Error, out T> extends AnyCall<K, T> {
@@ -103,7 +103,7 @@ export interface MultiCall<out K, out Request, out Response, out Error, out T> e
 /**
  * A message of a stream.
  *
- * @category records
+ * @category models
  * @since 0.1.0
  */
 export interface StreamMessage<out A> {
@@ -115,7 +115,7 @@ export interface StreamMessage<out A> {
 /**
  * A stream. Fields are `undefined` until the event happens.
  *
- * @category records
+ * @category models
  * @since 0.1.0
  */
 export interface StreamCall<out K, out Send, out Receive, out T> extends AnyCall<K, T> {
@@ -169,7 +169,7 @@ interface SubscriptionMethod<out Message, out T> {
  * A call of one of the methods, as the broker received it: lost messages are included, as are those of other clients and
  * servers on the same broker. The record is updated as the call continues.
  *
- * @category records
+ * @category models
  * @since 0.1.0
  */
 export type Call<Methods, K extends keyof Methods = CallKey<Methods>> = {
@@ -185,7 +185,7 @@ export type Call<Methods, K extends keyof Methods = CallKey<Methods>> = {
 /**
  * A published update.
  *
- * @category records
+ * @category models
  * @since 0.1.0
  */
 export type Update<Methods, K extends keyof Methods = SubscriptionKey<Methods>> = {
