@@ -1,31 +1,30 @@
 /**
- * Interceptors: what runs around every call, on either side: authentication, logging, limits, caches, retries.
+ * Interceptors: code that runs around every call, on either side: authentication, logging, limits, caches, retries.
  *
- * An interceptor is a function of the call and of `next`, which runs the rest: the interceptors behind it, and the handler
- * or the request itself. It may change what goes in and what comes out, answer by itself, fail, or run the rest again. What
- * it requires shows in the type of the Layer that it is given to; what it provides is taken from what the handlers behind
- * it require.
+ * An interceptor is a function of the call and of `next`. `next` runs the rest: the inner interceptors, then the handler or
+ * the request. The interceptor may change the call and the result, return a result of its own, fail, or run the rest again.
+ * Its requirements appear in the type of the Layer that it is given to. The services that it provides are removed from the
+ * requirements of the handlers.
  *
- * | constructor | runs around |
- * | --- | --- |
- * | `server` | the handler of a unary or a multi method |
- * | `serverStream` | the handler of a stream |
- * | `client` | a call with one answer |
- * | `clientMulti` | a call that every server answers |
- * | `clientStream` | the opening of a stream, and the stream |
- * | `stream` | an open stream, at either end |
- * | `subscribe` | a subscription, and its updates |
- * | `publish` | an update that is sent |
+ * | constructor | runs around | `next` takes |
+ * | --- | --- | --- |
+ * | `server` | the handlers of unary and multi methods | nothing |
+ * | `serverStream` | the handlers of streams; the stream is `call.stream` | `{ stream }` |
+ * | `client` | unary calls | options of the call |
+ * | `clientMulti` | multi calls | options of the call |
+ * | `clientStream` | the opening of streams | options of the opening |
+ * | `subscribe` | subscriptions | options of the subscription |
+ * | `publish` | updates of a publisher | options of the update |
+ * | `method` | one method, on either side, with its types | the same, and `request`, `stream` or `message` |
  *
- * Of each there is one for a single method, with its types: `serverMethod`, `serverStreamMethod`, `clientMethod`,
- * `clientMultiMethod`, `clientStreamMethod`, `subscribeMethod`, `publishMethod`. And made of these: `stream` (open streams at
- * either end), `provide`, `metadata`, `hooks`.
+ * `stream`, `provide`, `metadata` and `hooks` are made of these. `all` joins several interceptors, of the same kind or of
+ * different kinds, into one.
  *
- * The first in a list is outermost: it sees the call first and the answer last. A client's own are outside of a call's.
- * `all` makes one value of several, of the same kind or of different ones. An affinity is asked before any interceptor:
- * nothing has been chosen by then.
+ * The first interceptor of a list is the outermost: it sees the call first and the result last. The interceptors of a client
+ * run outside those of a single call. The affinity of a method is computed before any interceptor runs, since no server has
+ * been selected by then.
  *
- * **Example** (Handlers that know their user)
+ * **Example** (Handlers that require the user)
  *
  * ```ts
  * import { Interceptor, PsrpcError, Rpc, Server, Service } from "@effect-psrpc/core"
@@ -36,7 +35,7 @@
  * const authentication = Interceptor.provide(User, (call) => {
  *   const name = call.header.metadata["user"]
  *   return name === undefined
- *     ? Effect.fail(new PsrpcError.Unauthenticated({ message: "who are you?" }))
+ *     ? Effect.fail(new PsrpcError.Unauthenticated({ message: "metadata user: missing" }))
  *     : Effect.succeed({ name })
  * })
  *
@@ -52,18 +51,18 @@
  *
  * @since 0.1.0
  */
-import { type Context, Effect, Stream } from "effect"
-import type { BidiStream, ServerStream } from "./BidiStream.ts"
-import { changed, entriesOf, type Entry, functionOf, make, type Step } from "./internal/interceptors/chain.ts"
-import type { CallOf, Message, NextOf, ResultOf } from "./internal/calls/interceptedCalls.ts"
-import type { Any, Interceptor, Same, Single, Wraps } from "./internal/calls/interceptorTypes.ts"
-import type { Answering, Streaming } from "./internal/interceptors/handlerSteps.ts"
-import { merge } from "./internal/metadata/combine.ts"
-import type { Metadata } from "./Metadata.ts"
+import type { Context, Effect, Scope } from "effect"
+import type { Any, CallServices, Interceptor, Wrap, Wraps } from "./internal/calls/interceptorTypes.ts"
+import * as Composed from "./internal/interceptors/composed.ts"
+import * as Kinds from "./internal/interceptors/kinds.ts"
+import type { Metadata } from "./internal/metadata/model.ts"
 import type { PsrpcError } from "./PsrpcError.ts"
 
 export type {
   Answer,
+  Around,
+  CallInfo,
+  CallOf,
   ClientCall,
   ClientMultiCall,
   ClientMultiOptions,
@@ -71,11 +70,12 @@ export type {
   ClientStreamCall,
   ClientStreamOptions,
   Failure,
-  Info,
   Message,
   MethodError,
   MultiAnswer,
+  Next,
   PublishCall,
+  ResultOf,
   ServerCall,
   ServerStreamCall,
   SubscribeCall
@@ -86,40 +86,61 @@ export {
   type AroundCalls,
   type AroundStreams,
   type ClientServices,
-  type Free,
   type Interceptor,
   type Kind,
+  type NoRequirements,
   type PublisherServices,
   TypeId,
   type Wrap,
   type Wraps
 } from "./internal/calls/interceptorTypes.ts"
 
+export type { AnsweredCall, AnyStream, CarryingCall, StreamCall } from "./internal/interceptors/composed.ts"
+
 export { type HookedCall, hooks, type Hooks } from "./internal/interceptors/hooks.ts"
 
+export type { ClientConstructor, ServerConstructor } from "./internal/interceptors/kinds.ts"
+
 export {
-  clientMethod,
-  clientMultiMethod,
-  clientStreamMethod,
-  publishMethod,
-  serverMethod,
-  serverStreamMethod,
-  subscribeMethod
-} from "./internal/interceptors/methods.ts"
-
-/** One key of a service, or a list of them. */
-type Keys = Context.Key<any, any> | ReadonlyArray<Context.Key<any, any>>
-
-type Identifiers<P> =
-  P extends Context.Key<infer I, any> ? I : P extends ReadonlyArray<Context.Key<infer I, any>> ? I : never
-
-const made = (...entries: ReadonlyArray<Entry>): any => make(entries)
+  /**
+   * Makes an interceptor of one method, with its types: a function for each side that it runs around. `next` takes changes
+   * of the call: its options at a client, and `request`, `stream` or `message`.
+   *
+   * | kind of the method | sides |
+   * | --- | --- |
+   * | unary, multi, stream | `client`, `server` |
+   * | subscription | `client`, `publisher` |
+   *
+   * Throws a `TypeError` for a method that the service does not have, and for a side that the method does not have.
+   *
+   * **Example** (A request that is trimmed on both sides)
+   *
+   * ```ts
+   * import { Interceptor, Rpc, Service } from "@effect-psrpc/core"
+   * import { Effect, Schema } from "effect"
+   *
+   * class Greeter extends Service.make("Greeter", {
+   *   hello: Rpc.unary({ request: Schema.String, response: Schema.String })
+   * }) {}
+   *
+   * const trimmed = Interceptor.method(Greeter, "hello", {
+   *   client: (call, next) => next({ request: call.request.trim() }),
+   *   server: (call, next) => Effect.map(next({ request: call.request.trim() }), (answer) => `${answer}!`)
+   * })
+   * ```
+   *
+   * @category constructors
+   * @since 0.1.0
+   */
+  method,
+  type Sides
+} from "./internal/interceptors/oneMethod.ts"
 
 /**
- * Around a server's handlers of unary and multi methods. With `provides`, the key of a service or a list of keys, `next`
- * requires these services, and the handlers behind it need not be given them otherwise.
+ * Makes an interceptor of a server's handlers of unary and multi methods. `provides` is the key of a service, or an array of
+ * keys: `next` requires these services, and they are removed from the requirements of the handlers.
  *
- * **Example** (A line for each call, with the time that it took)
+ * **Example** (A log line for each call, with its duration)
  *
  * ```ts
  * import { Interceptor } from "@effect-psrpc/core"
@@ -137,71 +158,27 @@ const made = (...entries: ReadonlyArray<Entry>): any => make(entries)
  * @category constructors
  * @since 0.1.0
  */
-export const server: {
-  <R = never>(
-    f: (call: CallOf<"server">, next: () => ResultOf<"server", never>) => ResultOf<"server", R>
-  ): Single<"server", never, R>
-  <const P extends Keys, R = never>(
-    options: { readonly provides: P },
-    f: (call: CallOf<"server">, next: () => ResultOf<"server", Identifiers<P>>) => ResultOf<"server", R>
-  ): Single<"server", Identifiers<P>, R>
-} = (...args: ReadonlyArray<any>) => {
-  const f = functionOf("server", args.at(-1))
-  const step: Step<Answering> = (each, next) => f(each.about, () => next(each))
-  return made({ kind: "server", step })
-}
+export const server: Kinds.ServerConstructor<"server"> = Kinds.server("server")
 
 /**
- * Around a server's handlers of streams. What it gives `next` is the stream that the handlers get. `provides` is as with
- * {@link server}.
+ * Makes an interceptor of a server's handlers of streams. The stream is `call.stream`; `next({ stream })` runs the rest with
+ * another one. `provides` is the same as for {@link server}.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const serverStream: {
-  <R = never>(
-    f: (
-      stream: ServerStream<Message, Message>,
-      call: CallOf<"serverStream">,
-      next: (...args: NextOf<"serverStream">) => ResultOf<"serverStream", never>
-    ) => ResultOf<"serverStream", R>
-  ): Single<"serverStream", never, R>
-  <const P extends Keys, R = never>(
-    options: { readonly provides: P },
-    f: (
-      stream: ServerStream<Message, Message>,
-      call: CallOf<"serverStream">,
-      next: (...args: NextOf<"serverStream">) => ResultOf<"serverStream", Identifiers<P>>
-    ) => ResultOf<"serverStream", R>
-  ): Single<"serverStream", Identifiers<P>, R>
-} = (...args: ReadonlyArray<any>) => {
-  const f = functionOf("serverStream", args.at(-1))
-  const step: Step<Streaming> = (each, next) =>
-    f(each.stream, each.about, (stream: Streaming["stream"]) => next({ ...each, stream }))
-  return made({ kind: "serverStream", step })
-}
-
-/** Around what a client or a publisher does: the rest is run with other options, if any. */
-const around =
-  <K extends "client" | "clientMulti" | "clientStream" | "subscribe" | "publish">(kind: K) =>
-  <R = never>(
-    f: (call: CallOf<K>, next: (...args: NextOf<K>) => ResultOf<K, never>) => ResultOf<K, R>
-  ): Single<K, never, R> => {
-    functionOf(kind, f)
-    const step: Step<CallOf<K>> = (call, next) => f(call, (...[options]) => next(changed(call, options)))
-    return made({ kind, step })
-  }
+export const serverStream: Kinds.ServerConstructor<"serverStream"> = Kinds.server("serverStream")
 
 /**
- * Around a client's calls with one answer. `next` takes options over those of the call; of metadata, both are sent.
+ * Makes an interceptor of a client's unary calls. `next` takes options that replace those of the call; metadata is merged.
  *
- * **Example** (An answer in place of one that does not come)
+ * **Example** (A second attempt with more time)
  *
  * ```ts
  * import { Interceptor } from "@effect-psrpc/core"
  * import { Effect } from "effect"
  *
- * const patient = Interceptor.client((call, next) =>
+ * const secondAttempt = Interceptor.client((call, next) =>
  *   next({ timeout: "1 second" }).pipe(
  *     Effect.catchTag("Unavailable", () => next({ timeout: call.timeout, metadata: { attempt: "2" } }))
  *   )
@@ -211,73 +188,51 @@ const around =
  * @category constructors
  * @since 0.1.0
  */
-export const client: <R = never>(
-  f: (call: CallOf<"client">, next: (...args: NextOf<"client">) => ResultOf<"client", never>) => ResultOf<"client", R>
-) => Single<"client", never, R> = around("client")
+export const client: Kinds.ClientConstructor<"client"> = Kinds.client("client")
 
 /**
- * Around a client's calls that every server answers: a Stream of answers. `next` is as with {@link client}.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const clientMulti: <R = never>(
-  f: (
-    call: CallOf<"clientMulti">,
-    next: (...args: NextOf<"clientMulti">) => ResultOf<"clientMulti", never>
-  ) => ResultOf<"clientMulti", R>
-) => Single<"clientMulti", never, R> = around("clientMulti")
-
-/**
- * Around the opening of a client's streams: what it gives is the stream that the caller has. `next` is as with
+ * Makes an interceptor of a client's multi calls. Its result is the Stream of the answers. `next` is the same as for
  * {@link client}.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const clientStream: <R = never>(
-  f: (
-    call: CallOf<"clientStream">,
-    next: (...args: NextOf<"clientStream">) => ResultOf<"clientStream", never>
-  ) => ResultOf<"clientStream", R>
-) => Single<"clientStream", never, R> = around("clientStream")
+export const clientMulti: Kinds.ClientConstructor<"clientMulti"> = Kinds.client("clientMulti")
 
 /**
- * Around a client's subscriptions, and their updates. `next` takes options over those of the subscription.
+ * Makes an interceptor of the opening of a client's streams. Its result is the stream that the caller gets. `next` is the
+ * same as for {@link client}.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const subscribe: <R = never>(
-  f: (
-    call: CallOf<"subscribe">,
-    next: (...args: NextOf<"subscribe">) => ResultOf<"subscribe", never>
-  ) => ResultOf<"subscribe", R>
-) => Single<"subscribe", never, R> = around("subscribe")
+export const clientStream: Kinds.ClientConstructor<"clientStream"> = Kinds.client("clientStream")
 
 /**
- * Around a publisher's updates. `next` takes options over those of the update.
+ * Makes an interceptor of a client's subscriptions, and of their updates. `next` takes options that replace those of the
+ * subscription.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const publish: <R = never>(
-  f: (
-    call: CallOf<"publish">,
-    next: (...args: NextOf<"publish">) => ResultOf<"publish", never>
-  ) => ResultOf<"publish", R>
-) => Single<"publish", never, R> = around("publish")
-
-type AnyBidi = BidiStream<Message, Message>
+export const subscribe: Kinds.ClientConstructor<"subscribe"> = Kinds.client("subscribe")
 
 /**
- * Around open streams, at either end: gives the stream that the caller, or the handler, has in place of the one it is
- * given. As a rule that is `{ ...stream }` with another `send`, `messages` or `close`.
+ * Makes an interceptor of a publisher's updates. `next` takes options that replace those of the update.
  *
- * `close` is what the caller or the handler calls. A stream also ends with its scope, with its handler, or by the other
- * end: `closed` tells of every end.
+ * @category constructors
+ * @since 0.1.0
+ */
+export const publish: Kinds.ClientConstructor<"publish"> = Kinds.client("publish")
+
+/**
+ * Makes an interceptor of open streams, at either end. Its result is the stream that the caller, or the handler, gets in
+ * place of the given one: usually `{ ...stream }` with another `send`, `messages` or `close`.
  *
- * **Example** (Counting what is sent)
+ * `close` runs only if the caller or the handler calls it. A stream also ends with its scope, with its handler, or when the
+ * peer closes it: `closed` completes in all cases.
+ *
+ * **Example** (Counts the sent messages)
  *
  * ```ts
  * import { Interceptor } from "@effect-psrpc/core"
@@ -294,74 +249,50 @@ type AnyBidi = BidiStream<Message, Message>
  * @category constructors
  * @since 0.1.0
  */
-export const stream = <R = never>(
+export const stream: <R = never>(
   f: (
-    stream: AnyBidi,
-    call: CallOf<"clientStream"> | CallOf<"serverStream">
-  ) => AnyBidi | Effect.Effect<AnyBidi, PsrpcError, R>
-): Same<readonly ["clientStream", "serverStream"], never, R> => {
-  functionOf("stream", f)
-  const wrapped = (given: AnyBidi, call: CallOf<"clientStream"> | CallOf<"serverStream">) =>
-    Effect.suspend(() => {
-      const own = f(given, call)
-      return Effect.isEffect(own) ? own : Effect.succeed(own)
-    })
-  return all(
-    clientStream((call, next) => Effect.flatMap(next(), (given) => wrapped(given, call))),
-    serverStream((given, call, next) =>
-      Effect.flatMap(wrapped(given, call), (own) => next({ ...own, hijack: given.hijack }))
-    )
-  )
-}
+    stream: Composed.AnyStream,
+    call: Composed.StreamCall
+  ) => Composed.AnyStream | Effect.Effect<Composed.AnyStream, PsrpcError, R>
+) => Interceptor<
+  readonly [Wrap<"clientStream", never, Exclude<R, Scope.Scope>>, Wrap<"serverStream", never, Exclude<R, CallServices>>]
+> = Composed.stream
 
 /**
- * One interceptor of several: the first is outermost.
+ * Joins interceptors into one. The first is the outermost.
  *
  * @category combinators
  * @since 0.1.0
  */
-export const all = <const I extends ReadonlyArray<Any>>(...interceptors: I): Interceptor<Wraps<I>> =>
-  made(...entriesOf(interceptors))
+export const all: <const I extends ReadonlyArray<Any>>(...interceptors: I) => Interceptor<Wraps<I>> = Composed.all
 
 /**
- * Provides a service to the handlers behind it, of calls and of streams: made anew for each call, by the call.
+ * Makes an interceptor that provides a service to a server's handlers, of calls and of streams. `f` makes the service for
+ * each call.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const provide = <I, S, R = never>(
+export const provide: <I, S, R = never>(
   key: Context.Key<I, S>,
-  f: (call: CallOf<"server"> | CallOf<"serverStream">) => Effect.Effect<NoInfer<S>, PsrpcError, R>
-): Same<readonly ["server", "serverStream"], I, R> =>
-  all(
-    server({ provides: key }, (call, next) =>
-      Effect.flatMap(f(call), (service) => Effect.provideService(next(), key, service))
-    ),
-    serverStream({ provides: key }, (given, call, next) =>
-      Effect.flatMap(f(call), (service) => Effect.provideService(next(given), key, service))
-    )
-  ) as never
-
-/** A call that takes metadata along. */
-type CarryingCall = CallOf<"client"> | CallOf<"clientMulti"> | CallOf<"clientStream">
+  f: (call: Composed.AnsweredCall) => Effect.Effect<NoInfer<S>, PsrpcError, R>
+) => Interceptor<
+  readonly [Wrap<"server", I, Exclude<R, CallServices>>, Wrap<"serverStream", I, Exclude<R, CallServices>>]
+> = Composed.provide
 
 /**
- * Sends metadata along with every call that a client makes, and every stream that it opens: over the client's own and
- * `Metadata.with`'s, and under what the call itself says.
+ * Makes an interceptor that adds metadata to every unary call, multi call and stream of a client. It replaces the client's
+ * own metadata and that of `Metadata.with`; the `metadata` option of the call replaces it.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const metadata = <R = never>(
-  f: Metadata | ((call: CarryingCall) => Effect.Effect<Metadata, PsrpcError, R>)
-): Same<readonly ["client", "clientMulti", "clientStream"], never, R> => {
-  const of = (call: CarryingCall): Effect.Effect<{ readonly metadata: Metadata }, PsrpcError, R> =>
-    Effect.map(typeof f === "function" ? f(call) : Effect.succeed(f), (own) => ({
-      metadata: merge(own, call.options.metadata)
-    }))
-  return all(
-    client((call, next) => Effect.flatMap(of(call), next)),
-    clientMulti((call, next) => Stream.unwrap(Effect.map(of(call), next))),
-    clientStream((call, next) => Effect.flatMap(of(call), next))
-  )
-}
+export const metadata: <R = never>(
+  f: Metadata | ((call: Composed.CarryingCall) => Effect.Effect<Metadata, PsrpcError, R>)
+) => Interceptor<
+  readonly [
+    Wrap<"client", never, Exclude<R, Scope.Scope>>,
+    Wrap<"clientMulti", never, Exclude<R, Scope.Scope>>,
+    Wrap<"clientStream", never, Exclude<R, Scope.Scope>>
+  ]
+> = Composed.metadata

@@ -1,15 +1,14 @@
 /**
- * Trying again: calls, openings of streams and their sends, where that can do no harm.
+ * Safe retries of unary calls, of the opening of streams, and of sends on streams.
  *
- * A failure after which no handler can have run (`mayHaveRun` is false) may be tried again with any method. Where it is not
- * known, after a timeout above all, it may only be tried again with a method that is defined to be `idempotent`, or with an
- * idempotency key, by which a server that keeps a {@link window} answers the second request with what it answered the
- * first.
+ * If no handler can have run (`mayHaveRun` is false), the call of any method is retried. If a handler may have run, as after
+ * a timeout, only a method that is defined as `idempotent` is retried, or a call with an idempotency key: servers with
+ * `Idempotency.interceptor` answer the second request with the first answer.
  *
- * All attempts together take no longer than the call may: its timeout, and its caller's deadline, are those of the whole.
- * Their failure is that of the last one, whose `mayHaveRun` is true where that of any is.
+ * The timeout of the call, and the deadline of its caller, limit all attempts together. The failure is that of the last
+ * attempt. Its `mayHaveRun` is true if that of any attempt is.
  *
- * **Example** (A client that tries again)
+ * **Example** (A client that retries)
  *
  * ```ts
  * import { Client, Retry, Rpc, Service } from "@effect-psrpc/core"
@@ -21,7 +20,7 @@
  *
  * class PricesClient extends Client.Service<PricesClient>()("app/PricesClient", Prices) {}
  *
- * // half a second for the first attempt, a second for the next, two for the one after that; five in all
+ * // 500 ms for the first attempt, 1 s for the second, 2 s for the third; at most 5 s together
  * const layer = PricesClient.layerWith({
  *   timeout: "5 seconds",
  *   interceptors: [Retry.unary({ attempts: 4, timeout: "500 millis", timeoutGrowth: 2 })]
@@ -35,18 +34,16 @@ import type { BidiStream, SendOptions } from "./BidiStream.ts"
 import * as Interceptor from "./Interceptor.ts"
 import { closing } from "./internal/client/ownership.ts"
 import { newIdempotencyKey } from "./internal/wire/id.ts"
-import { make } from "./internal/interceptors/chain.ts"
-import type { Single } from "./internal/calls/interceptorTypes.ts"
-import type { Answering } from "./internal/interceptors/handlerSteps.ts"
+import type { Wrap } from "./internal/calls/interceptorTypes.ts"
 import { millisOf } from "./internal/time/millis.ts"
 import { countOf } from "./internal/support/count.ts"
 import * as Attempts from "./internal/retry/attempts.ts"
-import * as Window from "./internal/retry/idempotencyStore.ts"
+import { keyName } from "./internal/retry/idempotencyStore.ts"
 import * as Metadata from "./Metadata.ts"
 import type { PsrpcError } from "./PsrpcError.ts"
 
 /**
- * How many attempts are made in all, where nobody says: 3.
+ * Default maximum number of attempts, the first included: 3.
  *
  * @category constants
  * @since 0.1.0
@@ -54,8 +51,8 @@ import type { PsrpcError } from "./PsrpcError.ts"
 export const defaultAttempts = 3
 
 /**
- * When the next attempt is made, where nobody says: after 50 ms, then twice as long each time, at most a second; 20 % more
- * or less, at random, so that many clients do not come back at once.
+ * Default delay between attempts: 50 ms, doubled after each attempt, at most 1 second; 20 % more or less at random, so that
+ * many clients do not retry at the same time.
  *
  * @category constants
  * @since 0.1.0
@@ -66,54 +63,53 @@ export const defaultSchedule: Schedule.Schedule<Duration.Duration> = Schedule.ex
 )
 
 /**
- * Options of trying again.
+ * Options of every kind of retry.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options {
-  /** How many attempts are made in all, the first included; `Infinity` for as long as there is time. Default: 3. */
+  /** Maximum number of attempts, the first included; `Infinity` for no limit but the call's time. Default: 3. */
   readonly attempts?: number | undefined
-  /** When the next attempt is made, by the failures. Its end is the last attempt, too. Default: {@link defaultSchedule}. */
-  readonly schedule?: Schedule.Schedule<unknown, Interceptor.Failure> | undefined
   /**
-   * How long one attempt may take, more than 0. Default: as long as is left of the call's own time, so that a call that
-   * times out is over.
+   * The delays between attempts; its input is the failure. When the schedule ends, no further attempt is made. Default:
+   * {@link defaultSchedule}.
    */
+  readonly schedule?: Schedule.Schedule<unknown, Interceptor.Failure> | undefined
+  /** Timeout of the first attempt, more than 0. Default: the time left for the call, so that a timeout ends the call. */
   readonly timeout?: Duration.Input | undefined
-  /** How many times as long each attempt may take as the one before; 1 or more. Default: 1. */
+  /** Factor by which the timeout of an attempt grows with each attempt; 1 or more. Default: 1. */
   readonly timeoutGrowth?: number | undefined
-  /** After which failures another attempt is made, in place of {@link isRetryable}, which is the default. */
-  readonly while?: ((error: Interceptor.Failure, call: Interceptor.Info) => boolean) | undefined
+  /** Whether a failure is retried. Default: {@link isRetryable}. */
+  readonly while?: ((error: Interceptor.Failure, call: Interceptor.CallInfo) => boolean) | undefined
 }
 
 /**
- * Options of trying calls again.
+ * Options of retries of unary calls.
  *
  * @category models
  * @since 0.1.0
  */
 export interface UnaryOptions extends Options {
   /**
-   * Whether each call is sent with an idempotency key, the same in each attempt, and is tried again as if its method were
-   * idempotent: where all servers of the method keep a {@link window}. A key that is in the call's metadata already, or in
-   * `Metadata.with`'s, is used.
-   * Default: `false`.
+   * Whether to send an idempotency key, the same with each attempt, and to retry as if the method were idempotent. All
+   * servers of the method must have `Idempotency.interceptor`. A key in the metadata of the call, or of `Metadata.with`, is
+   * kept. Default: `false`.
    */
   readonly idempotencyKey?: boolean | undefined
 }
 
 /**
- * After which failures another attempt is made, where nobody says: of the codes `unavailable`, `deadline_exceeded`,
- * `resource_exhausted` and `aborted`, those after which no handler can have run, and of an idempotent method all of them;
- * not where this end is closed, and not for a message that is too large.
+ * Default retry predicate. Retries `unavailable`, `deadline_exceeded`, `resource_exhausted` and `aborted` if no handler can
+ * have run, or if the method is idempotent. Does not retry after the client or the stream is closed, nor a message that is
+ * too large.
  *
  * @category predicates
  * @since 0.1.0
  */
 export const isRetryable: (error: unknown, call: { readonly idempotent: boolean }) => boolean = Attempts.isRetryable
 
-/** Throws a `TypeError` for what cannot be. */
+/** Checks the options. Throws a `TypeError` that names the invalid one. */
 const policyOf = (options: Options): Attempts.Policy => {
   const { attempts = defaultAttempts, schedule = defaultSchedule, timeout, timeoutGrowth: growth = 1 } = options
   if (!(growth >= 1 && growth < Infinity)) {
@@ -132,15 +128,15 @@ const policyOf = (options: Options): Attempts.Policy => {
 }
 
 /**
- * Tries calls with one answer again. Throws a `TypeError` for options that cannot be.
+ * Makes an interceptor that retries unary calls. Throws a `TypeError` for invalid options.
  *
- * Interceptors in front of it see one call, those behind it each attempt, which is a request of its own. The metric
- * `psrpc_retries` counts attempts after the first.
+ * Outer interceptors see one call. Inner interceptors see each attempt, which is a request of its own. The metric
+ * `psrpc_retries` counts the attempts after the first.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const unary = (options: UnaryOptions = {}): Single<"client", never, never> => {
+export const unary = (options: UnaryOptions = {}): Interceptor.Interceptor<readonly [Wrap<"client", never, never>]> => {
   const policy = policyOf(options)
   if (options.idempotencyKey !== true) {
     return Interceptor.client((call, next) =>
@@ -149,8 +145,8 @@ export const unary = (options: UnaryOptions = {}): Single<"client", never, never
   }
   return Interceptor.client((call, next) =>
     Effect.flatMap(Metadata.Outgoing, (outgoing) => {
-      const known = call.options.metadata?.[idempotencyKey] || outgoing[idempotencyKey]
-      const metadata = { [idempotencyKey]: known || newIdempotencyKey() }
+      const known = call.options.metadata?.[keyName] || outgoing[keyName]
+      const metadata = { [keyName]: known || newIdempotencyKey() }
       const safe = { ...call, idempotent: true }
       return Attempts.attempt(policy, safe, call.timeout, (timeout) => next({ timeout, metadata }), closing(call))
     })
@@ -158,22 +154,22 @@ export const unary = (options: UnaryOptions = {}): Single<"client", never, never
 }
 
 /**
- * Options of trying streams again.
+ * Options of retries of streams.
  *
  * @category models
  * @since 0.1.0
  */
 export interface StreamOptions extends Options {
   /**
-   * Whether sends on an open stream are tried again, too: by the same options, within the timeout of the send. What is
-   * sent meanwhile then comes before. Default: `true`.
+   * Whether sends on an open stream are retried, by the same options, within the timeout of the send. A message that is
+   * sent while another one is retried may arrive before it. Default: `true`.
    */
   readonly sends?: boolean | undefined
 }
 
 type AnyStream = BidiStream<Interceptor.Message, Interceptor.Message>
 
-/** Opens in a scope of its own, which an opening that fails leaves nothing in. */
+/** Opens in a scope of its own: a failed attempt leaves no finalizer in the scope of the caller. */
 const inOwnScope = <A, E>(open: Effect.Effect<A, E, Scope.Scope>): Effect.Effect<A, E, Scope.Scope> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(
@@ -182,15 +178,15 @@ const inOwnScope = <A, E>(open: Effect.Effect<A, E, Scope.Scope>): Effect.Effect
     )
   )
 
-/** The same stream, whose sends are tried again. */
-const sendingAgain = (given: AnyStream, policy: Attempts.Policy, call: Interceptor.ClientStreamCall): AnyStream => {
+/** Returns the same stream with a `send` that retries. */
+const withRetriedSends = (given: AnyStream, policy: Attempts.Policy, call: Interceptor.ClientStreamCall): AnyStream => {
   const send = (message: Interceptor.Message, options?: SendOptions): Effect.Effect<void, PsrpcError> =>
     Effect.suspend(() => {
       let time: number
       try {
         time = options?.timeout === undefined ? call.sendTimeout : millisOf("timeout", options.timeout)
       } catch {
-        // the send itself refuses it, and says why
+        // the send fails with a description of the invalid timeout
         return given.send(message, options)
       }
       const once = (timeout: number): Effect.Effect<void, PsrpcError> => given.send(message, { ...options, timeout })
@@ -200,122 +196,22 @@ const sendingAgain = (given: AnyStream, policy: Attempts.Policy, call: Intercept
 }
 
 /**
- * Tries the opening of streams again, and the sends on them. A send that was not acknowledged in time may have arrived: it
- * is sent again only where the method is idempotent. A stream that is closed stays closed. Throws a `TypeError` for options
- * that cannot be.
+ * Makes an interceptor that retries the opening of streams, and the sends on them. A send without an acknowledgement in time
+ * may have arrived: it is retried only if the method is idempotent. A closed stream is not opened again. Throws a
+ * `TypeError` for invalid options.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const stream = (options: StreamOptions = {}): Single<"clientStream", never, never> => {
+export const stream = (
+  options: StreamOptions = {}
+): Interceptor.Interceptor<readonly [Wrap<"clientStream", never, never>]> => {
   const policy = policyOf(options)
   return Interceptor.clientStream((call, next) => {
-    // the sends have the call's own time, however little an attempt to open it had
+    // the sends have the time of the call, not that of the attempt that opened the stream
     const { sendTimeout, timeout } = call
     const open = (timeout: number) => inOwnScope(next({ timeout, sendTimeout }))
     const opened = Attempts.attempt(policy, call, timeout, open, closing(call))
-    return options.sends === false ? opened : Effect.map(opened, (given) => sendingAgain(given, policy, call))
+    return options.sends === false ? opened : Effect.map(opened, (given) => withRetriedSends(given, policy, call))
   })
-}
-
-/**
- * The metadata that holds a call's idempotency key: `idempotency-key`. `Metadata.with({ [Retry.idempotencyKey]: orderId })`
- * makes one of what is the caller's own.
- *
- * @category constants
- * @since 0.1.0
- */
-export const idempotencyKey: string = Window.keyName
-
-/**
- * How many answers a {@link window} keeps, where nobody says.
- *
- * @category constants
- * @since 0.1.0
- */
-export const defaultWindowSize = 10_000
-
-/**
- * How long a {@link window} keeps an answer, where nobody says: 5 minutes.
- *
- * @category constants
- * @since 0.1.0
- */
-export const defaultTimeToLive: Duration.Duration = Duration.minutes(5)
-
-/**
- * Options of a window.
- *
- * @category models
- * @since 0.1.0
- */
-export interface WindowOptions {
-  /** How many answers are kept; the oldest go first. Default: 10,000. */
-  readonly size?: number | undefined
-  /** How long an answer is kept. Default: 5 minutes. */
-  readonly timeToLive?: Duration.Input | undefined
-  /**
-   * Whose keys they are: calls of different scopes may have equal keys. A tenant, for instance, where callers choose keys
-   * that others can guess. Default: one scope for all.
-   */
-  readonly scope?: ((call: Interceptor.ServerCall) => string) | undefined
-  /**
-   * Whether an answer that fails is kept, and given again. Default: unless its code says that it passes: `unavailable`,
-   * `deadline_exceeded`, `resource_exhausted`, `aborted`, `canceled`. A defect and an interruption never are.
-   */
-  readonly remember?: ((error: Interceptor.Failure) => boolean) | undefined
-  /**
-   * Whether a handler with a key goes on where its caller has gone, or its deadline has passed, so that the next attempt
-   * finds its answer and not half of its work. Calls that it makes still end at its deadline, and a server that closes
-   * interrupts it at the end of its drain. Default: `true`.
-   */
-  readonly runToCompletion?: boolean | undefined
-}
-
-/**
- * Answers a request whose idempotency key has been seen with the first answer to it; while that is still being worked on,
- * waits for it. The handler runs once. A key that comes with another request, or has more than 255 characters, fails with
- * `invalid_argument`; a request without a key, or with an empty one, is none of its business. A key is one of its service,
- * method and topic; of a call that every server answers, each server has an answer of its own.
- *
- * It belongs behind interceptors that authenticate callers: it answers whoever gets there.
- *
- * The answers are in the memory of this process: with several servers of a method, the next attempt may reach one that has
- * not seen the key. Give each key a server, by topic or by affinity, or the handlers a store that they share. The value is
- * the window: servers that are given the same one share it. Throws a `TypeError` for options that cannot be.
- *
- * **Example** (An order that is placed once)
- *
- * ```ts
- * import { Client, Retry, Rpc, Server, Service } from "@effect-psrpc/core"
- * import { Effect, Schema } from "effect"
- *
- * class Orders extends Service.make("Orders", {
- *   place: Rpc.unary({ request: Schema.String, response: Schema.Int })
- * }) {}
- *
- * let last = 0
- * const OrdersLive = Server.layer(Orders, { place: () => Effect.sync(() => ++last) }, { interceptors: [Retry.window()] })
- *
- * const program = Effect.gen(function*() {
- *   const orders = yield* Client.make(Orders, { interceptors: [Retry.unary({ idempotencyKey: true })] })
- *   return yield* orders.place("tea")
- * })
- * ```
- *
- * @category constructors
- * @since 0.1.0
- */
-export const window = (options: WindowOptions = {}): Single<"server", never, never> => {
-  const { remember, runToCompletion = true, scope = () => "", timeToLive = defaultTimeToLive } = options
-  const kept = new Window.Window({
-    size: countOf("size", options.size ?? defaultWindowSize),
-    timeToLive: millisOf("timeToLive", timeToLive),
-    scope,
-    remember: Window.remembering(remember),
-    runToCompletion
-  })
-  const step = (each: Answering, next: (each: Answering) => ReturnType<Window.Window["around"]>) =>
-    kept.around(each, () => next(each))
-  return make([{ kind: "server", step }]) as never
 }

@@ -1,4 +1,4 @@
-import { Context, Effect, type Layer, Result, Schema, Stream } from "effect"
+import { Context, Effect, type Layer, Result, Schema, type Scope, Stream } from "effect"
 import { Client, Interceptor, type MessageBus, PsrpcError, Publisher, Rpc, Server, Service } from "../src/index.ts"
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
@@ -89,12 +89,12 @@ const userOnly = Interceptor.server({ provides: User }, (_, next) => Effect.prov
 const more: typeof both = userOnly
 void more
 // as one that may be anything it provides nothing
-const erased: Interceptor.Free = both
+const erased: Interceptor.NoRequirements = both
 const withErased = Server.layer(Greeter, tenantToo, { interceptors: [erased] })
 same<Requires<typeof withErased>, MessageBus.MessageBus | User | Tenant>(true)
 
 // lists whose length is not known provide nothing, and take nothing from those before and behind them
-const common: ReadonlyArray<Interceptor.Free> = []
+const common: ReadonlyArray<Interceptor.NoRequirements> = []
 const listFirst = Server.layer(Greeter, tenantToo, { interceptors: [...common, both] })
 same<Requires<typeof listFirst>, MessageBus.MessageBus>(true)
 const listLast = Server.layer(Greeter, tenantToo, { interceptors: [both, ...common] })
@@ -144,23 +144,70 @@ Interceptor.server(() => Effect.fail(new PsrpcError.Unauthenticated({ message: "
 
 // ── for one method, with its types ────────────────────────────────────────────────────────────────────────────────────
 
-Interceptor.serverMethod(Greeter, "hello", (name, call, next) => {
-  same<typeof name, string>(true)
-  same<typeof call.topic, {}>(true)
-  return Effect.map(next(name), (answer) => answer.toUpperCase())
+Interceptor.method(Greeter, "hello", {
+  server: (call, next) => {
+    same<typeof call.request, string>(true)
+    same<typeof call.topic, {}>(true)
+    return Effect.map(next(), (answer) => answer.toUpperCase())
+  }
 })
 // @ts-expect-error the answer of hello is a string
-Interceptor.serverMethod(Greeter, "hello", (name, _, next) => Effect.as(next(name), 1))
-// @ts-expect-error chat is a stream
-Interceptor.serverMethod(Greeter, "chat", (name, _, next) => next(name))
-Interceptor.clientMethod(Greeter, "hello", (name, _, next) => next(`${name}!`, { timeout: "1 second" }))
-Interceptor.clientStreamMethod(Greeter, "chat", (call, next) => {
-  same<typeof call.topic, {}>(true)
-  return Effect.map(next({ timeout: "1 second" }), (stream) => ({
-    ...stream,
-    messages: Stream.map(stream.messages, (n) => n + 1),
-    send: (text) => stream.send(text.trim())
-  }))
+Interceptor.method(Greeter, "hello", { server: (call, next) => Effect.as(next(), 1) })
+// @ts-expect-error chat is a stream: its server changes the stream, not a request
+Interceptor.method(Greeter, "chat", { server: (call, next) => next({ request: "" }) })
+// @ts-expect-error hello is a unary method: its call has no stream
+Interceptor.method(Greeter, "hello", { server: (call, next) => Effect.andThen(call.stream.closed, next()) })
+// @ts-expect-error a unary method has no publisher
+Interceptor.method(Greeter, "hello", { publisher: (call: never, next: never) => next })
+Interceptor.method(Greeter, "hello", {
+  // both sides in one
+  client: (call, next) => next({ timeout: call.timeout / 2 }),
+  server: (call, next) => Effect.andThen(Effect.asVoid(Db), next())
+})
+// the definition comes along, with its type
+Interceptor.method(Greeter, "best", {
+  client: (call, next) => {
+    same<typeof call.rpc, Service.Methods<typeof Greeter>["best"]>(true)
+    return next()
+  }
+})
+// what the functions require, their owners require, by side
+const sided = Interceptor.method(Greeter, "hello", {
+  client: (call, next) => Effect.andThen(Tenant, () => next()),
+  server: (call, next) => Effect.andThen(Db, () => next())
+})
+const ofServer = Server.layer(Greeter, handlers, { interceptors: [user, sided] })
+same<Requires<typeof ofServer>, MessageBus.MessageBus | Db>(true)
+const ofClient = Client.make(Greeter, { interceptors: [sided] })
+same<Effect.Services<typeof ofClient>, MessageBus.MessageBus | Tenant | Scope.Scope>(true)
+// its own error is one of a method's failures
+class Refused extends Schema.TaggedError<Refused>()("Refused", { why: Schema.String }) {}
+class Strict extends Service.make("Strict", {
+  ask: Rpc.unary({ request: Schema.String, response: Schema.String, error: Refused })
+}) {}
+Interceptor.method(Strict, "ask", { server: () => Effect.fail(new Refused({ why: "" })) })
+// @ts-expect-error hello declares no errors of its own
+Interceptor.method(Greeter, "hello", { server: () => Effect.fail(new Refused({ why: "" })) })
+// handlers that are generators keep their types
+Interceptor.method(Greeter, "hello", {
+  server: Effect.fnUntraced(function* (call, next) {
+    same<typeof call.request, string>(true)
+    const { name } = yield* User
+    return `${yield* next({ request: name })}!`
+  })
+})
+Interceptor.method(Greeter, "hello", {
+  client: (call, next) => next({ request: `${call.request}!`, timeout: "1 second" })
+})
+Interceptor.method(Greeter, "chat", {
+  client: (call, next) => {
+    same<typeof call.topic, {}>(true)
+    return Effect.map(next({ timeout: "1 second" }), (stream) => ({
+      ...stream,
+      messages: Stream.map(stream.messages, (n) => n + 1),
+      send: (text) => stream.send(text.trim())
+    }))
+  }
 })
 
 class All extends Service.make("All", {
@@ -168,46 +215,55 @@ class All extends Service.make("All", {
   news: Rpc.subscription({ message: Schema.String, topic: ["region"] })
 }) {}
 
-Interceptor.serverMethod(All, "every", (request, call, next) => {
-  same<typeof call.topic, { readonly region: string }>(true)
-  return Effect.map(next(request), (n) => n + 1)
+Interceptor.method(All, "every", {
+  server: (call, next) => {
+    same<typeof call.topic, { readonly region: string }>(true)
+    return Effect.map(next(), (n) => n + 1)
+  }
 })
-Interceptor.clientMultiMethod(All, "every", (request, call, next) => {
-  same<typeof request, string>(true)
-  same<typeof call.topic, { readonly region: string }>(true)
-  return next(`${request}!`, { expect: 3 })
+Interceptor.method(All, "every", {
+  client: (call, next) => {
+    same<typeof call.request, string>(true)
+    same<typeof call.topic, { readonly region: string }>(true)
+    return next({ request: `${call.request}!`, expect: 3 })
+  }
 })
-Interceptor.clientMultiMethod(All, "every", (request, _, next) =>
+Interceptor.method(All, "every", {
   // @ts-expect-error the answers of every are numbers
-  Stream.map(next(request), ({ serverId }) => ({ serverId, result: Result.succeed("forged") }))
-)
-// @ts-expect-error every has many answers
-Interceptor.clientMethod(All, "every", (request, _, next) => next(request))
-// @ts-expect-error an answer of hello is one of one
-Interceptor.clientMultiMethod(Greeter, "hello", (request, _, next) => next(request))
-Interceptor.serverStreamMethod(Greeter, "chat", (stream, _, next) =>
-  next({
-    ...stream,
-    messages: Stream.map(stream.messages, (text) => text.trim()),
-    send: (n) => stream.send(n + 1)
-  })
-)
-Interceptor.serverStreamMethod(Greeter, "chat", (stream, _, next) =>
-  // @ts-expect-error what the server receives are texts
-  next({ ...stream, messages: Stream.map(stream.messages, (text) => text.length) })
-)
-Interceptor.subscribeMethod(All, "news", (_, next) =>
-  Effect.map(next({ overflow: "sliding" }), (updates) => Stream.map(updates, (text) => text.trim()))
-)
-Interceptor.subscribeMethod(All, "news", (_, next) =>
+  client: (call, next) => Stream.map(next(), ({ serverId }) => ({ serverId, result: Result.succeed("forged") }))
+})
+// @ts-expect-error every has many answers: a Stream
+Interceptor.method(All, "every", { client: () => Effect.succeed(1) })
+// @ts-expect-error hello has one answer: an Effect
+Interceptor.method(Greeter, "hello", { client: () => Stream.make("") })
+Interceptor.method(Greeter, "chat", {
+  server: (call, next) =>
+    next({
+      stream: {
+        ...call.stream,
+        messages: Stream.map(call.stream.messages, (text) => text.trim()),
+        send: (n) => call.stream.send(n + 1)
+      }
+    })
+})
+Interceptor.method(Greeter, "chat", {
+  server: (call, next) =>
+    // @ts-expect-error what the server receives are texts
+    next({ stream: { ...call.stream, messages: Stream.map(call.stream.messages, (text) => text.length) } })
+})
+Interceptor.method(All, "news", {
+  client: (_, next) =>
+    Effect.map(next({ overflow: "sliding" }), (updates) => Stream.map(updates, (text) => text.trim()))
+})
+Interceptor.method(All, "news", {
   // @ts-expect-error updates of news are texts
-  Effect.map(next(), (updates) => Stream.map(updates, (text) => text.length))
-)
-Interceptor.publishMethod(All, "news", (text, _, next) => next(text.trim()))
+  client: (_, next) => Effect.map(next(), (updates) => Stream.map(updates, (text) => text.length))
+})
+Interceptor.method(All, "news", { publisher: (call, next) => next({ message: call.message.trim() }) })
 // @ts-expect-error updates of news are texts
-Interceptor.publishMethod(All, "news", (_, __, next) => next(1))
+Interceptor.method(All, "news", { publisher: (__, next) => next({ message: 1 }) })
 // @ts-expect-error news is a subscription of another service
-Interceptor.publishMethod(Greeter, "news", (text, _, next) => next(text))
+Interceptor.method(Greeter, "news", { publisher: (call, next) => next() })
 
 // ── what there is of each kind, and of no other ───────────────────────────────────────────────────────────────────────
 

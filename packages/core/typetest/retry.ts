@@ -2,6 +2,7 @@
 import { Context, Effect, type Layer, Schedule, Schema } from "effect"
 import {
   Client,
+  Idempotency,
   type Interceptor,
   type MessageBus,
   type PsrpcError,
@@ -38,7 +39,7 @@ const handlers = Shop.of({
   stock: () => Effect.succeed(1),
   talk: () => Effect.void
 })
-const server = Server.layer(Shop, handlers, { interceptors: [Retry.window()] })
+const server = Server.layer(Shop, handlers, { interceptors: [Idempotency.interceptor()] })
 same<Requires<typeof server>, MessageBus.MessageBus>(true)
 
 // ── calls keep their types ────────────────────────────────────────────────────────────────────────────────────────────
@@ -59,10 +60,16 @@ Retry.unary({
   schedule: Schedule.exponential("10 millis"),
   timeout: "500 millis",
   timeoutGrowth: 2,
-  while: (error: Interceptor.Failure, call: Interceptor.Info) => Retry.isRetryable(error, call) || call.method === "Buy"
+  while: (error: Interceptor.Failure, call: Interceptor.CallInfo) =>
+    Retry.isRetryable(error, call) || call.method === "Buy"
 })
 Retry.unary({ while: (error) => Retry.isRetryable(error, { idempotent: true }) })
-Retry.window({ size: 10, timeToLive: "1 hour", scope: (call) => call.header.remoteId, remember: () => true })
+Idempotency.interceptor({
+  size: 10,
+  timeToLive: "1 hour",
+  scope: (call) => call.header.remoteId,
+  cacheWhen: () => true
+})
 // @ts-expect-error a stream has no key
 Retry.stream({ idempotencyKey: true })
 // @ts-expect-error a call has no sends

@@ -60,14 +60,15 @@ interop("our interceptors, towards a Go server", (it) => {
       const client = yield* onBus(
         Client.make(service, {
           interceptors: [
-            Interceptor.clientMethod(service, "echo", (request, _, next) =>
-              next({ value: request.value!.trim() }).pipe(
-                Effect.map((answer) => ({ ...answer, value: `${answer.value}!` })),
-                Effect.catchTag("NotFound", (error) =>
-                  Effect.fail(new PsrpcError.Unavailable({ message: error.message }))
+            Interceptor.method(service, "echo", {
+              client: (call, next) =>
+                next({ request: { value: call.request.value!.trim() } }).pipe(
+                  Effect.map((answer) => ({ ...answer, value: `${answer.value}!` })),
+                  Effect.catchTag("NotFound", (error) =>
+                    Effect.fail(new PsrpcError.Unavailable({ message: error.message }))
+                  )
                 )
-              )
-            )
+            })
           ]
         })
       )
@@ -86,13 +87,14 @@ interop("our interceptors, towards a Go server", (it) => {
       const client = yield* onBus(
         Client.make(service, {
           interceptors: [
-            Interceptor.clientStreamMethod(service, "chat", (_, next) =>
-              Effect.map(next(), (stream) => ({
-                ...stream,
-                send: (message, options) => stream.send({ value: `<${message.value}>` }, options),
-                messages: Stream.map(stream.messages, (message) => ({ ...message, value: `${message.value}!` }))
-              }))
-            )
+            Interceptor.method(service, "chat", {
+              client: (_, next) =>
+                Effect.map(next(), (stream) => ({
+                  ...stream,
+                  send: (message, options) => stream.send({ value: `<${message.value}>` }, options),
+                  messages: Stream.map(stream.messages, (message) => ({ ...message, value: `${message.value}!` }))
+                }))
+            })
           ]
         })
       )
@@ -181,14 +183,17 @@ interop("our interceptors, towards a Go client", (it) => {
           { chat: converse },
           {
             interceptors: [
-              Interceptor.serverStreamMethod(service, "chat", (stream, call, next) =>
-                call.header.metadata["user"] === undefined
-                  ? Effect.fail(new PsrpcError.PermissionDenied({ message: "members only" }))
-                  : next({
-                      ...stream,
-                      send: (message, options) => stream.send({ value: `${message.value}!` }, options)
-                    })
-              )
+              Interceptor.method(service, "chat", {
+                server: (call, next) =>
+                  call.header.metadata["user"] === undefined
+                    ? Effect.fail(new PsrpcError.PermissionDenied({ message: "members only" }))
+                    : next({
+                        stream: {
+                          ...call.stream,
+                          send: (message, options) => call.stream.send({ value: `${message.value}!` }, options)
+                        }
+                      })
+              })
             ]
           }
         )
@@ -211,9 +216,9 @@ interop("our interceptors, towards a Go client", (it) => {
       const publisher = yield* onBus(
         Publisher.make(service, {
           interceptors: [
-            Interceptor.publishMethod(service, "regionChanged", (update, call, next) =>
-              next({ value: `${call.topic.region}: ${update.value}` })
-            )
+            Interceptor.method(service, "regionChanged", {
+              publisher: (call, next) => next({ message: { value: `${call.topic.region}: ${call.message.value}` } })
+            })
           ]
         })
       )

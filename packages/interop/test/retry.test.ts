@@ -1,4 +1,4 @@
-import { Client, Metadata, PsrpcError, Retry, Rpc, Server, Service } from "@effect-psrpc/core"
+import { Client, Metadata, PsrpcError, Idempotency, Retry, Rpc, Server, Service } from "@effect-psrpc/core"
 import { StringValueSchema } from "@bufbuild/protobuf/wkt"
 import { assert } from "@effect/vitest"
 import { Effect, Fiber, Schedule, Stream } from "effect"
@@ -93,11 +93,11 @@ interop("our retries of calls to a Go server", (it) => {
         Client.make(service, { interceptors: [Retry.unary({ schedule, idempotencyKey: true })] })
       )
       const own = report(yield* client.raw(ask({ do: "echo", text: "own" })))
-      assert.match(own.metadata[Retry.idempotencyKey]!, /^KEY_[0-9A-Za-z]{24}$/)
+      assert.match(own.metadata[Idempotency.key]!, /^KEY_[0-9A-Za-z]{24}$/)
       // a method that is not idempotent is tried again as if it were
       const busy = ask({ do: "fail", first: 1, text: "busy", code: "unavailable", message: "busy" })
-      const given = client.raw(busy).pipe(Metadata.with({ [Retry.idempotencyKey]: "order-1" }))
-      assert.strictEqual(report(yield* given).metadata[Retry.idempotencyKey], "order-1")
+      const given = client.raw(busy).pipe(Metadata.with({ [Idempotency.key]: "order-1" }))
+      assert.strictEqual(report(yield* given).metadata[Idempotency.key], "order-1")
       assert.strictEqual((yield* server.handled).counts["Raw"], 3)
     })
   )
@@ -115,11 +115,11 @@ const counting = (millis: number, options: { readonly fails?: number } = {}) =>
           ? Effect.fail(PsrpcError.fromCode("unavailable", { message: `busy ${run}` }))
           : Effect.delay(Effect.succeed({ value: `${value} ${run}` }), millis)
       })
-    yield* onBus(Server.make(service, { ...handlers, raw }, { interceptors: [Retry.window()] }))
+    yield* onBus(Server.make(service, { ...handlers, raw }, { interceptors: [Idempotency.interceptor()] }))
     return { go: yield* goPeer(service), runs: () => runs }
   })
 
-const key = (value: string) => ({ metadata: { [Retry.idempotencyKey]: value } })
+const key = (value: string) => ({ metadata: { [Idempotency.key]: value } })
 
 interop("our server's window, and a Go client", (it) => {
   it.effect("that sends one key twice: one run, and one answer twice", () =>

@@ -76,7 +76,7 @@ describe("what are no interceptors", () => {
 
   it.effect.each(wrong)("%s is refused where a call is made", ([_, given, text]) =>
     Effect.gen(function* () {
-      const interceptors = given as ReadonlyArray<Interceptor.Free>
+      const interceptors = given as ReadonlyArray<Interceptor.NoRequirements>
       const client = yield* Client.make(Kinds)
       const publisher = yield* Publisher.make(Kinds)
       const errors = [
@@ -94,7 +94,7 @@ describe("what are no interceptors", () => {
 
   it.effect.each(wrong)("%s is refused where a client, a server or a publisher is made", ([_, given, text]) =>
     Effect.gen(function* () {
-      const interceptors = given as ReadonlyArray<Interceptor.Free>
+      const interceptors = given as ReadonlyArray<Interceptor.NoRequirements>
       assertInvalid(yield* Effect.flip(Client.make(Kinds, { interceptors })), text)
       assertInvalid(yield* Effect.flip(Server.make(Kinds, echoes, { interceptors })), text)
       assertInvalid(yield* Effect.flip(Publisher.make(Kinds, { interceptors })), text)
@@ -133,12 +133,20 @@ describe("what are no interceptors", () => {
       subscribe: () => Interceptor.subscribe(none),
       publish: () => Interceptor.publish(none),
       stream: () => Interceptor.stream(none),
-      serverMethod: () => Interceptor.serverMethod(Kinds, "ask", none)
+      provide: () => Interceptor.provide(none, none),
+      "method\\(Kinds, ask\\), server": () => Interceptor.method(Kinds, "ask", { server: null as never })
     }
     for (const [name, make] of Object.entries(constructors)) {
-      assert.throws(make, new RegExp(`Interceptor.${name}: expected a function, got undefined`))
+      assert.throws(make, new RegExp(`Interceptor.${name}: expected a function, got (undefined|null)`))
     }
-    assert.throws(() => Interceptor.clientMethod(Kinds, "toString" as never, () => none), /no method toString/)
+    assert.throws(
+      () => Interceptor.method(Kinds, "toString" as never, { client: () => none } as never),
+      "Interceptor.method: Kinds has no method toString, only "
+    )
+    assert.throws(
+      () => Interceptor.method(Kinds, "ask", { publisher: () => none } as never),
+      "Interceptor.method(Kinds, ask): a unary method has the sides client and server, and no publisher"
+    )
     assert.throws(() => Interceptor.all({} as never), /interceptors\[0\]: .* got object/)
   })
 })

@@ -51,7 +51,7 @@ export const note = (events: Array<string>, event: string): Effect.Effect<void> 
   })
 
 /** A client of these kinds whose state the test can see. */
-export const seenThrough = Effect.fnUntraced(function* (interceptors: ReadonlyArray<Interceptor.Free>) {
+export const seenThrough = Effect.fnUntraced(function* (interceptors: ReadonlyArray<Interceptor.NoRequirements>) {
   const services = Chain.servicesOf(Context.empty())
   const state = yield* openClient("Kinds", { interception: { entries: Chain.entriesOf(interceptors), services } })
   const called = (key: "ask" | "all") => methodOf("Kinds", key, Kinds.methods[key]) as CallMethod

@@ -16,9 +16,11 @@ describe("an interceptor changes the request and the answer of its method", () =
   it.effect("at a server, of a call with one answer, and of no other method", () =>
     Effect.gen(function* () {
       yield* echo(
-        Interceptor.serverMethod(Kinds, "ask", (request, call, next) => {
-          assert.strictEqual(call.method, "Ask")
-          return Effect.map(next(request.toUpperCase()), (answer) => `${answer}!`)
+        Interceptor.method(Kinds, "ask", {
+          server: (call, next) => {
+            assert.strictEqual(call.method, "Ask")
+            return Effect.map(next({ request: call.request.toUpperCase() }), (answer) => `${answer}!`)
+          }
         })
       )
       const client = yield* Client.make(Kinds)
@@ -30,9 +32,9 @@ describe("an interceptor changes the request and the answer of its method", () =
   it.effect("at a server, of a call that every server answers", () =>
     Effect.gen(function* () {
       yield* echo(
-        Interceptor.serverMethod(Kinds, "all", (request, _, next) =>
-          Effect.map(next(`<${request}>`), (answer) => `${answer}!`)
-        )
+        Interceptor.method(Kinds, "all", {
+          server: (call, next) => Effect.map(next({ request: `<${call.request}>` }), (answer) => `${answer}!`)
+        })
       )
       const client = yield* Client.make(Kinds)
       assert.deepStrictEqual(yield* client.all("a", { expect: 1 }).pipe(Client.successes, Stream.runCollect), ["<a>!"])
@@ -44,9 +46,11 @@ describe("an interceptor changes the request and the answer of its method", () =
       yield* echo()
       const client = yield* Client.make(Kinds, {
         interceptors: [
-          Interceptor.clientMethod(Kinds, "ask", (request, call, next) => {
-            assert.strictEqual(call.kind, "unary")
-            return Effect.map(next(`<${request}>`), (answer) => `${answer}!`)
+          Interceptor.method(Kinds, "ask", {
+            client: (call, next) => {
+              assert.strictEqual(call.kind, "unary")
+              return Effect.map(next({ request: `<${call.request}>` }), (answer) => `${answer}!`)
+            }
           })
         ]
       })
@@ -61,11 +65,15 @@ describe("an interceptor changes the request and the answer of its method", () =
       yield* echo()
       const client = yield* Client.make(Kinds, {
         interceptors: [
-          Interceptor.clientMultiMethod(Kinds, "all", (request, _, next) =>
-            next(`<${request}>`, { expect: 2 }).pipe(
-              Stream.map(({ result, serverId }) => ({ serverId, result: Result.map(result, (answer) => `${answer}!`) }))
-            )
-          )
+          Interceptor.method(Kinds, "all", {
+            client: (call, next) =>
+              next({ request: `<${call.request}>`, expect: 2 }).pipe(
+                Stream.map(({ result, serverId }) => ({
+                  serverId,
+                  result: Result.map(result, (answer) => `${answer}!`)
+                }))
+              )
+          })
         ]
       })
       const answers = yield* client.all("a").pipe(Client.successes, Stream.runCollect)
@@ -77,13 +85,15 @@ describe("an interceptor changes the request and the answer of its method", () =
     Effect.gen(function* () {
       const client = yield* Client.make(Kinds, {
         interceptors: [
-          Interceptor.subscribeMethod(Kinds, "news", (_, next) =>
-            Effect.map(next(), (updates) => Stream.map(updates, (update) => `${update}!`))
-          )
+          Interceptor.method(Kinds, "news", {
+            client: (_, next) => Effect.map(next(), (updates) => Stream.map(updates, (update) => `${update}!`))
+          })
         ]
       })
       const publisher = yield* Publisher.make(Kinds, {
-        interceptors: [Interceptor.publishMethod(Kinds, "news", (update, _, next) => next(`<${update}>`))]
+        interceptors: [
+          Interceptor.method(Kinds, "news", { publisher: (call, next) => next({ message: `<${call.message}>` }) })
+        ]
       })
       const news = yield* client.news()
       const rumours = yield* client.rumours()
@@ -198,9 +208,9 @@ describe("an interceptor changes the options of a call", () => {
     Effect.gen(function* () {
       const seen: Array<unknown> = []
       yield* echo(
-        Interceptor.serverStream((stream, call, next) => {
+        Interceptor.serverStream((call, next) => {
           seen.push({ ...call.header.metadata })
-          return next(stream)
+          return next()
         })
       )
       const client = yield* Client.make(Kinds, {
@@ -260,13 +270,14 @@ describe("an interceptor answers by itself", () => {
   it.effect("with an answer, and the method's own error, where it is of that method", () =>
     Effect.gen(function* () {
       yield* echo(
-        Interceptor.serverMethod(Kinds, "ask", (request, _, next) =>
-          request === "cached"
-            ? Effect.succeed("from the cache")
-            : request === "refused"
-              ? Effect.fail(new Refused({ why: "because" }))
-              : next(request)
-        )
+        Interceptor.method(Kinds, "ask", {
+          server: (call, next) =>
+            call.request === "cached"
+              ? Effect.succeed("from the cache")
+              : call.request === "refused"
+                ? Effect.fail(new Refused({ why: "because" }))
+                : next()
+        })
       )
       const client = yield* Client.make(Kinds)
       assert.strictEqual(yield* client.ask("cached"), "from the cache")
@@ -280,7 +291,7 @@ describe("an interceptor answers by itself", () => {
       // there is no server
       const client = yield* Client.make(Kinds, {
         interceptors: [
-          Interceptor.clientMethod(Kinds, "ask", () => Effect.succeed("cached")),
+          Interceptor.method(Kinds, "ask", { client: () => Effect.succeed("cached") }),
           Interceptor.clientMulti(() => Stream.fail(new PsrpcError.Unauthenticated({ message: "" }))),
           Interceptor.clientStream(refuse),
           Interceptor.subscribe(refuse)

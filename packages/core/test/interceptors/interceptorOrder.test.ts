@@ -27,7 +27,7 @@ const traced = (name: string, events: Array<string>) => {
       )
   return Interceptor.all(
     Interceptor.server((call, next) => around(`server ${call.kind}`)(next())),
-    Interceptor.serverStream((stream, _, next) => around("server stream")(next(stream))),
+    Interceptor.serverStream((call, next) => around("server stream")(next())),
     Interceptor.client((_, next) => around("client")(next())),
     Interceptor.clientMulti((_, next) =>
       Stream.unwrap(Effect.as(note("multi in"), next().pipe(Stream.tap(() => note("multi answer")))))

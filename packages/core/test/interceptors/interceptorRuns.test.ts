@@ -17,10 +17,7 @@ const hanging = (events: Array<string>) => {
 }
 
 /** Interceptors that only pass on, so that something is between. */
-const between = [
-  Interceptor.server((_, next) => next()),
-  Interceptor.serverStream((stream, _, next) => next(stream))
-] as const
+const between = [Interceptor.server((_, next) => next()), Interceptor.serverStream((call, next) => next())] as const
 
 describe("a server's interceptor", () => {
   it.effect("that never runs the rest: the handler does not run, and the answer is its own", () =>
@@ -29,7 +26,7 @@ describe("a server's interceptor", () => {
       yield* Server.make(
         Kinds,
         { ...echoes, ask: () => Effect.as(note(events, "runs"), "") },
-        { interceptors: [Interceptor.serverMethod(Kinds, "ask", () => Effect.succeed("own"))] }
+        { interceptors: [Interceptor.method(Kinds, "ask", { server: () => Effect.succeed("own") })] }
       )
       const client = yield* Client.make(Kinds)
       assert.strictEqual(yield* client.ask("a"), "own")
@@ -61,9 +58,11 @@ describe("a server's interceptor", () => {
         { ...echoes, ask: () => (runs++, Effect.succeed("")) },
         {
           interceptors: [
-            Interceptor.serverMethod(Kinds, "ask", (request, _, next) => {
-              next(request)
-              return Effect.succeed("own")
+            Interceptor.method(Kinds, "ask", {
+              server: (call, next) => {
+                next()
+                return Effect.succeed("own")
+              }
             }),
             Interceptor.server((_, next) => (runs++, next()))
           ]
@@ -80,9 +79,9 @@ describe("a server's interceptor", () => {
       const events: Array<string> = []
       const server = yield* Server.make(Kinds, hanging(events), {
         interceptors: [
-          Interceptor.serverMethod(Kinds, "ask", (request, _, next) =>
-            Effect.as(Effect.forkChild(next(request), { startImmediately: true }), "early")
-          )
+          Interceptor.method(Kinds, "ask", {
+            server: (call, next) => Effect.as(Effect.forkChild(next(), { startImmediately: true }), "early")
+          })
         ]
       })
       const client = yield* Client.make(Kinds)
@@ -128,9 +127,9 @@ describe("a server's interceptor", () => {
       const events: Array<string> = []
       yield* Server.make(Kinds, hanging(events), {
         interceptors: [
-          Interceptor.serverMethod(Kinds, "other", () =>
-            Effect.onInterrupt(Effect.never, () => note(events, "interceptor interrupted"))
-          ),
+          Interceptor.method(Kinds, "other", {
+            server: () => Effect.onInterrupt(Effect.never, () => note(events, "interceptor interrupted"))
+          }),
           ...between
         ]
       })

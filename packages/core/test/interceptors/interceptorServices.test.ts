@@ -22,7 +22,7 @@ const noting = (events: Array<string>) => {
   const noted = (what: string) => Effect.flatMap(Db, (db) => note(events, `${what} ${db}`))
   return Interceptor.all(
     Interceptor.server((call, next) => Effect.andThen(noted(`server ${call.kind}`), next())),
-    Interceptor.serverStream((stream, _, next) => Effect.andThen(noted("server stream"), next(stream))),
+    Interceptor.serverStream((call, next) => Effect.andThen(noted("server stream"), next())),
     Interceptor.client((_, next) => Effect.andThen(noted("client"), next())),
     Interceptor.clientMulti((_, next) => Stream.unwrap(Effect.as(noted("multi"), next()))),
     Interceptor.clientStream((_, next) => Effect.andThen(noted("stream"), next())),

@@ -40,7 +40,7 @@ describe.each(ways)("a server's interceptor that %s", (_, fails) => {
       let broken = true
       yield* echo(
         Interceptor.server((_, next) => (broken ? fails() : next())),
-        Interceptor.serverStream((stream, _, next) => (broken ? fails() : next(stream)))
+        Interceptor.serverStream((call, next) => (broken ? fails() : next()))
       )
       const client = yield* Client.make(Kinds)
       assertInternal((yield* Effect.flip(client.ask("a"))) as never)

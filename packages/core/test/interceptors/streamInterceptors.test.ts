@@ -53,24 +53,29 @@ describe("an open stream's interceptors", () => {
   it.effect("change the messages of one method, at either end", () =>
     Effect.gen(function* () {
       yield* echo(
-        Interceptor.serverStreamMethod(Kinds, "talk", (stream, call, next) => {
-          assert.strictEqual(call.method, "Talk")
-          return next({
-            ...stream,
-            messages: Stream.map(stream.messages, (message) => `${message}<`),
-            send: (message, options) => stream.send(`${message}>`, options)
-          })
+        Interceptor.method(Kinds, "talk", {
+          server: (call, next) => {
+            assert.strictEqual(call.method, "Talk")
+            return next({
+              stream: {
+                ...call.stream,
+                messages: Stream.map(call.stream.messages, (message) => `${message}<`),
+                send: (message, options) => call.stream.send(`${message}>`, options)
+              }
+            })
+          }
         })
       )
       const client = yield* Client.make(Kinds, {
         interceptors: [
-          Interceptor.clientStreamMethod(Kinds, "talk", (_, next) =>
-            Effect.map(next(), (stream) => ({
-              ...stream,
-              messages: Stream.map(stream.messages, (message) => `${message}]`),
-              send: (message, options) => stream.send(`[${message}`, options)
-            }))
-          )
+          Interceptor.method(Kinds, "talk", {
+            client: (_, next) =>
+              Effect.map(next(), (stream) => ({
+                ...stream,
+                messages: Stream.map(stream.messages, (message) => `${message}]`),
+                send: (message, options) => stream.send(`[${message}`, options)
+              }))
+          })
         ]
       })
       assert.deepStrictEqual(yield* Stream.runCollect(client.talk.through(Stream.make("a", "b"))), ["[a<>]", "[b<>]"])
@@ -137,9 +142,9 @@ describe("an open stream's interceptors", () => {
   it.effect("send by themselves once the handler has returned", () =>
     Effect.gen(function* () {
       yield* echo(
-        Interceptor.serverStreamMethod(Kinds, "talk", (stream, _, next) =>
-          Effect.andThen(next(stream), stream.send("that was all"))
-        )
+        Interceptor.method(Kinds, "talk", {
+          server: (call, next) => Effect.andThen(next(), call.stream.send("that was all"))
+        })
       )
       const client = yield* Client.make(Kinds)
       assert.deepStrictEqual(yield* Stream.runCollect(client.talk.through(Stream.make("a"))), ["a", "that was all"])

@@ -15,14 +15,14 @@ const numbers = Array.from({ length: 100 }, (_, i) => String(i))
 const sendingBy = (
   send: (message: string, stream: BidiStream<string, string>) => Effect.Effect<void, PsrpcError.PsrpcError>
 ) =>
-  Interceptor.clientStreamMethod(Kinds, "talk", (_, next) =>
-    Effect.map(next(), (stream) => ({ ...stream, send: (message) => send(message, stream) }))
-  )
+  Interceptor.method(Kinds, "talk", {
+    client: (_, next) => Effect.map(next(), (stream) => ({ ...stream, send: (message) => send(message, stream) }))
+  })
 
 const passing = sendingBy((message, stream) => Effect.andThen(Effect.void, stream.send(message)))
 
 /** What the server has when all of it has been sent. */
-const sent = Effect.fnUntraced(function* (interceptor: Interceptor.Free, concurrency?: number) {
+const sent = Effect.fnUntraced(function* (interceptor: Interceptor.NoRequirements, concurrency?: number) {
   const received: Array<string> = []
   yield* Server.make(Kinds, {
     ...echoes,
@@ -185,20 +185,21 @@ describe("through, behind interceptors", () => {
 
 describe("through, on a stream that an interceptor has made", () => {
   /** Gives back what it gets, and has nothing behind it. */
-  const double = Interceptor.clientStreamMethod(Kinds, "talk", () =>
-    Effect.gen(function* () {
-      const queue = yield* Queue.unbounded<string, Cause.Done>()
-      const over = yield* Deferred.make<void, PsrpcError.PsrpcError>()
-      return {
-        streamId: "double",
-        send: (message) => Effect.asVoid(Effect.andThen(Effect.yieldNow, Queue.offer(queue, message))),
-        messages: Stream.fromQueue(queue),
-        end: Effect.andThen(Queue.end(queue), Effect.as(Deferred.succeed(over, undefined), true)),
-        close: () => Effect.asVoid(Effect.andThen(Queue.end(queue), Deferred.succeed(over, undefined))),
-        closed: Deferred.await(over)
-      }
-    })
-  )
+  const double = Interceptor.method(Kinds, "talk", {
+    client: () =>
+      Effect.gen(function* () {
+        const queue = yield* Queue.unbounded<string, Cause.Done>()
+        const over = yield* Deferred.make<void, PsrpcError.PsrpcError>()
+        return {
+          streamId: "double",
+          send: (message) => Effect.asVoid(Effect.andThen(Effect.yieldNow, Queue.offer(queue, message))),
+          messages: Stream.fromQueue(queue),
+          end: Effect.andThen(Queue.end(queue), Effect.as(Deferred.succeed(over, undefined), true)),
+          close: () => Effect.asVoid(Effect.andThen(Queue.end(queue), Deferred.succeed(over, undefined))),
+          closed: Deferred.await(over)
+        }
+      })
+  })
 
   it.effect("works without a server", () =>
     Effect.gen(function* () {

@@ -33,7 +33,7 @@ export type Handler = (n: number) => Effect.Effect<number, PsrpcError.PsrpcError
 export const counting = Effect.fnUntraced(function* (
   first: number,
   handler: Handler,
-  interceptors: ReadonlyArray<Interceptor.Free> = [],
+  interceptors: ReadonlyArray<Interceptor.NoRequirements> = [],
   options: Omit<Server.Options<Service.Methods<typeof Prices>>, "interceptors"> = {}
 ) {
   const calls: Array<number> = []

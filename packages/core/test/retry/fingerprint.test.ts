@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf"
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Duration, Option, Redacted } from "effect"
-import { printOf } from "../../src/internal/retry/fingerprint.ts"
+import { fingerprintOf } from "../../src/internal/retry/fingerprint.ts"
 import { RequestSchema } from "../gen/internal_pb.ts"
 
 const same: ReadonlyArray<readonly [unknown, unknown]> = [
@@ -68,13 +68,13 @@ const different: ReadonlyArray<unknown> = [
 
 describe("the print of a request", () => {
   it("is the same for equal requests, whatever the order of their fields", () => {
-    for (const [a, b] of same) assert.strictEqual(printOf(a), printOf(b))
+    for (const [a, b] of same) assert.strictEqual(fingerprintOf(a), fingerprintOf(b))
   })
 
   it("is another for another request", () => {
     const prints = new Map<number, unknown>()
     for (const each of different) {
-      const print = printOf(each)
+      const print = fingerprintOf(each)
       assert.isTrue(Number.isSafeInteger(print))
       // a date, and a time of Effect's, are the same text
       if (each instanceof Date) continue
@@ -84,15 +84,15 @@ describe("the print of a request", () => {
   })
 
   it("has few that meet by chance", () => {
-    const prints = new Set(Array.from({ length: 100_000 }, (_, i) => printOf({ id: i, name: `order ${i}` })))
+    const prints = new Set(Array.from({ length: 100_000 }, (_, i) => fingerprintOf({ id: i, name: `order ${i}` })))
     assert.strictEqual(prints.size, 100_000)
-    const bytes = new Set(Array.from({ length: 65_536 }, (_, i) => printOf(new Uint8Array([i >> 8, i & 255, 7]))))
+    const bytes = new Set(Array.from({ length: 65_536 }, (_, i) => fingerprintOf(new Uint8Array([i >> 8, i & 255, 7]))))
     assert.strictEqual(bytes.size, 65_536)
   })
 
   it("is the same for all that cannot be read through", () => {
     const circle: Record<string, unknown> = {}
     circle["itself"] = circle
-    assert.strictEqual(printOf(circle), 0)
+    assert.strictEqual(fingerprintOf(circle), 0)
   })
 })

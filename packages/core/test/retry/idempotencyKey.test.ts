@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import * as Client from "../../src/Client.ts"
+import * as Idempotency from "../../src/Idempotency.ts"
 import * as Interceptor from "../../src/Interceptor.ts"
 import * as Metadata from "../../src/Metadata.ts"
 import * as Retry from "../../src/Retry.ts"
@@ -12,7 +13,7 @@ import { counting, failing, never, Prices, schedule } from "./countingServer.ts"
 const listening = () => {
   const keys: Array<string | undefined> = []
   const interceptor = Interceptor.server((call, next) => {
-    keys.push(call.header.metadata[Retry.idempotencyKey])
+    keys.push(call.header.metadata[Idempotency.key])
     return next()
   })
   return { keys, interceptor }
@@ -23,7 +24,7 @@ const withKey = Retry.unary({ schedule, timeout: 100, idempotencyKey: true })
 describe("calls with an idempotency key", () => {
   it.effect("are tried again whatever the method, and its handler runs once", () =>
     Effect.gen(function* () {
-      const { calls } = yield* counting(1, () => Effect.as(Effect.sleep(150), 7), [Retry.window()])
+      const { calls } = yield* counting(1, () => Effect.as(Effect.sleep(150), 7), [Idempotency.interceptor()])
       const client = yield* Client.make(Prices, { interceptors: [withKey] })
       const call = yield* start(client.buy("tea"))
       yield* TestClock.adjust(300)
@@ -34,7 +35,7 @@ describe("calls with an idempotency key", () => {
 
   it.effect("are tried again after a failure that passes, and run again then", () =>
     Effect.gen(function* () {
-      const { calls } = yield* counting(2, failing("unavailable"), [Retry.window()])
+      const { calls } = yield* counting(2, failing("unavailable"), [Idempotency.interceptor()])
       const client = yield* Client.make(Prices, { interceptors: [withKey] })
       const call = yield* start(client.buy("tea"))
       yield* TestClock.adjust(300)
@@ -66,7 +67,7 @@ describe("calls with an idempotency key", () => {
       const { interceptor, keys } = listening()
       yield* counting(0, never, [interceptor])
       const client = yield* Client.make(Prices, { interceptors: [withKey] })
-      const own = (value: string) => ({ [Retry.idempotencyKey]: value })
+      const own = (value: string) => ({ [Idempotency.key]: value })
       yield* client.buy("tea", { metadata: own("mine") })
       yield* client.buy("tea").pipe(Metadata.with(own("the fiber's")))
       yield* client.buy("tea", { metadata: own("mine") }).pipe(Metadata.with(own("the fiber's")))

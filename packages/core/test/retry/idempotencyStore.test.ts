@@ -3,9 +3,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Client from "../../src/Client.ts"
+import * as Idempotency from "../../src/Idempotency.ts"
 import * as Interceptor from "../../src/Interceptor.ts"
 import * as PsrpcError from "../../src/PsrpcError.ts"
-import * as Retry from "../../src/Retry.ts"
 import { RequestSchema } from "../gen/internal_pb.ts"
 import { fakeClient, isRunning, Logs, onBus, settle, start } from "../helpers/harness.ts"
 import { SoldOut } from "./countingServer.ts"
@@ -14,7 +14,7 @@ import { key, numbered, Orders, serve } from "./idempotentOrders.ts"
 describe("a window", () => {
   it.effect("answers a key that it knows with the first answer, whoever asks", () =>
     Effect.gen(function* () {
-      const { runs } = yield* serve([Retry.window()])
+      const { runs } = yield* serve([Idempotency.interceptor()])
       const [one, other] = [yield* Client.make(Orders), yield* Client.make(Orders)]
       assert.strictEqual(yield* one.place("tea", key("a")), "tea 1")
       assert.strictEqual(yield* one.place("tea", key("a")), "tea 1")
@@ -26,7 +26,7 @@ describe("a window", () => {
 
   it.effect("is not concerned with calls without a key, or with an empty one", () =>
     Effect.gen(function* () {
-      yield* serve([Retry.window()])
+      yield* serve([Idempotency.interceptor()])
       const client = yield* Client.make(Orders)
       assert.strictEqual(yield* client.place("tea"), "tea 1")
       assert.strictEqual(yield* client.place("tea"), "tea 2")
@@ -37,7 +37,9 @@ describe("a window", () => {
 
   it.effect("has calls with a key wait for the first, and answers them all", () =>
     Effect.gen(function* () {
-      const { runs } = yield* serve([Retry.window()], (n, request) => Effect.delay(numbered(n, request), 500))
+      const { runs } = yield* serve([Idempotency.interceptor()], (n, request) =>
+        Effect.delay(numbered(n, request), 500)
+      )
       const client = yield* Client.make(Orders)
       const calls = yield* Effect.forEach(Array(5).fill("tea"), (tea) => start(client.place(tea, key("a"))))
       yield* TestClock.adjust(499)
@@ -50,7 +52,9 @@ describe("a window", () => {
 
   it.effect("refuses a key that comes with another request, also while the first one runs", () =>
     Effect.gen(function* () {
-      const { runs } = yield* serve([Retry.window()], (n, request) => Effect.delay(numbered(n, request), 500))
+      const { runs } = yield* serve([Idempotency.interceptor()], (n, request) =>
+        Effect.delay(numbered(n, request), 500)
+      )
       const client = yield* Client.make(Orders)
       const first = yield* start(client.place("tea", key("a")))
       yield* settle
@@ -71,7 +75,7 @@ describe("a window", () => {
 
   it.effect("refuses a key that is too long to keep", () =>
     Effect.gen(function* () {
-      const { runs } = yield* serve([Retry.window()])
+      const { runs } = yield* serve([Idempotency.interceptor()])
       const client = yield* Client.make(Orders)
       assert.strictEqual(yield* client.place("tea", key("k".repeat(255))), "tea 1")
       const error = yield* Effect.flip(client.place("tea", key("k".repeat(256))))
@@ -82,7 +86,7 @@ describe("a window", () => {
 
   it.effect("keeps methods and topics apart", () =>
     Effect.gen(function* () {
-      yield* serve([Retry.window()], numbered, { topics: { inShop: [{ shop: "x" }, { shop: "y" }] } })
+      yield* serve([Idempotency.interceptor()], numbered, { topics: { inShop: [{ shop: "x" }, { shop: "y" }] } })
       const client = yield* Client.make(Orders)
       assert.strictEqual(yield* client.place("tea", key("a")), "tea 1")
       assert.strictEqual(yield* client.cancel("tea", key("a")), "tea 2")
@@ -94,7 +98,7 @@ describe("a window", () => {
 
   it.effect("keeps scopes apart", () =>
     Effect.gen(function* () {
-      yield* serve([Retry.window({ scope: (call) => call.header.metadata["tenant"] ?? "" })])
+      yield* serve([Idempotency.interceptor({ scope: (call) => call.header.metadata["tenant"] ?? "" })])
       const client = yield* Client.make(Orders)
       const by = (tenant: string) => client.place("tea", { metadata: { ...key("a").metadata, tenant } })
       assert.strictEqual(yield* by("x"), "tea 1")
@@ -105,7 +109,7 @@ describe("a window", () => {
 
   it.effect("is shared by servers that are given the same one", () =>
     Effect.gen(function* () {
-      const window = Retry.window()
+      const window = Idempotency.interceptor()
       const one = yield* serve([window])
       const two = yield* serve([window])
       const client = yield* Client.make(Orders)
@@ -116,10 +120,10 @@ describe("a window", () => {
 
   it.effect("has an answer of each server to a call that all of them answer, also where they share it", () =>
     Effect.gen(function* () {
-      const window = Retry.window()
+      const window = Idempotency.interceptor()
       yield* serve([window], (n) => Effect.succeed(`one ${n}`))
       yield* serve([window], (n) => Effect.succeed(`two ${n}`))
-      yield* serve([Retry.window()], (n) => Effect.succeed(`three ${n}`))
+      yield* serve([Idempotency.interceptor()], (n) => Effect.succeed(`three ${n}`))
       const client = yield* Client.make(Orders)
       for (let i = 0; i < 2; i++) {
         const answers = yield* client.count("tea", { expect: 3, ...key("a") }).pipe(Client.successes, Stream.runCollect)
@@ -130,7 +134,7 @@ describe("a window", () => {
 
   it.effect("gives a method's own error again, with all that is in it", () =>
     Effect.gen(function* () {
-      const { runs } = yield* serve([Retry.window()], (n) => Effect.fail(new SoldOut({ since: n })))
+      const { runs } = yield* serve([Idempotency.interceptor()], (n) => Effect.fail(new SoldOut({ since: n })))
       const client = yield* Client.make(Orders)
       for (let i = 0; i < 2; i++) {
         const error = yield* Effect.flip(client.place("tea", key("a")))
@@ -145,7 +149,7 @@ describe("a window", () => {
       const passing = new Set(["aborted", "canceled", "deadline_exceeded", "resource_exhausted", "unavailable"])
       const details = [{ typeUrl: "type.googleapis.com/x.Y", value: new Uint8Array([8, 1]) }]
       let code: PsrpcError.Code = "unknown"
-      const { runs } = yield* serve([Retry.window()], (n) =>
+      const { runs } = yield* serve([Idempotency.interceptor()], (n) =>
         Effect.fail(PsrpcError.fromCode(code, { message: `no ${n}`, details: details as never }))
       )
       const client = yield* Client.make(Orders)
@@ -161,10 +165,10 @@ describe("a window", () => {
     }).pipe(onBus)
   )
 
-  it.effect("remembers the failures that it is told to", () =>
+  it.effect("keeps the failures that cacheWhen selects", () =>
     Effect.gen(function* () {
-      const remember = (error: Interceptor.Failure) => PsrpcError.is(error) && error.code === "unavailable"
-      const { runs } = yield* serve([Retry.window({ remember })], (n, request) =>
+      const cacheWhen = (error: Interceptor.Failure) => PsrpcError.is(error) && error.code === "unavailable"
+      const { runs } = yield* serve([Idempotency.interceptor({ cacheWhen })], (n, request) =>
         Effect.fail(PsrpcError.fromCode(request as PsrpcError.Code, { message: `no ${n}` }))
       )
       const client = yield* Client.make(Orders)
@@ -178,7 +182,7 @@ describe("a window", () => {
 
   it.effect("runs again after a defect, which the log has; those who waited run it, one after the other", () =>
     Effect.gen(function* () {
-      const { runs } = yield* serve([Retry.window()], (n, request) =>
+      const { runs } = yield* serve([Idempotency.interceptor()], (n, request) =>
         Effect.andThen(Effect.sleep(100), n < 3 ? Effect.die(new Error("oh")) : numbered(n, request))
       )
       const client = yield* Client.make(Orders)
@@ -199,7 +203,7 @@ describe("a window", () => {
 
   it.effect("gives an answer as it was, whatever the handler makes of it later", () =>
     Effect.gen(function* () {
-      const { runs } = yield* serve([Retry.window()])
+      const { runs } = yield* serve([Idempotency.interceptor()])
       const client = yield* Client.make(Orders)
       assert.strictEqual((yield* client.raw({ requestId: "x" }, key("a"))).requestId, "1")
       assert.strictEqual((yield* client.raw({ requestId: "x" }, key("b"))).requestId, "2")
@@ -210,7 +214,7 @@ describe("a window", () => {
 
   it.effect("takes a request for the same whatever the order of its maps, and for another by one byte", () =>
     Effect.gen(function* () {
-      const { runs } = yield* serve([Retry.window()])
+      const { runs } = yield* serve([Idempotency.interceptor()])
       const client = yield* fakeClient("Orders")
       const send = (id: string, metadata: Record<string, string>, raw = 1) => {
         const body = create(RequestSchema, { metadata, rawRequest: new Uint8Array([raw]), sentAt: 5n })
@@ -238,7 +242,7 @@ describe("a window", () => {
       const seen: Array<string> = []
       const noting = (where: string) =>
         Interceptor.server((_, next) => Effect.tap(next(), () => Effect.sync(() => seen.push(where))))
-      yield* serve([noting("outside"), Retry.window(), noting("inside")])
+      yield* serve([noting("outside"), Idempotency.interceptor(), noting("inside")])
       const client = yield* Client.make(Orders)
       yield* client.place("tea", key("a"))
       yield* client.place("tea", key("a"))
@@ -248,7 +252,7 @@ describe("a window", () => {
 
   it("refuses options that cannot be", () => {
     for (const options of [{ size: 0 }, { size: 1.5 }, { timeToLive: -1 }, { timeToLive: "soon" as never }]) {
-      assert.throws(() => Retry.window(options), TypeError, undefined, JSON.stringify(options))
+      assert.throws(() => Idempotency.interceptor(options), TypeError, undefined, JSON.stringify(options))
     }
   })
 })

@@ -2,16 +2,18 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import * as Client from "../../src/Client.ts"
-import { remembering } from "../../src/internal/retry/idempotencyStore.ts"
+import { cachingWhen } from "../../src/internal/retry/idempotencyStore.ts"
+import * as Idempotency from "../../src/Idempotency.ts"
 import * as PsrpcError from "../../src/PsrpcError.ts"
-import * as Retry from "../../src/Retry.ts"
 import { errorOf, Logs, onBus, settle, start } from "../helpers/harness.ts"
-import { key, numbered, openWindow, Orders, serve } from "./idempotentOrders.ts"
+import { key, numbered, openStore, Orders, serve } from "./idempotentOrders.ts"
 
 describe("what a window keeps", () => {
   it.effect("is forgotten when its time is over, to the millisecond, counted from the answer", () =>
     Effect.gen(function* () {
-      yield* serve([Retry.window({ timeToLive: 1000 })], (n, request) => Effect.delay(numbered(n, request), 500))
+      yield* serve([Idempotency.interceptor({ timeToLive: 1000 })], (n, request) =>
+        Effect.delay(numbered(n, request), 500)
+      )
       const client = yield* Client.make(Orders)
       const place = Effect.gen(function* () {
         const call = yield* start(client.place("tea", key("a")))
@@ -32,7 +34,7 @@ describe("what a window keeps", () => {
 
   it.effect("is 5 minutes old at most, where nobody says", () =>
     Effect.gen(function* () {
-      yield* serve([Retry.window()])
+      yield* serve([Idempotency.interceptor()])
       const client = yield* Client.make(Orders)
       assert.strictEqual(yield* client.place("tea", key("a")), "tea 1")
       yield* TestClock.adjust("299999 millis")
@@ -44,7 +46,7 @@ describe("what a window keeps", () => {
 
   it.effect("is so much at most: the oldest answers go first, however often they are asked for", () =>
     Effect.gen(function* () {
-      const { interceptor, window } = openWindow({ size: 3 })
+      const { interceptor, window } = openStore({ size: 3 })
       const { runs } = yield* serve([interceptor])
       const client = yield* Client.make(Orders)
       for (const name of ["a", "b", "c", "a", "d"]) yield* client.place("tea", key(name))
@@ -58,7 +60,7 @@ describe("what a window keeps", () => {
 
   it.effect("is not counted while it runs: what runs is never forgotten", () =>
     Effect.gen(function* () {
-      const { interceptor, window } = openWindow({ size: 1 })
+      const { interceptor, window } = openStore({ size: 1 })
       const { runs } = yield* serve([interceptor], (n, request) => Effect.delay(numbered(n, request), 100))
       const client = yield* Client.make(Orders)
       const names = ["a", "b", "c", "a", "b", "c"]
@@ -74,7 +76,7 @@ describe("what a window keeps", () => {
 
   it.effect("is nothing of what fails for now, dies, is interrupted, or has no key", () =>
     Effect.gen(function* () {
-      const { interceptor, window } = openWindow({ runToCompletion: false })
+      const { interceptor, window } = openStore({ runToCompletion: false })
       yield* serve([interceptor], (_, request) => {
         switch (request) {
           case "busy":
@@ -112,8 +114,8 @@ describe("what a window keeps", () => {
       const oh = (): never => {
         throw new Error("oh")
       }
-      const scoped = openWindow({ scope: oh })
-      const remembered = openWindow({ remember: remembering(oh) })
+      const scoped = openStore({ scope: oh })
+      const remembered = openStore({ cacheWhen: cachingWhen(oh) })
       for (const [{ interceptor, window }, count] of [
         [scoped, 2],
         [remembered, 2]
@@ -136,7 +138,7 @@ describe("what a window keeps", () => {
 
   it.effect("does not grow with calls that are interrupted wherever they are", () =>
     Effect.gen(function* () {
-      const { interceptor, window } = openWindow({ runToCompletion: false })
+      const { interceptor, window } = openStore({ runToCompletion: false })
       yield* serve([interceptor], () => Effect.never)
       const client = yield* Client.make(Orders)
       for (let yields = 0; yields < 12; yields++) {
@@ -154,7 +156,7 @@ describe("which answers are kept", () => {
   const failure = (code: PsrpcError.Code) => Exit.fail(PsrpcError.fromCode(code))
 
   it("is all that succeed, and failures that last", () => {
-    const isKept = remembering()
+    const isKept = cachingWhen()
     assert.isTrue(isKept(Exit.succeed(undefined)))
     assert.isTrue(isKept(failure("not_found")))
     assert.isTrue(isKept(Exit.fail({ _tag: "SoldOut" })))
@@ -164,7 +166,7 @@ describe("which answers are kept", () => {
   })
 
   it("is never a defect or an interruption, whatever the user says", () => {
-    const isKept = remembering(() => true)
+    const isKept = cachingWhen(() => true)
     assert.isTrue(isKept(failure("unavailable")))
     assert.isFalse(isKept(Exit.die("oh")))
     assert.isFalse(isKept(Exit.interrupt(1)))

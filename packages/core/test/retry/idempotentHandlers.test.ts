@@ -2,9 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import * as Client from "../../src/Client.ts"
-import * as Retry from "../../src/Retry.ts"
+import * as Idempotency from "../../src/Idempotency.ts"
 import { errorOf, isRunning, onBus, settle, start } from "../helpers/harness.ts"
-import { type Answer, key, openWindow, Orders, serve } from "./idempotentOrders.ts"
+import { type Answer, key, openStore, Orders, serve } from "./idempotentOrders.ts"
 
 /** Handlers that take so long, and tell when they are interrupted. */
 const taking = (millis: number) => {
@@ -20,7 +20,7 @@ describe("a handler with a key", () => {
   it.effect("goes on past its deadline, and the next attempt has its answer", () =>
     Effect.gen(function* () {
       const { answer, interrupted } = taking(250)
-      const { runs } = yield* serve([Retry.window()], answer)
+      const { runs } = yield* serve([Idempotency.interceptor()], answer)
       const client = yield* Client.make(Orders)
       const late = yield* start(client.place("tea", { timeout: 100, ...key("a") }))
       yield* TestClock.adjust(100)
@@ -38,7 +38,7 @@ describe("a handler with a key", () => {
   it.effect("goes on where its caller has gone", () =>
     Effect.gen(function* () {
       const { answer, interrupted } = taking(250)
-      yield* serve([Retry.window()], answer)
+      yield* serve([Idempotency.interceptor()], answer)
       const client = yield* Client.make(Orders)
       const left = yield* start(client.place("tea", key("a")))
       yield* settle
@@ -52,7 +52,7 @@ describe("a handler with a key", () => {
   it.effect("without runToCompletion is interrupted, and the next attempt runs", () =>
     Effect.gen(function* () {
       const { answer, interrupted } = taking(250)
-      yield* serve([Retry.window({ runToCompletion: false })], answer)
+      yield* serve([Idempotency.interceptor({ runToCompletion: false })], answer)
       const client = yield* Client.make(Orders)
       const late = yield* start(client.place("tea", { timeout: 100, ...key("a") }))
       yield* TestClock.adjust(100)
@@ -67,7 +67,7 @@ describe("a handler with a key", () => {
   it.effect("and calls without one, on the same server, end at their own deadline", () =>
     Effect.gen(function* () {
       const { answer, interrupted } = taking(250)
-      yield* serve([Retry.window()], answer)
+      yield* serve([Idempotency.interceptor()], answer)
       const client = yield* Client.make(Orders)
       const late = yield* start(client.place("tea", { timeout: 100 }))
       yield* TestClock.adjust(100)
@@ -79,7 +79,7 @@ describe("a handler with a key", () => {
   it.effect("that waits for another's answer ends at its own deadline, and leaves the other alone", () =>
     Effect.gen(function* () {
       const { answer, interrupted } = taking(250)
-      const { interceptor, window } = openWindow()
+      const { interceptor, window } = openStore()
       const { runs } = yield* serve([interceptor], answer)
       const client = yield* Client.make(Orders)
       const first = yield* start(client.place("tea", key("a")))
@@ -97,7 +97,7 @@ describe("a handler with a key", () => {
   it.effect("is waited for by a drain, and so are those who wait for it", () =>
     Effect.gen(function* () {
       const { answer } = taking(500)
-      const { server } = yield* serve([Retry.window()], answer)
+      const { server } = yield* serve([Idempotency.interceptor()], answer)
       const client = yield* Client.make(Orders)
       const calls = yield* Effect.forEach(["tea", "tea"], (tea) => start(client.place(tea, key("a"))))
       yield* settle
@@ -113,7 +113,7 @@ describe("a handler with a key", () => {
   it.effect("is waited for by a drain past its deadline, too", () =>
     Effect.gen(function* () {
       const { answer, interrupted } = taking(500)
-      const { server } = yield* serve([Retry.window()], answer)
+      const { server } = yield* serve([Idempotency.interceptor()], answer)
       const client = yield* Client.make(Orders)
       const late = yield* start(client.place("tea", { timeout: 100, ...key("a") }))
       yield* settle
@@ -130,7 +130,7 @@ describe("a handler with a key", () => {
   it.effect("is interrupted when the drain's own time is over, and nothing of it is kept", () =>
     Effect.gen(function* () {
       const { answer, interrupted } = taking(60_000)
-      const { interceptor, window } = openWindow()
+      const { interceptor, window } = openStore()
       const { server } = yield* serve([interceptor], answer, { drainTimeout: 1000 })
       const client = yield* Client.make(Orders, { timeout: "1 minute" })
       const calls = yield* Effect.forEach(["tea", "tea"], (tea) => start(client.place(tea, key("a"))))
@@ -147,7 +147,7 @@ describe("a handler with a key", () => {
   it.effect("is interrupted by a kill, at once", () =>
     Effect.gen(function* () {
       const { answer, interrupted } = taking(60_000)
-      const { interceptor, window } = openWindow()
+      const { interceptor, window } = openStore()
       const { server } = yield* serve([interceptor], answer)
       const client = yield* Client.make(Orders, { timeout: "1 minute" })
       const call = yield* start(client.place("tea", key("a")))
@@ -163,7 +163,7 @@ describe("a handler with a key", () => {
 
   it.effect("whose server is closed is run by the other server of the window that has waited for it", () =>
     Effect.gen(function* () {
-      const { interceptor, window } = openWindow()
+      const { interceptor, window } = openStore()
       const scope = yield* Scope.make()
       const slow = taking(60_000)
       const one = yield* Scope.provide(serve([interceptor], slow.answer, { drainTimeout: 0 }), scope)

@@ -1,12 +1,11 @@
-/** What the tests of windows share: a service with every kind of call, and a window that tells how much is in it. */
+/** A service with every kind of call, and an idempotency store whose size tests can read. */
 import { Effect, Schema } from "effect"
 import type * as Interceptor from "../../src/Interceptor.ts"
 import { make } from "../../src/internal/interceptors/chain.ts"
-import type { Single } from "../../src/internal/calls/interceptorTypes.ts"
 import type { Answering } from "../../src/internal/interceptors/handlerSteps.ts"
-import { remembering, Window, type WindowOptions } from "../../src/internal/retry/idempotencyStore.ts"
+import { cachingWhen, IdempotencyStore, type StoreOptions } from "../../src/internal/retry/idempotencyStore.ts"
 import type * as PsrpcError from "../../src/PsrpcError.ts"
-import * as Retry from "../../src/Retry.ts"
+import * as Idempotency from "../../src/Idempotency.ts"
 import * as Rpc from "../../src/Rpc.ts"
 import * as Server from "../../src/Server.ts"
 import * as Service from "../../src/Service.ts"
@@ -27,7 +26,7 @@ export const numbered: Answer = (n, request) => Effect.succeed(`${request} ${n}`
 
 /** A server whose handlers count their runs, over all methods. */
 export const serve = Effect.fnUntraced(function* (
-  interceptors: ReadonlyArray<Interceptor.Free>,
+  interceptors: ReadonlyArray<Interceptor.NoRequirements>,
   answer: Answer = numbered,
   options: Omit<Server.Options<Service.Methods<typeof Orders>>, "interceptors"> = {}
 ) {
@@ -51,19 +50,19 @@ export const serve = Effect.fnUntraced(function* (
 })
 
 /** The options of a call with a key. */
-export const key = (value: string) => ({ metadata: { [Retry.idempotencyKey]: value } })
+export const key = (value: string) => ({ metadata: { [Idempotency.key]: value } })
 
-/** A window as `Retry.window` makes it, that tells its size. */
-export const openWindow = (options: Partial<WindowOptions> = {}) => {
-  const window = new Window({
+/** The interceptor of `Idempotency.interceptor`, with its store. */
+export const openStore = (options: Partial<StoreOptions> = {}) => {
+  const window = new IdempotencyStore({
     size: 100,
     timeToLive: 1000,
     scope: () => "",
-    remember: remembering(),
+    cacheWhen: cachingWhen(),
     runToCompletion: true,
     ...options
   })
-  const step = (each: Answering, next: (each: Answering) => ReturnType<Window["around"]>) =>
+  const step = (each: Answering, next: (each: Answering) => ReturnType<IdempotencyStore["around"]>) =>
     window.around(each, () => next(each))
-  return { window, interceptor: make([{ kind: "server", step }]) as unknown as Single<"server", never, never> }
+  return { window, interceptor: make([{ kind: "server", step }]) as unknown as Interceptor.NoRequirements }
 }

@@ -3,7 +3,7 @@ import { Effect, Schema, SchemaGetter } from "effect"
 import * as Client from "../../src/Client.ts"
 import * as Payload from "../../src/Payload.ts"
 import type * as PsrpcError from "../../src/PsrpcError.ts"
-import * as Retry from "../../src/Retry.ts"
+import * as Idempotency from "../../src/Idempotency.ts"
 import * as Rpc from "../../src/Rpc.ts"
 import * as Server from "../../src/Server.ts"
 import * as Service from "../../src/Service.ts"
@@ -49,7 +49,7 @@ const setUp = Effect.gen(function* () {
     small: () => Effect.sync(() => ++runs.small + 9),
     read: (request: unknown) => Effect.sync(() => `${(request as { readonly text: string }).text} ${++runs.read}`)
   }
-  yield* Server.make(Odd(readOnly), handlers, { interceptors: [Retry.window()] })
+  yield* Server.make(Odd(readOnly), handlers, { interceptors: [Idempotency.interceptor()] })
   return { runs, client: yield* Client.make(Odd(Schema.String)) }
 })
 

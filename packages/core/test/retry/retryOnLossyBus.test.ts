@@ -12,7 +12,7 @@ import * as Server from "../../src/Server.ts"
 import * as Service from "../../src/Service.ts"
 import * as Faulty from "../../src/testing/FaultyMessageBus.ts"
 import { start } from "../helpers/harness.ts"
-import { openWindow } from "./idempotentOrders.ts"
+import { openStore } from "./idempotentOrders.ts"
 
 class Shop extends Service.make("Shop", {
   price: Rpc.unary({ request: Schema.Int, response: Schema.Int, idempotent: true }),
@@ -38,7 +38,7 @@ const setUp = Effect.fnUntraced(function* (seed: number, options: Retry.UnaryOpt
       Effect.sync(() => n * 2),
       20
     ).pipe(Effect.tap(() => Effect.sync(() => runs.set(n, (runs.get(n) ?? 0) + 1))))
-  const { interceptor, window } = openWindow({ timeToLive: 600_000 })
+  const { interceptor, window } = openStore({ timeToLive: 600_000 })
   const client = yield* Effect.gen(function* () {
     yield* Server.make(
       Shop,

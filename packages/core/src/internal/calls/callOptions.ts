@@ -2,11 +2,11 @@
 import type { Duration } from "effect"
 import type { Selection } from "../../Selection.ts"
 import type { Metadata } from "../metadata/model.ts"
-import type { Free } from "./interceptorTypes.ts"
+import type { NoRequirements } from "./interceptorTypes.ts"
 
 interface Intercepted {
   /** Interceptors around this call alone, inside of the client's own; the first is outermost. Default: none. */
-  readonly interceptors?: ReadonlyArray<Free> | undefined
+  readonly interceptors?: ReadonlyArray<NoRequirements> | undefined
 }
 
 /**
@@ -131,5 +131,5 @@ export interface PublishOptions {
   /** Maximum time that this update waits for a lost connection. Default: the publisher's timeout. */
   readonly timeout?: Duration.Input | undefined
   /** Interceptors around this update alone, inside of the publisher's own; the first is outermost. Default: none. */
-  readonly interceptors?: ReadonlyArray<Free> | undefined
+  readonly interceptors?: ReadonlyArray<NoRequirements> | undefined
 }

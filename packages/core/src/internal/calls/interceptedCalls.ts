@@ -1,5 +1,5 @@
 /**
- * What interceptors are told of calls, and what they give for them; public in `Interceptor`.
+ * The types of calls and results as interceptors see them. Public in `Interceptor`.
  */
 import type { Effect, Result, Scope, Stream } from "effect"
 import type { BidiStream, ServerStream } from "../../BidiStream.ts"
@@ -11,8 +11,7 @@ import type { CallOptions, MultiCallOptions, PublishOptions, StreamOptions, Subs
 import type { Kind } from "./interceptorTypes.ts"
 
 /**
- * An answer, as an interceptor of any method sees it: to be handed on, kept, or handed out again for the same method, and
- * not to be made up.
+ * The answer of any method. An interceptor may return it, keep it, or return it again for the same method; it cannot make one.
  *
  * @category models
  * @since 0.1.0
@@ -22,7 +21,7 @@ export interface Answer {
 }
 
 /**
- * A method's own error, as an interceptor of any method sees it.
+ * A typed error of any method.
  *
  * @category models
  * @since 0.1.0
@@ -32,7 +31,7 @@ export interface MethodError {
 }
 
 /**
- * A message of a stream, or an update, as an interceptor of any method sees it.
+ * A message of a stream, or an update, of any method.
  *
  * @category models
  * @since 0.1.0
@@ -42,7 +41,7 @@ export interface Message {
 }
 
 /**
- * What a call fails with, as an interceptor of any method sees it.
+ * The failure of a call of any method.
  *
  * @category models
  * @since 0.1.0
@@ -50,110 +49,115 @@ export interface Message {
 export type Failure = PsrpcError | MethodError
 
 /**
- * What every interceptor sees.
+ * What every interceptor receives about a call.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Info {
+export interface CallInfo {
   /** The service's name on the wire. */
   readonly service: string
   /** The method's name on the wire. */
   readonly method: string
   readonly kind: Rpc.Kind
+  /** The method's definition: its payloads, its annotations, and its descriptor if it comes from a .proto. */
+  readonly rpc: Rpc.Any
   /** The topic's values, by parameter. */
   readonly topic: Readonly<Record<string, unknown>>
-  /** Whether the method is defined to be idempotent. */
+  /** Whether the method is defined as idempotent. */
   readonly idempotent: boolean
 }
 
 /**
- * A call that a server answers: what its handler gets, and what it is about.
+ * A unary or multi call at the server.
  *
  * @category models
  * @since 0.1.0
  */
-export interface ServerCall extends Info, Call<Readonly<Record<string, unknown>>> {
+export interface ServerCall extends CallInfo, Call<Readonly<Record<string, unknown>>> {
   readonly kind: "unary" | "multi"
   readonly topic: Readonly<Record<string, unknown>>
   readonly request: unknown
 }
 
 /**
- * A stream that a server takes part in.
+ * A stream at the server.
  *
  * @category models
  * @since 0.1.0
  */
-export interface ServerStreamCall extends Info, Call<Readonly<Record<string, unknown>>> {
+export interface ServerStreamCall extends CallInfo, Call<Readonly<Record<string, unknown>>> {
   readonly kind: "stream"
   readonly topic: Readonly<Record<string, unknown>>
+  /** The server's end of the stream. */
+  readonly stream: ServerStream<Message, Message>
 }
 
-/** Options without what runs around: that is settled by the time that interceptors see them. */
-type Settled<O> = Omit<O, "interceptors">
+/** Options without the interceptors: an interceptor cannot change these. */
+type WithoutInterceptors<O> = Omit<O, "interceptors">
 
 /**
- * Options of a call with one answer that an interceptor may change.
+ * Options of a unary call that an interceptor may change.
  *
  * @category models
  * @since 0.1.0
  */
-export interface ClientOptions extends Settled<CallOptions> {
-  /** How this call chooses among servers; of no effect where there is no choice. */
+export interface ClientOptions extends WithoutInterceptors<CallOptions> {
+  /** How this call selects a server. Without effect for a method with a single server. */
   readonly selection?: Selection | undefined
 }
 
 /**
- * Options of a call that every server answers that an interceptor may change.
+ * Options of a multi call that an interceptor may change.
  *
  * @category models
  * @since 0.1.0
  */
-export interface ClientMultiOptions extends Settled<MultiCallOptions> {}
+export interface ClientMultiOptions extends WithoutInterceptors<MultiCallOptions> {}
 
 /**
- * Options of a stream's opening that an interceptor may change.
+ * Options of the opening of a stream that an interceptor may change.
  *
  * @category models
  * @since 0.1.0
  */
-export interface ClientStreamOptions extends Settled<StreamOptions> {
-  /** How this call chooses among servers; of no effect where there is no choice. */
+export interface ClientStreamOptions extends WithoutInterceptors<StreamOptions> {
+  /** How this call selects a server. Without effect for a method with a single server. */
   readonly selection?: Selection | undefined
 }
 
-/** What a client's calls and streams have. */
+/** The time of a client's calls and streams. */
 interface Timed {
   /**
-   * How long it may take from now on, in milliseconds: by its options, its client, and its caller's deadline. The time of
-   * a call begins when the last interceptor has run the rest: what they take themselves is none of it.
+   * Time left for the call, in milliseconds: the least of its options, its client's timeout and its caller's deadline. The
+   * call's time starts when the innermost interceptor calls `next`: the time that interceptors take does not count.
    */
   readonly timeout: number
 }
 
 /**
- * A call with one answer that a client makes.
+ * A unary call at the client.
  *
  * @category models
  * @since 0.1.0
  */
-export interface ClientCall extends Info, Timed {
+export interface ClientCall extends CallInfo, Timed {
   readonly kind: "unary"
   readonly request: unknown
-  /** The options that the call was given, and those that interceptors outside of this one have changed. */
+  /** The options of the call, with the changes of outer interceptors. */
   readonly options: ClientOptions
 }
 
 /**
- * A call that every server answers, as a client makes it.
+ * A multi call at the client.
  *
  * @category models
  * @since 0.1.0
  */
-export interface ClientMultiCall extends Info, Timed {
+export interface ClientMultiCall extends CallInfo, Timed {
   readonly kind: "multi"
   readonly request: unknown
+  /** The options of the call, with the changes of outer interceptors. */
   readonly options: ClientMultiOptions
 }
 
@@ -163,22 +167,24 @@ export interface ClientMultiCall extends Info, Timed {
  * @category models
  * @since 0.1.0
  */
-export interface ClientStreamCall extends Info, Timed {
+export interface ClientStreamCall extends CallInfo, Timed {
   readonly kind: "stream"
+  /** The options of the opening, with the changes of outer interceptors. */
   readonly options: ClientStreamOptions
-  /** How long a send on the open stream waits, where it does not say: milliseconds. */
+  /** Default timeout of a send on the open stream, in milliseconds. */
   readonly sendTimeout: number
 }
 
 /**
- * A subscription that a client makes.
+ * A subscription of a client.
  *
  * @category models
  * @since 0.1.0
  */
-export interface SubscribeCall extends Info {
+export interface SubscribeCall extends CallInfo {
   readonly kind: "subscription"
-  readonly options: Settled<SubscribeOptions>
+  /** The options of the subscription, with the changes of outer interceptors. */
+  readonly options: WithoutInterceptors<SubscribeOptions>
 }
 
 /**
@@ -187,14 +193,15 @@ export interface SubscribeCall extends Info {
  * @category models
  * @since 0.1.0
  */
-export interface PublishCall extends Info {
+export interface PublishCall extends CallInfo {
   readonly kind: "subscription"
   readonly message: unknown
-  readonly options: Settled<PublishOptions>
+  /** The options of the update, with the changes of outer interceptors. */
+  readonly options: WithoutInterceptors<PublishOptions>
 }
 
 /**
- * One server's answer, of many.
+ * One server's answer to a multi call.
  *
  * @category models
  * @since 0.1.0
@@ -204,53 +211,65 @@ export interface MultiAnswer {
   readonly result: Result.Result<Answer, Failure>
 }
 
-/** What each kind is called with, what `next` takes, and what both give. */
+/** Of each kind: the call, the changes that `next` takes, and the result of `next` and of the interceptor. */
 export interface Signatures {
   readonly server: {
     readonly call: ServerCall
-    readonly next: readonly []
+    readonly changes: Unchangeable
     readonly result: Effect.Effect<Answer, Failure>
+  }
+  readonly serverStream: {
+    readonly call: ServerStreamCall
+    readonly changes: { readonly stream?: ServerStream<Message, Message> }
+    readonly result: Effect.Effect<unknown, PsrpcError>
   }
   readonly client: {
     readonly call: ClientCall
-    readonly next: readonly [options?: ClientOptions]
+    readonly changes: ClientOptions
     readonly result: Effect.Effect<Answer, Failure>
   }
   readonly clientMulti: {
     readonly call: ClientMultiCall
-    readonly next: readonly [options?: ClientMultiOptions]
+    readonly changes: ClientMultiOptions
     readonly result: Stream.Stream<MultiAnswer, PsrpcError>
   }
   readonly clientStream: {
     readonly call: ClientStreamCall
-    readonly next: readonly [options?: ClientStreamOptions]
+    readonly changes: ClientStreamOptions
     readonly result: Effect.Effect<BidiStream<Message, Message>, PsrpcError, Scope.Scope>
-  }
-  readonly serverStream: {
-    readonly call: ServerStreamCall
-    readonly next: readonly [stream: ServerStream<Message, Message>]
-    readonly result: Effect.Effect<unknown, PsrpcError>
   }
   readonly subscribe: {
     readonly call: SubscribeCall
-    readonly next: readonly [options?: Settled<SubscribeOptions>]
+    readonly changes: WithoutInterceptors<SubscribeOptions>
     readonly result: Effect.Effect<Stream.Stream<Message, PsrpcError>, PsrpcError, Scope.Scope>
   }
   readonly publish: {
     readonly call: PublishCall
-    readonly next: readonly [options?: Settled<PublishOptions>]
+    readonly changes: WithoutInterceptors<PublishOptions>
     readonly result: Effect.Effect<void, PsrpcError>
   }
 }
 
+/** No changes: an interceptor of any method does not have the type of the request. */
+interface Unchangeable {
+  readonly request?: never
+}
+
 export type CallOf<K extends Kind> = Signatures[K]["call"]
 
-export type NextOf<K extends Kind> = Signatures[K]["next"]
-
-/** What `next` gives, and an interceptor gives, with the services that it then requires. */
-export type ResultOf<K extends Kind, R> =
-  Signatures[K]["result"] extends Effect.Effect<infer A, infer E, infer Q>
+/** Adds `R` to the requirements of an Effect or a Stream. */
+type WithRequirements<T, R> =
+  T extends Effect.Effect<infer A, infer E, infer Q>
     ? Effect.Effect<A, E, Q | R>
-    : Signatures[K]["result"] extends Stream.Stream<infer A, infer E, infer Q>
+    : T extends Stream.Stream<infer A, infer E, infer Q>
       ? Stream.Stream<A, E, Q | R>
       : never
+
+/** The result of `next`, and of an interceptor, with the services that it requires. */
+export type ResultOf<K extends Kind, R> = WithRequirements<Signatures[K]["result"], R>
+
+/** Runs the rest: the inner interceptors, then the handler or the request. `Provides` are the services that it requires. */
+export type Next<K extends Kind, Provides = never> = (changes?: Signatures[K]["changes"]) => ResultOf<K, Provides>
+
+/** The function of an interceptor of one kind. */
+export type Around<K extends Kind, R, Provides = never> = (call: CallOf<K>, next: Next<K, Provides>) => ResultOf<K, R>

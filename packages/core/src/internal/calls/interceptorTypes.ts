@@ -1,5 +1,9 @@
 /**
- * The types of interceptors, and what they do to requirements; public in `Interceptor`.
+ * The types of interceptors, and their effect on requirements. Public in `Interceptor`.
+ *
+ * An interceptor is a tuple of wraps. The requirements behind a list of interceptors are computed from the innermost wrap
+ * outwards. Example: a handler requires `User | Db`, behind `[Wrap<"server", never, Config>, Wrap<"server", User, Db>]`.
+ * The inner wrap removes `User` and adds `Db`: `Db`. The outer one removes nothing and adds `Config`: `Db | Config`.
  */
 import type { Scope } from "effect"
 import type { CurrentCall } from "./callContext.ts"
@@ -21,8 +25,8 @@ export const TypeId: TypeId = "~effect-psrpc/Interceptor"
 export type TypeId = "~effect-psrpc/Interceptor"
 
 /**
- * What an interceptor may wrap: a server's handlers (of calls, of streams), a client's calls (with one answer, with many),
- * its streams, its subscriptions, and a publisher's updates.
+ * The kinds of interceptors: around a server's handlers (of calls, of streams), a client's unary calls, multi calls, streams
+ * and subscriptions, and a publisher's updates.
  *
  * @category models
  * @since 0.1.0
@@ -30,8 +34,9 @@ export type TypeId = "~effect-psrpc/Interceptor"
 export type Kind = "server" | "serverStream" | "client" | "clientMulti" | "clientStream" | "subscribe" | "publish"
 
 /**
- * What a wrap of one kind does to the requirements of what is behind it: takes away what it provides, and adds its own.
- * One that provides more will do in place of one that provides less, and never the other way round.
+ * The effect of an interceptor of one kind on the requirements of the handlers, or calls, that it runs around: removes
+ * `Provides` and adds `Requires`. Contravariant in `Provides`: a wrap that provides more is assignable to one that provides
+ * less.
  *
  * @category models
  * @since 0.1.0
@@ -51,7 +56,7 @@ export interface Wrap<out K extends Kind, in Provides, out Requires> {
 export type AnyWrap = Wrap<Kind, never, unknown>
 
 /**
- * An interceptor: wraps of one kind or of several, the first outermost.
+ * An interceptor: wraps of one kind or of several. The first wrap is the outermost.
  *
  * @category models
  * @since 0.1.0
@@ -71,17 +76,17 @@ export interface Any {
 }
 
 /**
- * An interceptor that requires nothing, as a single call may be given.
+ * An interceptor without requirements. A single call takes no other.
  *
  * @category models
  * @since 0.1.0
  */
-export type Free = Interceptor<ReadonlyArray<Wrap<Kind, never, never>>>
+export type NoRequirements = Interceptor<ReadonlyArray<Wrap<Kind, never, never>>>
 
 type WrapsOf<I> = I extends { readonly [TypeId]: (_: never) => infer W extends ReadonlyArray<AnyWrap> } ? W : never
 
 /**
- * The wraps of interceptors, one behind the other.
+ * The wraps of a list of interceptors, in order.
  *
  * @category utility types
  * @since 0.1.0
@@ -100,8 +105,8 @@ type RequiresOf<W, K extends Kind> =
   W extends Wrap<infer Own, never, infer Requires> ? (Own extends K ? Requires : never) : never
 
 /**
- * The requirements of what wraps of the given kinds are around, from the innermost outwards. Of those in a list whose length
- * is not known, nothing is taken to be provided.
+ * The requirements `R` behind the wraps `W`, of which those of the kind `K` count, computed from the innermost wrap
+ * outwards. Wraps in an array of unknown length add their requirements and provide nothing: there may be none.
  */
 type Around<W, K extends Kind, R> = W extends readonly []
   ? R
@@ -111,7 +116,7 @@ type Around<W, K extends Kind, R> = W extends readonly []
       ? AroundList<W, K, R, readonly []>
       : R | (W extends ReadonlyArray<infer Each> ? RequiresOf<Each, K> : never)
 
-/** The same where a list is innermost: `Before` are those in front of it. */
+/** As `Around`, with an array of unknown length at the end. `Before` are the wraps in front of the array. */
 type AroundList<W, K extends Kind, R, Before extends ReadonlyArray<unknown>> = W extends readonly [
   infer Head,
   ...infer Tail
@@ -119,27 +124,27 @@ type AroundList<W, K extends Kind, R, Before extends ReadonlyArray<unknown>> = W
   ? AroundList<Tail, K, R, readonly [...Before, Head]>
   : Around<Before, K, Around<W, K, R>>
 
-/** What each call has of its own. */
-type OfTheCall = Scope.Scope | CurrentCall
+/** The services that each call of a server has. */
+export type CallServices = Scope.Scope | CurrentCall
 
 /**
- * What handlers of calls require behind interceptors.
+ * The requirements of handlers of unary and multi methods behind interceptors.
  *
  * @category utility types
  * @since 0.1.0
  */
-export type AroundCalls<I, R> = Around<Wraps<I>, "server", Exclude<R, OfTheCall>>
+export type AroundCalls<I, R> = Around<Wraps<I>, "server", Exclude<R, CallServices>>
 
 /**
- * What handlers of streams require behind interceptors.
+ * The requirements of handlers of streams behind interceptors.
  *
  * @category utility types
  * @since 0.1.0
  */
-export type AroundStreams<I, R> = Around<Wraps<I>, "serverStream", Exclude<R, OfTheCall>>
+export type AroundStreams<I, R> = Around<Wraps<I>, "serverStream", Exclude<R, CallServices>>
 
 /**
- * What a client requires for its interceptors.
+ * The requirements of a client for its interceptors.
  *
  * @category utility types
  * @since 0.1.0
@@ -147,20 +152,9 @@ export type AroundStreams<I, R> = Around<Wraps<I>, "serverStream", Exclude<R, Of
 export type ClientServices<I> = RequiresOf<Wraps<I>[number], "client" | "clientMulti" | "clientStream" | "subscribe">
 
 /**
- * What a publisher requires for its interceptors.
+ * The requirements of a publisher for its interceptors.
  *
  * @category utility types
  * @since 0.1.0
  */
 export type PublisherServices<I> = RequiresOf<Wraps<I>[number], "publish">
-
-/** What a wrap of a kind requires of others: each call has a scope, and a handler's its call. */
-type Of<K extends Kind, R> = Exclude<R, K extends "server" | "serverStream" ? OfTheCall : Scope.Scope>
-
-/** An interceptor of several kinds, which provides the same in all, and requires the same. */
-export type Same<Kinds extends ReadonlyArray<Kind>, P, R> = Interceptor<{
-  readonly [N in keyof Kinds]: Wrap<Kinds[N], P, Of<Kinds[N], R>>
-}>
-
-/** An interceptor of one kind. */
-export type Single<K extends Kind, P, R> = Same<readonly [K], P, R>

@@ -15,6 +15,8 @@ type AnyCodec = Payload.Codec<unknown, unknown>
 interface Common {
   /** `Service.Method`, for people. */
   readonly label: string
+  /** The definition. */
+  readonly rpc: Rpc.Any
   readonly service: string
   /** The name on the wire. */
   readonly name: string
@@ -81,7 +83,7 @@ const codec = (payload: Payload.Any): AnyCodec => Payload.toCodec(payload) as An
 export const methodOf = (service: string, key: string, any: Rpc.Any): Method => {
   const rpc = any as AnyRpc
   const name = wireName(key, rpc)
-  const common = { label: `${service}.${name}`, service, name, topic: parameters(rpc.topic) }
+  const common = { rpc: any, label: `${service}.${name}`, service, name, topic: parameters(rpc.topic) }
   switch (rpc.kind) {
     case "unary":
     case "multi":

@@ -4,7 +4,7 @@ import * as Metadata from "../metadata/model.ts"
 import { merge } from "../metadata/combine.ts"
 import { CurrentCall } from "../calls/callContext.ts"
 import type { CalledMethod, Method } from "../definition/method.ts"
-import type { Info } from "../calls/interceptedCalls.ts"
+import type { CallInfo } from "../calls/interceptedCalls.ts"
 import { type Any, type Kind, TypeId } from "../calls/interceptorTypes.ts"
 
 /** One wrap: given what it is about, and what runs the rest with that or with something in its place. */
@@ -88,10 +88,11 @@ export const around = <C, R>(
 ): ((call: C) => R) => steps.reduceRight<(call: C) => R>((next, step) => runs((call) => step(call, next)), last)
 
 /** What every interceptor sees of a method, but for the topic. */
-export const infoOf = (method: Method): Omit<Info, "topic"> => ({
+export const infoOf = (method: Method): Omit<CallInfo, "topic"> => ({
   service: method.service,
   method: method.name,
   kind: method.kind,
+  rpc: method.rpc,
   idempotent: method.kind !== "subscription" && (method as CalledMethod).idempotent
 })
 

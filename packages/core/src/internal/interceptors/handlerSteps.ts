@@ -1,20 +1,21 @@
-/** What the steps around a server's handler receive. */
-import type { ServerStream } from "../../BidiStream.ts"
+/** The argument of the steps around a server's handlers. */
 import type { AnyCall } from "../calls/callContext.ts"
 import type { ServerCall, ServerStreamCall } from "../calls/interceptedCalls.ts"
 import type { CallMethod } from "../definition/method.ts"
 
-/** What a step around a handler of calls is about. */
+/** Around a handler of a unary or multi method. The handler gets `about.request`. */
 export interface Answering {
   readonly method: CallMethod
   readonly about: ServerCall
-  /** What the handler gets. */
+  /** The second argument of the handler. */
   readonly call: AnyCall
 }
 
-/** What a step around a handler of streams is about. */
+/** Around a handler of a stream. The handler gets `about.stream`. */
 export interface Streaming {
   readonly about: ServerStreamCall
+  /** The second argument of the handler. */
   readonly call: AnyCall
-  readonly stream: ServerStream<unknown, unknown>
 }
+
+export type HandlerStep = Answering | Streaming

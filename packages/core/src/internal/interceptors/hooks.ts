@@ -1,11 +1,11 @@
 /** Interceptors that change nothing; public in `Interceptor`. */
-import { Context, Effect, Exit, Stream } from "effect"
+import { Context, Effect, Exit, type Scope, Stream } from "effect"
 import type { BidiStream } from "../../BidiStream.ts"
 import type { PsrpcError } from "../../PsrpcError.ts"
 import * as LogAnnotations from "../telemetry/logAnnotations.ts"
 import { functionOf, make, type Step } from "./chain.ts"
 import type { CallOf, Failure, ResultOf } from "../calls/interceptedCalls.ts"
-import type { Same } from "../calls/interceptorTypes.ts"
+import type { CallServices, Interceptor, Wrap } from "../calls/interceptorTypes.ts"
 import type { Answering, Streaming } from "./handlerSteps.ts"
 
 /**
@@ -53,7 +53,18 @@ export interface Hooks<R> {
     | undefined
 }
 
-type HookedKinds = readonly ["server", "serverStream", "client", "clientMulti", "clientStream", "subscribe", "publish"]
+/** The kinds that hooks run around, in the order of their wraps. */
+type Hooked<R> = Interceptor<
+  readonly [
+    Wrap<"server", never, Exclude<R, CallServices>>,
+    Wrap<"serverStream", never, Exclude<R, CallServices>>,
+    Wrap<"client", never, Exclude<R, Scope.Scope>>,
+    Wrap<"clientMulti", never, Exclude<R, Scope.Scope>>,
+    Wrap<"clientStream", never, Exclude<R, Scope.Scope>>,
+    Wrap<"subscribe", never, Exclude<R, Scope.Scope>>,
+    Wrap<"publish", never, Exclude<R, Scope.Scope>>
+  ]
+>
 
 type AnyStream = BidiStream<never, unknown>
 
@@ -66,7 +77,7 @@ type AnyStream = BidiStream<never, unknown>
  * @category constructors
  * @since 0.1.0
  */
-export const hooks = <R = never>(given: Hooks<R>): Same<HookedKinds, never, R> => {
+export const hooks = <R = never>(given: Hooks<R>): Hooked<R> => {
   for (const name of ["request", "response", "closed"] as const) {
     if (given[name] !== undefined) functionOf(`hooks, ${name}`, given[name])
   }
@@ -105,7 +116,7 @@ export const hooks = <R = never>(given: Hooks<R>): Same<HookedKinds, never, R> =
     const rest = both(each.about, next(each))
     if (given.closed === undefined) return rest
     // it is closed after its handler, and may outlive it
-    return Effect.andThen(Effect.forkDetach(watch(each.stream as AnyStream, ending(each.about))), rest)
+    return Effect.andThen(Effect.forkDetach(watch(each.about.stream as AnyStream, ending(each.about))), rest)
   }
   const simple =
     <K extends "client" | "subscribe" | "publish">(): Step<CallOf<K>, any> =>

@@ -1,25 +1,25 @@
-/** Attempts, one after the other, until one succeeds or it is time to give up. */
+/** Runs attempts in sequence until one succeeds or no further one is allowed. */
 import { Clock, Duration, Effect, Pull, Schedule } from "effect"
 import * as PsrpcError from "../../PsrpcError.ts"
 import { countedIn } from "../client/ownership.ts"
-import type { Failure, Info } from "../calls/interceptedCalls.ts"
+import type { Failure, CallInfo } from "../calls/interceptedCalls.ts"
 import { messageOf } from "../errors/messageOf.ts"
 import { withMayHaveRun } from "../errors/mayHaveRun.ts"
 import * as LogAnnotations from "../telemetry/logAnnotations.ts"
 
-/** How often, when, and after which failures. */
+/** The number of attempts, their delays and the retried failures. */
 export interface Policy {
-  /** All of them, the first included. */
+  /** Maximum number of attempts, the first included. */
   readonly attempts: number
   readonly schedule: Schedule.Schedule<unknown, Failure>
-  /** How long the first may take, in milliseconds; Infinity for as long as there is. */
+  /** Timeout of the first attempt in milliseconds; Infinity for the time left. */
   readonly timeout: number
-  /** How many times as long each may take as the one before. */
+  /** Factor by which the timeout grows with each attempt. */
   readonly growth: number
-  readonly isRetryable: (error: Failure, call: Info) => boolean
+  readonly isRetryable: (error: Failure, call: CallInfo) => boolean
 }
 
-/** Codes of failures that may be gone the next time. */
+/** Codes of failures that the next attempt may not have. */
 export const transient: ReadonlySet<PsrpcError.Code> = new Set<PsrpcError.Code>([
   "aborted",
   "deadline_exceeded",
@@ -27,7 +27,7 @@ export const transient: ReadonlySet<PsrpcError.Code> = new Set<PsrpcError.Code>(
   "unavailable"
 ])
 
-/** What this process saw, and what will be the same the next time. */
+/** Reasons of failures that the next attempt would have again. */
 const final: ReadonlySet<PsrpcError.Reason | undefined> = new Set<PsrpcError.Reason>([
   "client_closed",
   "server_closed",
@@ -42,20 +42,20 @@ export const isRetryable = (error: unknown, call: { readonly idempotent: boolean
   !final.has(error.reason) &&
   (!error.mayHaveRun || call.idempotent)
 
-/** The failure of all attempts: the last one's, which says that a handler may have run where that is so of any. */
+/** The failure of all attempts: the last one, with `mayHaveRun` of any. */
 const inAll = <E>(error: E, mayHaveRun: boolean): E =>
   PsrpcError.is(error) && error.mayHaveRun !== mayHaveRun ? (withMayHaveRun(error, mayHaveRun) as E) : error
 
 type Step = Effect.Success<ReturnType<typeof Schedule.toStep<unknown, Failure, never, never>>>
 
 /**
- * Runs attempts within `time` milliseconds in all; each is told how many it has. Where `over` has ended, the next attempt is
- * made at once and is the last: it fails by itself, with what there is to say of the end. A call that succeeds at first
- * costs no more than a look at the clock.
+ * Runs attempts within `time` milliseconds together. `run` gets the timeout of its attempt. When `over` completes, the next
+ * attempt starts at once and is the last: it fails with the reason of the end. If the first attempt succeeds, the cost is
+ * one reading of the clock.
  */
 export const attempt = <A, E extends Failure, R>(
   policy: Policy,
-  call: Info,
+  call: CallInfo,
   time: number,
   run: (timeout: number) => Effect.Effect<A, E, R>,
   over?: Effect.Effect<unknown, unknown>
@@ -69,16 +69,16 @@ export const attempt = <A, E extends Failure, R>(
     let count = 0
     let isOver = false
 
-    /** Waits for the next attempt; says whether there is to be one. */
+    /** Waits until the next attempt. Returns false if there is none. */
     const isNext = Effect.fnUntraced(function* (error: E) {
       if (isOver || count >= policy.attempts || !policy.isRetryable(error, call)) return false
       step ??= yield* Schedule.toStep(policy.schedule)
       const next = yield* Pull.catchDone(step(clock.currentTimeMillisUnsafe(), error), () => Effect.undefined)
       const delay = next === undefined ? Infinity : Duration.toMillis(next[1])
-      // nothing would be left of the time
+      // the next attempt would have no time left
       if (!(now() + delay < end)) return false
       isOver = yield* endsWithin(delay, over)
-      // timers are late at times: an attempt without any time would say nothing but that
+      // a timer may be late: an attempt without time would only time out
       if (!isOver && !(now() < end)) return false
       if (!isOver) yield* retried(call, count, error)
       timeout *= policy.growth
@@ -86,7 +86,7 @@ export const attempt = <A, E extends Failure, R>(
     })
 
     const failed = (error: E): Effect.Effect<A, E, R> => {
-      // a method's own error comes from its handler
+      // a typed error comes from the handler
       mayHaveRun ||= !PsrpcError.is(error) || error.mayHaveRun
       return Effect.flatMap(isNext(error), (is) => (is ? once() : Effect.fail(inAll(error, mayHaveRun))))
     }
@@ -99,14 +99,14 @@ export const attempt = <A, E extends Failure, R>(
     return once()
   })
 
-/** Waits; says whether `over` has ended by then. */
+/** Waits for the delay. Returns true at once when `over` completes. */
 const endsWithin = (delay: number, over: Effect.Effect<unknown, unknown> | undefined): Effect.Effect<boolean> => {
   const waited = Effect.as(Effect.sleep(delay), false)
   return over === undefined ? waited : Effect.raceFirst(Effect.as(Effect.exit(over), true), waited)
 }
 
-/** Counts the next attempt where its client counts, and not where the caller would. */
-const retried = (call: Info, count: number, error: Failure): Effect.Effect<void> =>
+/** Counts the next attempt in the metrics of its client. */
+const retried = (call: CallInfo, count: number, error: Failure): Effect.Effect<void> =>
   Effect.suspend(() => {
     const { method, service } = call
     const series = countedIn(call)

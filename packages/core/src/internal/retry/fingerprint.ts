@@ -1,7 +1,7 @@
-/** What tells one request from another: a number of 53 bits, equal for equal requests. */
+/** The fingerprint of a request: a number of 53 bits, equal for equal requests. */
 import { Redacted } from "effect"
 
-/** Two hashes side by side, both as FNV-1a, which begin at different places and multiply by different numbers. */
+/** Two hashes in the manner of FNV-1a, with different offsets and factors. */
 class Hash {
   #high = 0x811c9dc5
   #low = 0x9e3779b1
@@ -28,12 +28,12 @@ const ofBytes = (bytes: Uint8Array): number => {
   return hash.value
 }
 
-/** What JSON leaves out, as text; the fields of objects in one order: who encodes a map twice may do so in two. */
+/** Replaces values that JSON omits by text, and sorts the fields of objects: a map may be encoded in two orders. */
 function canonical(this: { readonly [key: string]: unknown }, key: string, value: unknown): unknown {
-  // before its toJSON: a Buffer is bytes as any other
+  // the value before its toJSON: a Buffer counts as bytes
   const given = this[key]
   if (given instanceof Uint8Array) return `${given.length} bytes ${ofBytes(given)}`
-  // whose text is the same for every secret; what comes of it is a number
+  // the text of a Redacted is the same for every secret; the fingerprint does not reveal the value
   if (Redacted.isRedacted(given)) return [Redacted.value(given)]
   switch (typeof value) {
     case "bigint":
@@ -48,13 +48,13 @@ function canonical(this: { readonly [key: string]: unknown }, key: string, value
   if (value === null || Array.isArray(value)) return value
   if (value instanceof Map || value instanceof Set) return Array.from(value as Iterable<unknown>)
   const entries = Object.entries(value)
-  // an error's own text is none of what JSON reads
+  // JSON does not include the message of an Error
   if (value instanceof Error) entries.push(["message", value.message])
   return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
 }
 
-/** The print of a request, as its handler gets it. One that cannot be read through is taken to be like any other. */
-export const printOf = (request: unknown): number => {
+/** Computes the fingerprint of a decoded request. Requests that JSON cannot represent, such as cyclic ones, are all equal. */
+export const fingerprintOf = (request: unknown): number => {
   try {
     return ofText(JSON.stringify(request, canonical) ?? "")
   } catch {

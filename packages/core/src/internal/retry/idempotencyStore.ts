@@ -1,26 +1,33 @@
-/** What a server remembers of calls that came with an idempotency key. */
-import { Cause, Clock, Deferred, Effect, Exit } from "effect"
+/** The answers of a server to requests with an idempotency key. Public in `Idempotency`. */
+import { Cause, Clock, Deferred, type Duration, Effect, Exit } from "effect"
 import * as PsrpcError from "../../PsrpcError.ts"
 import type { Failure, ServerCall } from "../calls/interceptedCalls.ts"
 import type { Answering } from "../interceptors/handlerSteps.ts"
 import type { CallMethod } from "../definition/method.ts"
 import { complete } from "../server/completion.ts"
 import type { AnyEffect } from "../calls/callContext.ts"
+import { countOf } from "../support/count.ts"
+import { millisOf } from "../time/millis.ts"
 import { transient } from "./attempts.ts"
-import { printOf } from "./fingerprint.ts"
+import { fingerprintOf } from "./fingerprint.ts"
 
 export const keyName = "idempotency-key"
 
-/** How long a key may be, in characters: many are kept. */
+/** Maximum length of a key, in characters: the store keeps many. */
 export const maxKeyLength = 255
+
+export const defaultSize = 10_000
+
+/** In milliseconds: 5 minutes. */
+export const defaultTimeToLive = 300_000
 
 type AnyExit = Exit.Exit<unknown, unknown>
 
 /** A call with a key: running, or answered. */
 interface Known {
-  /** Of the request: a key is for one. */
-  readonly print: number
-  /** Gives the first answer; `undefined` where it is not to be kept, and the next one with the key runs. */
+  /** The fingerprint of the request: a key belongs to one request. */
+  readonly fingerprint: number
+  /** Completes with the first answer; with `undefined` if it is not kept: the next request with the key runs. */
   readonly answer: Deferred.Deferred<AnyEffect | undefined>
 }
 
@@ -28,23 +35,23 @@ interface Answered extends Known {
   readonly expires: number
 }
 
-export interface WindowOptions {
-  /** How many answers are kept. */
+export interface StoreOptions {
+  /** Maximum number of answers. */
   readonly size: number
-  /** How long one is kept, in milliseconds. */
+  /** In milliseconds. */
   readonly timeToLive: number
   readonly scope: (call: ServerCall) => string
-  readonly remember: (exit: AnyExit) => boolean
+  readonly cacheWhen: (exit: AnyExit) => boolean
   readonly runToCompletion: boolean
 }
 
-/** Codes that say nothing of what the request comes to. */
-const passing: ReadonlySet<PsrpcError.Code> = new Set<PsrpcError.Code>([...transient, "canceled"])
+/** Codes of failures that a second run of the handler may not have. */
+const transientCodes: ReadonlySet<PsrpcError.Code> = new Set<PsrpcError.Code>([...transient, "canceled"])
 
-const isLasting = (error: Failure): boolean => !(PsrpcError.is(error) && passing.has(error.code))
+const isLasting = (error: Failure): boolean => !(PsrpcError.is(error) && transientCodes.has(error.code))
 
-/** Which answers are kept: no defect, no interruption, and of failures those that last. */
-export const remembering =
+/** Whether an answer is kept: no defect, no interruption, and no failure that is transient. */
+export const cachingWhen =
   (lasts: (error: Failure) => boolean = isLasting) =>
   (exit: AnyExit): boolean => {
     if (Exit.isSuccess(exit)) return true
@@ -57,35 +64,35 @@ const areEqual = (a: Uint8Array, b: Uint8Array): boolean =>
   a.length === b.length && a.every((byte, index) => byte === b[index])
 
 /**
- * Gives an answer again, as often as it is asked for: from its bytes, since the handler may change what it has answered
- * with. Where the bytes are not read as what they were made from, the answer itself is given.
+ * Returns an Effect that gives the answer to each later request. The answer is decoded from its bytes, since the handler may
+ * change the object that it answered with. If the bytes do not decode to an equal answer, the object itself is given.
  */
-const again = ({ response }: CallMethod, exit: AnyExit): AnyEffect => {
+const replay = ({ response }: CallMethod, exit: AnyExit): AnyEffect => {
   if (Exit.isFailure(exit)) return exit
   try {
     const bytes = response.encode(exit.value).slice()
     if (areEqual(response.encode(response.decode(bytes)), bytes)) return Effect.sync(() => response.decode(bytes))
   } catch {
-    // what cannot be encoded is told to each of its callers
+    // an answer that cannot be encoded fails for each of its callers
   }
   return exit
 }
 
-/** Answers a key that is known with its first answer. */
-export class Window {
-  readonly #options: WindowOptions
+/** Keeps the first answer to each key, and answers later requests with it. */
+export class IdempotencyStore {
+  readonly #options: StoreOptions
   readonly #running = new Map<string, Known>()
   /** The oldest first. */
   readonly #answered = new Map<string, Answered>()
-  /** Numbers for servers' own methods. */
+  /** A number for each server's method. */
   readonly #numbers = new WeakMap<CallMethod, number>()
   #count = 0
 
-  constructor(options: WindowOptions) {
+  constructor(options: StoreOptions) {
     this.#options = options
   }
 
-  /** How many calls are running, or remembered. */
+  /** Number of running calls and of kept answers. */
   get size(): number {
     return this.#running.size + this.#answered.size
   }
@@ -96,11 +103,11 @@ export class Window {
     if (key === undefined || key === "") return next()
     if (key.length > maxKeyLength) return Effect.fail(tooLong(about))
     const topic = method.topic.encode(about.topic)
-    // of a call that every server answers, each has an answer of its own
+    // each server answers a multi call itself
     const server = method.kind === "multi" ? this.#numberOf(method) : 0
     const id = JSON.stringify([this.#options.scope(about), about.service, about.method, server, ...topic, key])
-    return this.#answer(id, printOf(about.request), each, () => {
-      // who asks again after a timeout finds the answer, and not half of the work
+    return this.#answer(id, fingerprintOf(about.request), each, () => {
+      // the next attempt after a timeout finds the answer, not an interrupted run
       if (this.#options.runToCompletion) complete(call)
       return next()
     })
@@ -112,19 +119,19 @@ export class Window {
     return number
   }
 
-  #answer(id: string, print: number, each: Answering, next: () => AnyEffect): AnyEffect {
+  #answer(id: string, fingerprint: number, each: Answering, next: () => AnyEffect): AnyEffect {
     // an interruption between the registration and the handler's run would leave it running forever
     return Effect.uninterruptibleMask((restore) =>
       Clock.clockWith((clock) => {
         const now = (): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
-        this.#forget(now())
+        this.#evict(now())
         const known = this.#running.get(id) ?? this.#answered.get(id)
-        if (known === undefined) return this.#run(id, print, now, each, restore(Effect.suspend(next)))
-        if (known.print !== print) return Effect.fail(anotherRequest(each.about))
-        // a server that closes interrupts all that it has in hand: who waits must not begin in between
+        if (known === undefined) return this.#run(id, fingerprint, now, each, restore(Effect.suspend(next)))
+        if (known.fingerprint !== fingerprint) return Effect.fail(anotherRequest(each.about))
+        // a server that closes interrupts all its handlers: a waiting request must not start in between
         const anew = Effect.andThen(
           Effect.yieldNow,
-          Effect.suspend(() => this.#answer(id, print, each, next))
+          Effect.suspend(() => this.#answer(id, fingerprint, each, next))
         )
         const rest = (answer: AnyEffect | undefined): AnyEffect => answer ?? anew
         return restore(Effect.flatMap(Deferred.await(known.answer), rest))
@@ -132,27 +139,27 @@ export class Window {
     )
   }
 
-  #run(id: string, print: number, now: () => number, { method }: Answering, handler: AnyEffect): AnyEffect {
-    const { remember, timeToLive } = this.#options
-    const known: Known = { print, answer: Deferred.makeUnsafe() }
+  #run(id: string, fingerprint: number, now: () => number, { method }: Answering, handler: AnyEffect): AnyEffect {
+    const { cacheWhen, timeToLive } = this.#options
+    const known: Known = { fingerprint, answer: Deferred.makeUnsafe() }
     this.#running.set(id, known)
     return Effect.onExit(handler, (exit) =>
       Effect.sync(() => {
         let answer: AnyEffect | undefined
         try {
-          if (remember(exit)) answer = again(method, exit)
+          if (cacheWhen(exit)) answer = replay(method, exit)
         } finally {
           this.#running.delete(id)
           if (answer !== undefined) this.#answered.set(id, { ...known, expires: now() + timeToLive })
           Deferred.doneUnsafe(known.answer, Exit.succeed(answer))
-          this.#forget(now())
+          this.#evict(now())
         }
       })
     )
   }
 
-  /** Forgets what is too old, or too much. */
-  #forget(now: number): void {
+  /** Removes answers that have expired, and the oldest of too many. */
+  #evict(now: number): void {
     for (const [id, { expires }] of this.#answered) {
       if (expires > now && this.#answered.size <= this.#options.size) return
       this.#answered.delete(id)
@@ -169,3 +176,28 @@ const tooLong = ({ method, service }: ServerCall): PsrpcError.PsrpcError =>
   PsrpcError.fromCode("invalid_argument", {
     message: `the idempotency key has more than ${maxKeyLength} characters (${service}.${method})`
   })
+
+/** Makes the step of `Idempotency.interceptor`. Throws a `TypeError` for invalid options. */
+export const step = (options: {
+  readonly size?: number | undefined
+  readonly timeToLive?: Duration.Input | undefined
+  readonly scope?: ((call: ServerCall) => string) | undefined
+  readonly cacheWhen?: ((error: Failure) => boolean) | undefined
+  readonly runToCompletion?: boolean | undefined
+}): ((each: Answering, next: (each: Answering) => AnyEffect) => AnyEffect) => {
+  const {
+    cacheWhen,
+    runToCompletion = true,
+    scope = () => "",
+    size = defaultSize,
+    timeToLive = defaultTimeToLive
+  } = options
+  const store = new IdempotencyStore({
+    size: countOf("size", size),
+    timeToLive: millisOf("timeToLive", timeToLive),
+    scope,
+    cacheWhen: cachingWhen(cacheWhen),
+    runToCompletion
+  })
+  return (each, next) => store.around(each, () => next(each))
+}

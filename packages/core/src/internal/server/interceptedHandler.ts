@@ -4,6 +4,7 @@ import type { CalledMethod } from "../definition/method.ts"
 import type { AnyHandler } from "./handlerOf.ts"
 import type { AnyCall, AnyEffect } from "../calls/callContext.ts"
 import { around, type Entry, infoOf, later, stepsOf } from "../interceptors/chain.ts"
+import type { ServerStreamCall } from "../calls/interceptedCalls.ts"
 import type { Answering, Streaming } from "../interceptors/handlerSteps.ts"
 
 /** A handler behind the interceptors of its method's kind; its affinity has none. Put together once. */
@@ -15,11 +16,11 @@ export const intercepted = (entries: ReadonlyArray<Entry>, method: CalledMethod,
   if (method.kind === "stream") {
     const run = around<Streaming, AnyEffect>(
       steps,
-      later(({ call, stream }) => handle(stream, call)),
+      later(({ about, call }) => handle(about.stream, call)),
       later
     )
     const streaming = (stream: ServerStream<unknown, unknown>, call: AnyCall): AnyEffect =>
-      run({ about: { ...info, ...call, kind: "stream" }, call, stream })
+      run({ about: { ...info, ...call, kind: "stream", stream: stream as ServerStreamCall["stream"] }, call })
     return { ...handler, handle: streaming as AnyHandler["handle"] }
   }
   const { kind } = method
