@@ -1,8 +1,8 @@
 // Makes `dist` of every published package, with declarations, and puts the licence beside it.
 import { copyFileSync, existsSync, rmSync } from "node:fs"
+import { published } from "./published.ts"
 import { run } from "./run.ts"
 
-const published = ["core", "redis", "nats", "codegen"]
 for (const name of published) rmSync(`packages/${name}/dist`, { recursive: true, force: true })
 const code = run("tsc", ["-b"])
 for (const name of published) copyFileSync("LICENSE", `packages/${name}/LICENSE`)
