@@ -1,4 +1,4 @@
-// What the compiler knows of nets of servers for tests.
+// The types of test networks.
 import { Context, Effect, type Layer, type Result, Schema, type Scope } from "effect"
 import * as Client from "../src/Client.ts"
 import * as Interceptor from "../src/Interceptor.ts"
@@ -39,7 +39,7 @@ const hello = (name: string) => Effect.succeed(`Hello ${name}`)
 type Network = PsrpcTest.TestNetwork<"Greeter", Methods>
 type Common = Network | MessageBus | FaultyMessageBus.FaultyMessageBus
 
-// A Layer gives the network, the bus, and the client where it has its class; it needs nothing.
+// A Layer provides the network, the bus, and the client if the target is its class. It requires nothing.
 const ofClass = PsrpcTest.layer(GreeterClient, [{ handlers: { hello } }])
 same<typeof ofClass, Layer.Layer<GreeterClient | Common, PsrpcError.PsrpcError>>(true)
 const ofService = PsrpcTest.layer(Greeter, [{ handlers: { hello }, affinity: 0.2 }, { handlers: {} }])
@@ -50,7 +50,7 @@ PsrpcTest.layer(Greeter, many)
 const theNetwork: Effect.Effect<Network, never, Network> = PsrpcTest.network(GreeterClient)
 const sameNetwork: Effect.Effect<Network, never, Network> = PsrpcTest.network(Greeter)
 
-// What handlers and affinities require, and what making handlers fails with, the Layer has.
+// The Layer has the requirements of handlers and affinities, and the errors of the Effects that make handlers.
 const requiring = PsrpcTest.layer(GreeterClient, [
   { handlers: { hello: () => Effect.flatMap(Db, ({ find }) => find) } },
   { handlers: { render: (n) => Effect.succeed(n) }, affinity: Effect.flatMap(Cpu, ({ idle }) => idle) },
@@ -73,7 +73,7 @@ const each = PsrpcTest.layer(GreeterClient, [
 ])
 same<typeof each, Layer.Layer<GreeterClient | Common, PsrpcError.PsrpcError, Cpu>>(true)
 
-// Handlers have their parameters' types, written in place; those with affinity may be functions.
+// Inline handlers infer the types of their parameters. Handlers of methods with affinity can be functions.
 PsrpcTest.layer(GreeterClient, [
   {
     serverId: "a",
@@ -116,31 +116,31 @@ PsrpcTest.layer(GreeterClient, [
   }
 ])
 
-// What does not fit is refused.
+// Invalid options are refused.
 // @ts-expect-error: no such method
 PsrpcTest.layer(Greeter, [{ handlers: { hello, helo: hello } }])
 // @ts-expect-error: no such method, of the second server
 PsrpcTest.layer(GreeterClient, [{ handlers: { hello } }, { handlers: { hello, helo: hello } }])
 // @ts-expect-error: no such option
 PsrpcTest.layer(Greeter, [{ handlers: { hello }, afinity: 0.5 }])
-// @ts-expect-error: a number is no answer
+// @ts-expect-error: a number is not the response
 PsrpcTest.layer(Greeter, [{ handlers: { hello: () => Effect.succeed(1) } }])
 // @ts-expect-error: not an error of the method
 PsrpcTest.layer(Greeter, [{ handlers: { hello: () => Effect.fail(new Other()) } }])
 // @ts-expect-error: a subscription has no handler
 PsrpcTest.layer(Greeter, [{ handlers: { news: () => Effect.void } }])
-// @ts-expect-error: a method without affinity has none
+// @ts-expect-error: a method without affinity
 PsrpcTest.layer(Greeter, [{ handlers: { hello: { affinity: 1, handle: hello } } }])
 // @ts-expect-error: no such topic
 PsrpcTest.layer(Greeter, [{ handlers: { stats: () => Effect.succeed(1) }, topics: { stats: [{ region: "mars" }] } }])
 // @ts-expect-error: registered with its group
 PsrpcTest.layer(Greeter, [{ handlers: { reload: () => Effect.void }, topics: { reload: [{ node: "n1" }] } }])
-// @ts-expect-error: a number or an Effect of one
+// @ts-expect-error: expects a number, or an Effect of one
 PsrpcTest.layer(Greeter, [{ handlers: {}, affinity: "high" }])
-// @ts-expect-error: neither a service nor a client
+// @ts-expect-error: not a service, and not a client
 PsrpcTest.layer(Db, [])
 
-// A network made in place knows how many servers it has, and needs a scope.
+// The result of `make` has a tuple of its servers, and requires a scope.
 const made = PsrpcTest.make(Greeter, [{ handlers: { hello } }, { handlers: { hello: () => Effect.as(Db, "") } }])
 type Made = Network & { readonly servers: readonly [PsrpcTest.TestServer<Methods>, PsrpcTest.TestServer<Methods>] }
 const madeIs: Effect.Effect<Made, PsrpcError.PsrpcError, Db | Scope.Scope> = made
@@ -153,11 +153,11 @@ export const program = Effect.gen(function* () {
   const [first, second] = two.servers
   yield* first.register("stats", { region: "eu" })
   yield* second.registerGroup("node", { node: "n1" })
-  // @ts-expect-error: there are two
+  // @ts-expect-error: two servers
   void two.servers[2]
   yield* PsrpcTest.make(GreeterClient, [], { join: network })
 
-  // What is recorded has the types of its method.
+  // Records have the types of their method.
   const [call] = network.calls("hello")
   if (call !== undefined) {
     same<typeof call.method, "hello">(true)
@@ -179,14 +179,14 @@ export const program = Effect.gen(function* () {
   const [update] = network.updates("news")
   same<NonNullable<typeof update>["message"], string>(true)
   same<NonNullable<typeof update>["topic"], { readonly paper: string }>(true)
-  // @ts-expect-error: is not called, but published
+  // @ts-expect-error: an update is not a call
   network.calls("news")
-  // @ts-expect-error: is called
+  // @ts-expect-error: a call is not an update
   network.updates("hello")
   // @ts-expect-error: no method
   network.calls("helo")
 
-  // Faults too.
+  // Faults have the types of their method.
   const fault: Effect.Effect<void, never, Scope.Scope> = network.fail("hello", new NameTaken({ name: "Ada" }))
   yield* fault
   yield* network.fail("hello", (asked) => new NameTaken({ name: asked.request }), {
@@ -219,14 +219,14 @@ export const program = Effect.gen(function* () {
   yield* network.lose("chat", "ack")
   yield* network.lose("news", "update")
   yield* network.inject("stats", "request", FaultyMessageBus.duplicate())
-  // @ts-expect-error: a call has no messages
+  // @ts-expect-error: a unary method has no stream messages
   yield* network.lose("hello", "sent")
-  // @ts-expect-error: nobody claims it
+  // @ts-expect-error: a multi method has no claims
   yield* network.lose("stats", "claim")
-  // @ts-expect-error: nobody answers it
+  // @ts-expect-error: a subscription method has no responses
   yield* network.lose("news", "response")
 
-  // Another handler: its requirements are those of the test.
+  // A replaced handler adds its requirements to those of the test.
   const handled = network.handle("hello", (name) => {
     same<typeof name, string>(true)
     return Effect.as(Db, name)
@@ -234,13 +234,13 @@ export const program = Effect.gen(function* () {
   same<typeof handled, Effect.Effect<void, never, Db | Scope.Scope>>(true)
   yield* network.handle("render", (job) => Effect.succeed(job + 1), { times: 1 })
   yield* network.handle("chat", (stream) => stream.close())
-  // @ts-expect-error: a number is no answer
+  // @ts-expect-error: a number is not the response
   yield* network.handle("hello", () => Effect.succeed(1))
   // @ts-expect-error: a subscription has no handler
   yield* network.handle("news", () => Effect.void)
 })
 
-// What a server's interceptors provide its handlers need not be given; what they require, and the client's, the network requires.
+// Services that a server's interceptors provide are not required. The requirements of all interceptors are.
 const provided = PsrpcTest.make(
   Greeter,
   [

@@ -8,18 +8,18 @@ import { type Delivery } from "../../../src/MessageBus.ts"
 import * as PsrpcError from "../../../src/PsrpcError.ts"
 import * as Faulty from "../../../src/testing/FaultyMessageBus.ts"
 import { settle } from "../../helpers/harness.ts"
-import { byIndex, encode, forever, heard, make, news, pass, textOf, work } from "./recordedFaultyBus.ts"
+import { byIndex, encode, forever, listening, make, news, pass, textOf, work } from "./recordedFaultyBus.ts"
 
 describe("faults", () => {
-  it.effect("none: everything arrives at once, and is told what the bus beneath says", () =>
+  it.effect("none: messages arrive at once, and publishers receive the report of the bus behind", () =>
     Effect.gen(function* () {
-      const { arrived, bus, send, told } = yield* heard()
+      const { arrived, bus, send, reports } = yield* listening()
       send("a")
-      assert.deepStrictEqual(told, ["a:1@0"])
+      assert.deepStrictEqual(reports, ["a:1@0"])
       send("n", { to: work })
       yield* settle
       assert.deepStrictEqual(arrived, ["a@0"])
-      assert.deepStrictEqual(told, ["a:1@0", "n:0@0"])
+      assert.deepStrictEqual(reports, ["a:1@0", "n:0@0"])
       assert.deepStrictEqual(
         bus.records.map(({ outcome, receivers, sentAt }) => ({ outcome, receivers, sentAt })),
         [
@@ -30,15 +30,15 @@ describe("faults", () => {
     })
   )
 
-  it.effect("lose: nothing arrives, and the publisher is told that it was delivered, to those who listen", () =>
+  it.effect("lose: no message arrives, and publishers receive the report of a delivery to the known listeners", () =>
     Effect.gen(function* () {
-      const { arrived, bus, listener, local, send, told } = yield* make(Faulty.lose)
+      const { arrived, bus, listener, local, send, reports } = yield* make(Faulty.lose)
       send("a")
       yield* bus.subscribe(news, listener)
       send("b")
       yield* bus.subscribe(news, listener, { queue: true })
       yield* bus.subscribe(news, listener, { queue: true })
-      // also who listens through another faulty bus on the same one
+      // listeners through another faulty bus on the same bus count, too
       const other = yield* Faulty.make(local)
       yield* Effect.scoped(
         Effect.gen(function* () {
@@ -49,8 +49,8 @@ describe("faults", () => {
       send("d")
       yield* pass(1000)
       assert.deepStrictEqual(arrived, [])
-      // nobody is known: somebody may listen all the same
-      assert.deepStrictEqual(told, ["a:-1@0", "b:1@0", "c:3@0", "d:2@0"])
+      // -1: no listener is known, others are possible
+      assert.deepStrictEqual(reports, ["a:-1@0", "b:1@0", "c:3@0", "d:2@0"])
       assert.deepStrictEqual(
         bus.records.map(({ outcome, receivers, sentAt }) => [outcome, receivers, sentAt.length]),
         [
@@ -63,39 +63,39 @@ describe("faults", () => {
     })
   )
 
-  it.effect("delay: it arrives at its instant, and others overtake it", () =>
+  it.effect("delay: a message arrives at its instant, and others overtake it", () =>
     Effect.gen(function* () {
-      const { arrived, bus, send, told } = yield* heard(
+      const { arrived, bus, send, reports } = yield* listening(
         byIndex(Faulty.delay("100 millis"), Faulty.delay(50), undefined, Faulty.delay("0 millis"))
       )
       for (const text of ["a", "b", "c", "d"]) send(text)
-      assert.deepStrictEqual(told, ["c:1@0", "d:1@0"])
+      assert.deepStrictEqual(reports, ["c:1@0", "d:1@0"])
       assert.strictEqual(bus.records[0]!.outcome, "pending")
       yield* pass(49)
       assert.deepStrictEqual(arrived, ["c@0", "d@0"])
       yield* pass(1000)
       assert.deepStrictEqual(arrived, ["c@0", "d@0", "b@50", "a@100"])
-      assert.deepStrictEqual(told, ["c:1@0", "d:1@0", "b:1@50", "a:1@100"])
+      assert.deepStrictEqual(reports, ["c:1@0", "d:1@0", "b:1@50", "a:1@100"])
       assert.deepStrictEqual(bus.records[0]!.sentAt, [100])
       assert.strictEqual(bus.records[0]!.publishedAt, 0)
     })
   )
 
-  it.effect("delay: what is under way arrives even if nobody waits for it any more, and after it has expired", () =>
+  it.effect("delay: a pending message arrives even if its publisher canceled it, or after it expired", () =>
     Effect.gen(function* () {
-      const { arrived, send, told } = yield* heard(Faulty.delay(100))
+      const { arrived, send, reports } = yield* listening(Faulty.delay(100))
       let wanted = true
       send("a", { wanted: () => wanted, expiry: 50 })
       wanted = false
       yield* pass(100)
       assert.deepStrictEqual(arrived, ["a@100"])
-      assert.deepStrictEqual(told, ["a:1@100"])
+      assert.deepStrictEqual(reports, ["a:1@100"])
     })
   )
 
-  it.effect("latency: what is published behind a late message waits for it, and order is kept", () =>
+  it.effect("latency: messages behind a late message wait for it and keep their order", () =>
     Effect.gen(function* () {
-      const { arrived, send } = yield* heard(
+      const { arrived, send } = yield* listening(
         byIndex(
           Faulty.latency(100),
           Faulty.latency(10),
@@ -111,26 +111,26 @@ describe("faults", () => {
       yield* pass(90)
       send("g")
       yield* pass(30)
-      // all is there, and the way is free
+      // all messages have arrived: the next is not delayed
       send("h")
       yield* pass(1000)
       assert.deepStrictEqual(arrived, ["a@100", "b@100", "c@100", "f@100", "d@105", "g@120", "h@120"])
     })
   )
 
-  it.effect("latency: at any time of the clock, and times that are no whole milliseconds", () =>
+  it.effect("latency: works at any time of the clock, and with fractions of milliseconds", () =>
     Effect.gen(function* () {
       yield* TestClock.adjust(1_700_000_000_123)
-      const { arrived, send } = yield* heard(({ index }) => Faulty.latency(`${index * 250} micros`))
+      const { arrived, send } = yield* listening(({ index }) => Faulty.latency(`${index * 250} micros`))
       for (const text of ["a", "b", "c"]) send(text)
       yield* pass(1)
       assert.deepStrictEqual(arrived, ["a@1700000000123", "b@1700000000123.25", "c@1700000000123.5"])
     })
   )
 
-  it.effect("duplicate: every listener gets it as often, and of a queue one member each time", () =>
+  it.effect("duplicate: every listener receives each copy, and one member of a queue receives each copy", () =>
     Effect.gen(function* () {
-      const { arrived, at, bus, listener, send, told } = yield* make(
+      const { arrived, at, bus, listener, send, reports } = yield* make(
         byIndex(Faulty.duplicate(), Faulty.duplicate({ times: 2, after: "10 millis" }), Faulty.duplicate({ times: 0 }))
       )
       yield* bus.subscribe(news, listener)
@@ -145,7 +145,7 @@ describe("faults", () => {
       send("c")
       yield* pass(100)
       assert.deepStrictEqual(arrived.slice(2), ["bx@0", "c@0", "by@10", "bx@20"])
-      assert.deepStrictEqual(told, ["a:1@0", "b:1@0", "c:1@0"])
+      assert.deepStrictEqual(reports, ["a:1@0", "b:1@0", "c:1@0"])
       assert.deepStrictEqual(
         bus.records.map(({ sentAt }) => sentAt),
         [[0, 0], [0, 10, 20], [0]]
@@ -153,9 +153,9 @@ describe("faults", () => {
     })
   )
 
-  it.effect("duplicate: the same bytes, also if the publisher writes over them when it has been told", () =>
+  it.effect("duplicate: sends the same bytes, even if the publisher overwrites them after the report", () =>
     Effect.gen(function* () {
-      const { arrived, bus } = yield* heard(Faulty.duplicate({ after: 10 }))
+      const { arrived, bus } = yield* listening(Faulty.duplicate({ after: 10 }))
       const message = encode("a").slice()
       const delivered = (): void => void message.fill(0)
       bus.publishUnsafe(bus.target(news), message, forever, { wanted: () => true, delivered, undelivered() {} })
@@ -165,11 +165,11 @@ describe("faults", () => {
     })
   )
 
-  it.effect("undelivered: the error, and the message is sent only if that says so", () =>
+  it.effect("undelivered: publishers receive the error, and the message is sent only if its mayHaveRun is true", () =>
     Effect.gen(function* () {
       const full = PsrpcError.fromCode("resource_exhausted", { reason: "overflow", mayHaveRun: false })
       const broken = PsrpcError.fromCode("unavailable", { reason: "connection", mayHaveRun: true })
-      const { arrived, bus, send, told } = yield* heard(
+      const { arrived, bus, send, reports } = yield* listening(
         byIndex(
           Faulty.undelivered(full),
           Faulty.undelivered(broken),
@@ -179,13 +179,13 @@ describe("faults", () => {
       for (const text of ["a", "b", "c"]) send(text)
       yield* pass(20)
       assert.deepStrictEqual(arrived, ["b@0", "c@20"])
-      assert.deepStrictEqual(told, ["a:resource_exhausted@0", "b:unavailable?@0", "c:unavailable?@20"])
+      assert.deepStrictEqual(reports, ["a:resource_exhausted@0", "b:unavailable?@0", "c:unavailable?@20"])
       assert.strictEqual(bus.records[0]!.error, full)
       assert.isTrue(bus.records.every(({ outcome }) => outcome === "undelivered"))
     })
   )
 
-  it.effect("are decided by the channel, the type and the place of a message", () =>
+  it.effect("are decided by the channel, the type and the index of a message", () =>
     Effect.gen(function* () {
       const seen: Array<string> = []
       const { bus, send } = yield* make(({ channel, index, indexOfType, type }) => {
@@ -212,22 +212,22 @@ describe("faults", () => {
     })
   )
 
-  it.effect("a function that throws does not throw at the publisher, who is told", () =>
+  it.effect("an exception of the deciding function is reported to the publisher", () =>
     Effect.gen(function* () {
-      const { arrived, bus, send, told } = yield* heard(({ index }) => {
+      const { arrived, bus, send, reports } = yield* listening(({ index }) => {
         if (index === 0) throw new Error("a bug in a test")
         return undefined
       })
       send("a")
       send("b")
       yield* settle
-      assert.deepStrictEqual(told, ["a:internal@0", "b:1@0"])
+      assert.deepStrictEqual(reports, ["a:internal@0", "b:1@0"])
       assert.deepStrictEqual(arrived, ["b@0"])
       assert.include(String(bus.records[0]!.error?.cause), "a bug in a test")
     })
   )
 
-  it("refuse what cannot be", () => {
+  it("throw for invalid arguments", () => {
     assert.throws(() => Faulty.delay(-1), /delay/)
     assert.throws(() => Faulty.latency(NaN), /latency/)
     assert.throws(() => Faulty.duplicate({ times: 1.5 }), /times: 1.5/)

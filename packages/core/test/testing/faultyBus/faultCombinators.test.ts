@@ -2,13 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import * as Faulty from "../../../src/testing/FaultyMessageBus.ts"
-import { heard, pass } from "./recordedFaultyBus.ts"
+import { listening, pass } from "./recordedFaultyBus.ts"
 
 describe("combinators", () => {
   const message = (index: number, type: string): Faulty.Message => ({ channel: "c", type, index, indexOfType: index })
   const request = message(0, "Request")
 
-  it("all: times add up, copies multiply, what is lost stays lost", () => {
+  it("all: delays add up, copies multiply, and a lost message stays lost", () => {
     const fault = Faulty.all(
       Faulty.latency(5),
       Faulty.delay(10),
@@ -23,7 +23,7 @@ describe("combinators", () => {
     assert.isUndefined(Faulty.all()(request))
   })
 
-  it("first: the first that has something to say", () => {
+  it("first: the first fault that is defined", () => {
     const faults = Faulty.first(
       Faulty.when(({ index }) => index === 1, Faulty.lose),
       Faulty.ofType("Response", Faulty.delay(1)),
@@ -35,7 +35,7 @@ describe("combinators", () => {
     assert.isUndefined(Faulty.first()(request))
   })
 
-  it("when and ofType: nothing for the others", () => {
+  it("when and ofType: no fault for other messages", () => {
     assert.isUndefined(Faulty.ofType("Response", Faulty.lose)(request))
     assert.strictEqual(Faulty.ofType("Request", () => Faulty.lose)(request), Faulty.lose)
     assert.isUndefined(Faulty.when(() => false, Faulty.lose)(request))
@@ -53,7 +53,7 @@ describe("random faults", () => {
   const of = (seed: number, more: Partial<Faulty.RandomOptions> = {}) =>
     messages.map(Faulty.random({ seed, ...options, ...more }))
 
-  it("are as frequent, and as late, as was asked for", () => {
+  it("have the requested frequencies and delays", () => {
     for (const seed of [1, 2, -7, 2 ** 40]) {
       const faults = of(seed)
       const share = (predicate: (fault: Faulty.Fault) => boolean) => faults.filter(predicate).length / faults.length
@@ -80,7 +80,7 @@ describe("random faults", () => {
     }
   })
 
-  it("are the same for the same seed, whoever asks first, and others for another", () => {
+  it("are the same for the same seed in any order, and differ for another seed", () => {
     assert.deepStrictEqual(of(1), of(1))
     assert.notDeepEqual(of(1), of(2))
     assert.notDeepEqual(of(1), of(1 + 2 ** 32))
@@ -89,21 +89,21 @@ describe("random faults", () => {
     assert.deepStrictEqual(backwards.toReversed(), of(1))
   })
 
-  it("one more kind of fault leaves the choices of the others as they were", () => {
+  it("another kind of fault leaves the choices of the others unchanged", () => {
     const lost = (faults: ReadonlyArray<Faulty.Fault>) =>
       faults.flatMap(({ copies }, i) => (copies.length === 0 ? [i] : []))
     assert.deepStrictEqual(lost(of(1)), lost(of(1, { duplicate: 0, latency: undefined, delay: [0, 1] })))
   })
 
-  it.effect("lose and duplicate what they say, and tell every publisher", () =>
+  it.effect("lose and duplicate the decided messages, and report to every publisher", () =>
     Effect.gen(function* () {
-      const { arrived, bus, send, told } = yield* heard(Faulty.random({ seed: 3, ...options }))
+      const { arrived, bus, send, reports } = yield* listening(Faulty.random({ seed: 3, ...options }))
       for (let i = 0; i < 500; i++) {
         send(String(i % 10))
         yield* TestClock.adjust(1)
       }
       yield* pass(1000)
-      assert.strictEqual(told.length, 500)
+      assert.strictEqual(reports.length, 500)
       const copies = bus.records.reduce((sum, { sentAt }) => sum + sentAt.length, 0)
       assert.strictEqual(arrived.length, copies)
       assert.strictEqual(

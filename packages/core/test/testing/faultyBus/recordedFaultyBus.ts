@@ -1,4 +1,4 @@
-/** What the tests of FaultyMessageBus share: a bus, what arrives and when, and what publishers are told. */
+/** Shared by the tests of FaultyMessageBus: a bus that records arrivals and reports with their times. */
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import * as Channels from "../../../src/internal/wire/channel.ts"
@@ -19,13 +19,13 @@ export const encode = (text: string): Uint8Array =>
 
 export const textOf = (message: Uint8Array): string => new TextDecoder().decode(message).slice(-1)
 
-/** A faulty bus on a local one, what arrives and when, and what publishers are told. */
+/** A faulty bus in front of a local bus, the arrived messages, and the reports to publishers, with their times. */
 export const make = Effect.fnUntraced(function* (faults?: Faulty.Faults) {
   const local = yield* LocalMessageBus.make
   const bus = yield* Faulty.make(local, faults)
   const clock = yield* TestClock.testClockWith(Effect.succeed)
   const arrived: Array<string> = []
-  const told: Array<string> = []
+  const reports: Array<string> = []
   const at = (text: string): string => `${text}@${clock.currentTimeMillisUnsafe()}`
   const send = (
     text: string,
@@ -34,16 +34,16 @@ export const make = Effect.fnUntraced(function* (faults?: Faulty.Faults) {
     const on = options.on ?? bus
     const delivery: Delivery = {
       wanted: options.wanted ?? (() => true),
-      delivered: (receivers) => told.push(at(`${text}:${receivers}`)),
-      undelivered: (error) => told.push(at(`${text}:${error.code}${error.mayHaveRun ? "?" : ""}`))
+      delivered: (receivers) => reports.push(at(`${text}:${receivers}`)),
+      undelivered: (error) => reports.push(at(`${text}:${error.code}${error.mayHaveRun ? "?" : ""}`))
     }
     on.publishUnsafe(on.target(options.to ?? news), encode(text), options.expiry ?? forever, delivery)
   }
   const listener = (message: Uint8Array): void => void arrived.push(at(textOf(message)))
-  return { local, bus, arrived, told, send, listener, at }
+  return { local, bus, arrived, reports, send, listener, at }
 })
 
-export const heard = Effect.fnUntraced(function* (faults?: Faulty.Faults) {
+export const listening = Effect.fnUntraced(function* (faults?: Faulty.Faults) {
   const made = yield* make(faults)
   yield* made.bus.subscribe(news, made.listener)
   return made

@@ -6,12 +6,12 @@ import { MessageBus, publish } from "../../../src/MessageBus.ts"
 import * as PsrpcError from "../../../src/PsrpcError.ts"
 import * as Faulty from "../../../src/testing/FaultyMessageBus.ts"
 import { settle, start } from "../../helpers/harness.ts"
-import { type Bus, byIndex, encode, forever, heard, make, news, pass, textOf, work } from "./recordedFaultyBus.ts"
+import { type Bus, byIndex, encode, forever, listening, make, news, pass, textOf, work } from "./recordedFaultyBus.ts"
 
-describe("a bus that is steered", () => {
-  it.effect("other faults from now on, and what is late still comes", () =>
+describe("the control of a faulty bus", () => {
+  it.effect("setFaults: applies to messages published from now on, and delayed messages still arrive", () =>
     Effect.gen(function* () {
-      const { arrived, bus, send } = yield* heard(Faulty.delay(100))
+      const { arrived, bus, send } = yield* listening(Faulty.delay(100))
       send("a")
       yield* bus.setFaults(Faulty.lose)
       send("b")
@@ -26,9 +26,9 @@ describe("a bus that is steered", () => {
     })
   )
 
-  it.effect("a partition: nothing gets out or in, and nobody is told, until it is healed", () =>
+  it.effect("partition: no message leaves or arrives, and nothing is reported, until heal", () =>
     Effect.gen(function* () {
-      const { arrived, bus, listener, local, send, told } = yield* heard(({ index }) =>
+      const { arrived, bus, listener, local, send, reports } = yield* listening(({ index }) =>
         index === 0 ? Faulty.delay(100) : undefined
       )
       const outside: Array<string> = []
@@ -42,7 +42,7 @@ describe("a bus that is steered", () => {
       yield* pass(100)
       assert.deepStrictEqual(arrived, [])
       assert.deepStrictEqual(outside, ["c"])
-      assert.deepStrictEqual(told, ["b:1@0", "c:2@0", "a:1@100"])
+      assert.deepStrictEqual(reports, ["b:1@0", "c:2@0", "a:1@100"])
       assert.deepStrictEqual(
         bus.records.map(({ outcome }) => outcome),
         ["lost", "lost"]
@@ -55,74 +55,76 @@ describe("a bus that is steered", () => {
     })
   )
 
-  it.effect("disconnected: it holds messages in order, says so, hears nothing, and is as before when it is back", () =>
-    Effect.gen(function* () {
-      const { arrived, bus, local, send, told } = yield* heard()
-      yield* bus.disconnect
-      yield* bus.disconnect
-      assert.strictEqual(bus.failure()?.reason, "connection")
-      assert.isFalse(bus.failure()?.mayHaveRun)
-      let wanted = true
-      send("a")
-      send("b", { expiry: 50 })
-      send("c", { wanted: () => wanted })
-      send("d", { wanted: () => wanted, expiry: 60 })
-      send("e")
-      // nobody listens: its own subscriptions are gone
-      send("f", { on: local })
-      wanted = false
-      yield* pass(100)
-      assert.deepStrictEqual(arrived, [])
-      assert.deepStrictEqual(told, ["f:0@0", "b:unavailable@50"])
-      assert.deepStrictEqual(
-        bus.records.map(({ outcome }) => outcome),
-        ["queued", "undelivered", "queued", "canceled", "queued"]
-      )
-      assert.strictEqual(bus.records[1]!.error?.reason, "connection")
-      yield* bus.reconnect
-      yield* bus.reconnect
-      assert.isUndefined(bus.failure())
-      send("g")
-      yield* settle
-      assert.deepStrictEqual(arrived, ["a@100", "e@100", "g@100"])
-      assert.deepStrictEqual(told.slice(2), ["a:1@100", "e:1@100", "g:1@100"])
-      assert.strictEqual(bus.records[2]!.outcome, "canceled")
-    })
+  it.effect(
+    "disconnect: queues messages in order, reports a failure, receives nothing, and reconnect restores all",
+    () =>
+      Effect.gen(function* () {
+        const { arrived, bus, local, send, reports } = yield* listening()
+        yield* bus.disconnect
+        yield* bus.disconnect
+        assert.strictEqual(bus.failure()?.reason, "connection")
+        assert.isFalse(bus.failure()?.mayHaveRun)
+        let wanted = true
+        send("a")
+        send("b", { expiry: 50 })
+        send("c", { wanted: () => wanted })
+        send("d", { wanted: () => wanted, expiry: 60 })
+        send("e")
+        // no listeners: its own subscriptions are gone
+        send("f", { on: local })
+        wanted = false
+        yield* pass(100)
+        assert.deepStrictEqual(arrived, [])
+        assert.deepStrictEqual(reports, ["f:0@0", "b:unavailable@50"])
+        assert.deepStrictEqual(
+          bus.records.map(({ outcome }) => outcome),
+          ["queued", "undelivered", "queued", "canceled", "queued"]
+        )
+        assert.strictEqual(bus.records[1]!.error?.reason, "connection")
+        yield* bus.reconnect
+        yield* bus.reconnect
+        assert.isUndefined(bus.failure())
+        send("g")
+        yield* settle
+        assert.deepStrictEqual(arrived, ["a@100", "e@100", "g@100"])
+        assert.deepStrictEqual(reports.slice(2), ["a:1@100", "e:1@100", "g:1@100"])
+        assert.strictEqual(bus.records[2]!.outcome, "canceled")
+      })
   )
 
-  it.effect("disconnected: what was under way arrives, and its publisher is told that nobody knows", () =>
+  it.effect("disconnect: a pending message arrives, and is reported as undelivered with mayHaveRun", () =>
     Effect.gen(function* () {
-      const { arrived, bus, local, send, told } = yield* make(Faulty.delay(100))
+      const { arrived, bus, local, send, reports } = yield* make(Faulty.delay(100))
       const at = (message: Uint8Array): void => void arrived.push(textOf(message))
       yield* local.subscribe(news, at)
       send("a")
       yield* TestClock.adjust(10)
       yield* bus.disconnect
-      assert.deepStrictEqual(told, ["a:unavailable?@10"])
+      assert.deepStrictEqual(reports, ["a:unavailable?@10"])
       yield* pass(100)
       assert.deepStrictEqual(arrived, ["a"])
-      assert.deepStrictEqual(told, ["a:unavailable?@10"])
+      assert.deepStrictEqual(reports, ["a:unavailable?@10"])
       assert.strictEqual(bus.records[0]!.outcome, "undelivered")
       assert.deepStrictEqual(bus.records[0]!.sentAt, [100])
     })
   )
 
-  it.effect("disconnected: faults apply when a message is sent", () =>
+  it.effect("disconnect: faults apply when a queued message is sent", () =>
     Effect.gen(function* () {
-      const { arrived, bus, send, told } = yield* heard(byIndex(Faulty.latency(20), Faulty.lose, undefined))
+      const { arrived, bus, send, reports } = yield* listening(byIndex(Faulty.latency(20), Faulty.lose, undefined))
       yield* bus.disconnect
       for (const text of ["a", "b", "c"]) send(text)
       yield* pass(30)
       yield* bus.reconnect
       yield* pass(30)
       assert.deepStrictEqual(arrived, ["a@50", "c@50"])
-      assert.deepStrictEqual(told, ["a:1@50", "b:1@50", "c:1@50"])
+      assert.deepStrictEqual(reports, ["a:1@50", "b:1@50", "c:1@50"])
     })
   )
 
-  it.effect("disconnected: a message published while held ones are sent comes behind them", () =>
+  it.effect("disconnect: a message that is published while queued messages are sent follows them", () =>
     Effect.gen(function* () {
-      const { arrived, bus, send } = yield* heard()
+      const { arrived, bus, send } = yield* listening()
       yield* bus.disconnect
       const first = encode("a")
       bus.publishUnsafe(bus.target(news), first, forever, {
@@ -137,7 +139,7 @@ describe("a bus that is steered", () => {
     })
   )
 
-  it.effect("disconnected: a subscribe waits, and one that is interrupted or closed meanwhile leaves nothing", () =>
+  it.effect("disconnect: a new subscription waits, and leaves nothing behind if it is interrupted or closed", () =>
     Effect.gen(function* () {
       const { arrived, bus, listener, local, send } = yield* make()
       const early = yield* Scope.make()
@@ -161,7 +163,7 @@ describe("a bus that is steered", () => {
     })
   )
 
-  it.effect("a subscribe that is under way when the connection breaks succeeds when it is back", () =>
+  it.effect("disconnect: a subscription in progress succeeds after the reconnect", () =>
     Effect.gen(function* () {
       const local = yield* LocalMessageBus.make
       // acknowledges after 10 ms
@@ -186,7 +188,7 @@ describe("a bus that is steered", () => {
     })
   )
 
-  it.effect("a reconnect that the bus beneath refuses fails, and the next one may succeed", () =>
+  it.effect("reconnect: fails with the error of the bus behind, and can succeed later", () =>
     Effect.gen(function* () {
       const local = yield* LocalMessageBus.make
       const refusal = PsrpcError.fromCode("permission_denied", { mayHaveRun: false })
@@ -216,9 +218,9 @@ describe("a bus that is steered", () => {
     })
   )
 
-  it.effect("closed: what waits or is late is told, nothing is sent any more, and the bus beneath goes on", () =>
+  it.effect("close: queued and delayed messages are reported as undelivered, and the bus behind stays open", () =>
     Effect.gen(function* () {
-      const { arrived, listener, local, send, told } = yield* make()
+      const { arrived, listener, local, send, reports } = yield* make()
       yield* local.subscribe(news, listener)
       const scope = yield* Scope.make()
       const bus = yield* Scope.provide(Faulty.make(local, Faulty.delay(10)), scope)
@@ -232,7 +234,7 @@ describe("a bus that is steered", () => {
       send("e", { on: other })
       send("f", { on: local })
       yield* pass(100)
-      assert.deepStrictEqual(told.toSorted(), [
+      assert.deepStrictEqual(reports.toSorted(), [
         "a:unavailable?@0",
         "b:unavailable@0",
         "d:unavailable@0",
@@ -243,7 +245,7 @@ describe("a bus that is steered", () => {
     })
   )
 
-  it.effect("the Layer is the bus, and what steers it", () =>
+  it.effect("the Layer provides the bus and its control", () =>
     Effect.gen(function* () {
       const bus = yield* MessageBus
       const faulty = yield* Faulty.FaultyMessageBus

@@ -1,4 +1,4 @@
-// What a test makes go wrong in a network of servers.
+// Faults of a test network.
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Clock, Context, Effect, Exit, Fiber, Result, type Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -27,8 +27,8 @@ const makeTwo = PsrpcTest.make(Greeter, [
   { serverId: "b", handlers }
 ])
 
-/** How long it takes, on a clock that goes on step by step. */
-const lasts = Effect.fnUntraced(function* (effect: Effect.Effect<unknown, unknown, Scope.Scope>, step = 50) {
+/** Returns the duration of an effect, on a clock that is advanced in steps. */
+const durationOf = Effect.fnUntraced(function* (effect: Effect.Effect<unknown, unknown, Scope.Scope>, step = 50) {
   const before = yield* Clock.currentTimeMillis
   const fiber = yield* start(Effect.andThen(Effect.exit(effect), Clock.currentTimeMillis))
   while (isRunning(fiber)) yield* TestClock.adjust(step)
@@ -36,7 +36,7 @@ const lasts = Effect.fnUntraced(function* (effect: Effect.Effect<unknown, unknow
 })
 
 describe("fail", () => {
-  it.effect("has a call fail as often as it is told, with an error of the method's own", () =>
+  it.effect("makes a call fail the given number of times, with the method's own error", () =>
     Effect.gen(function* () {
       const { client, fail } = yield* make
       yield* fail("hello", new NameTaken({ name: "Ada" }), { times: 2 })
@@ -47,7 +47,7 @@ describe("fail", () => {
     })
   )
 
-  it.effect("is for the calls that it is for", () =>
+  it.effect("applies to the calls of its condition", () =>
     Effect.gen(function* () {
       const { client, fail } = yield* make
       yield* fail("hello", ({ request }) => new NameTaken({ name: request }), {
@@ -76,7 +76,7 @@ describe("fail", () => {
     })
   )
 
-  it.effect("is for one server, of those that all answer", () =>
+  it.effect("applies to one server of a multi method", () =>
     Effect.gen(function* () {
       const { client, fail } = yield* makeTwo
       yield* fail("stats", busy, { serverId: "b" })
@@ -101,7 +101,7 @@ describe("fail", () => {
     })
   )
 
-  it.effect("has publishing fail, and nobody hears of the update", () =>
+  it.effect("makes publishing fail, and the update is not sent", () =>
     Effect.gen(function* () {
       const { client, fail, publisher } = yield* make
       const news = yield* client.news({ topic: { paper: "x" } })
@@ -114,20 +114,20 @@ describe("fail", () => {
 })
 
 describe("delay", () => {
-  it.effect("of 200 milliseconds shows at 200, in every kind of call; several add up", () =>
+  it.effect("of 200 milliseconds ends at 200 in every kind of call, and several delays add up", () =>
     Effect.gen(function* () {
       const { client, delay } = yield* make
       yield* delay("hello", "200 millis")
       yield* delay("stats", 200)
       yield* delay("chat", "150 millis")
       yield* delay("chat", "50 millis")
-      assert.strictEqual(yield* lasts(client.hello("Ada")), 200)
-      assert.strictEqual(yield* lasts(Stream.runDrain(client.stats("", { expect: 1 }))), 200)
-      assert.strictEqual(yield* lasts(Stream.runHead(client.chat.through(Stream.make(1)))), 200)
+      assert.strictEqual(yield* durationOf(client.hello("Ada")), 200)
+      assert.strictEqual(yield* durationOf(Stream.runDrain(client.stats("", { expect: 1 }))), 200)
+      assert.strictEqual(yield* durationOf(Stream.runHead(client.chat.through(Stream.make(1)))), 200)
     })
   )
 
-  it.effect("past the deadline comes to a timeout, and interrupts the handler", () =>
+  it.effect("beyond the deadline ends in a timeout and interrupts the handler", () =>
     Effect.gen(function* () {
       const { calls, client, delay, handle } = yield* make
       let ran = false
@@ -144,7 +144,7 @@ describe("delay", () => {
     })
   )
 
-  it.effect("has updates come later, others overtake them", () =>
+  it.effect("delays updates, and others overtake them", () =>
     Effect.gen(function* () {
       const { client, delay, publisher } = yield* make
       const jobs = yield* client.job()
@@ -167,7 +167,7 @@ describe("delay", () => {
 class Name extends Context.Service<Name, string>()("test/Name") {}
 
 describe("handle", () => {
-  it.effect("answers in place of the server's handler; the latest is asked first", () =>
+  it.effect("replaces the server's handler, and the latest replacement is first", () =>
     Effect.gen(function* () {
       const { client, handle } = yield* make
       yield* handle("hello", (name, call) => Effect.succeed(`1 ${name} ${call.header.metadata["a"]}`))
@@ -179,7 +179,7 @@ describe("handle", () => {
     })
   )
 
-  it.effect("leaves a server its affinity, and each call its scope", () =>
+  it.effect("keeps the server's affinity and the scope of each call", () =>
     Effect.gen(function* () {
       const { calls, client, handle } = yield* make
       const ended: Array<string> = []
@@ -202,20 +202,20 @@ describe("handle", () => {
 })
 
 describe("lose", () => {
-  it.effect("a request: nobody hears of it, and the call times out", () =>
+  it.effect("a request: no server receives it, and the call times out", () =>
     Effect.gen(function* () {
       const { calls, client, lose } = yield* make
       yield* lose("hello", "request", { times: 1 })
       const call = yield* start(client.hello("Ada"))
       yield* TestClock.adjust("1 second")
-      // a call that needs a claim waits for one as long as the affinity timeout
+      // a call that needs a claim waits for the affinity timeout
       assert.propertyVal(errorOf(call), "reason", "no_response")
       assert.deepStrictEqual(calls("hello")[0]!.claims, [])
       assert.strictEqual(yield* client.hello("Ada"), "Hello Ada")
     })
   )
 
-  it.effect("a claim, of one server: the other has the call", () =>
+  it.effect("a claim of one server: the other server handles the call", () =>
     Effect.gen(function* () {
       const { calls, client, lose } = yield* makeTwo
       yield* lose("render", "claim", { serverId: "a" })
@@ -228,7 +228,7 @@ describe("lose", () => {
     })
   )
 
-  it.effect("a choice: the server never runs it", () =>
+  it.effect("a claim response: the selected server does not run the handler", () =>
     Effect.gen(function* () {
       const { calls, client, lose } = yield* make
       yield* lose("hello", "claimResponse")
@@ -239,7 +239,7 @@ describe("lose", () => {
     })
   )
 
-  it.effect("an answer: it has run, and nobody is told", () =>
+  it.effect("a response: the handler has run, and the caller times out", () =>
     Effect.gen(function* () {
       const { calls, client, lose } = yield* make
       yield* lose("hello", "response", { when: ({ request }) => request === "Ada" })
@@ -251,7 +251,7 @@ describe("lose", () => {
     })
   )
 
-  it.effect("an ack of a stream: what was sent has arrived, the send fails; the close: the other end waits", () =>
+  it.effect("an ack and a close of a stream: the message has arrived but the send fails, and the peer waits", () =>
     Effect.gen(function* () {
       const { calls, client, handle, lose } = yield* make
       const heard: Array<number> = []
@@ -277,7 +277,7 @@ describe("lose", () => {
     })
   )
 
-  it.effect("what a client sends on a stream, and what a server sends", () =>
+  it.effect("stream messages of the client and of the server", () =>
     Effect.gen(function* () {
       const { calls, client, handle, lose } = yield* make
       yield* handle("chat", (stream) =>
@@ -303,7 +303,7 @@ describe("lose", () => {
     })
   )
 
-  it.effect("an update: its publisher is told that it was published", () =>
+  it.effect("an update: publishing succeeds", () =>
     Effect.gen(function* () {
       const { client, lose, publisher, updates } = yield* make
       const jobs = yield* client.job()
@@ -320,12 +320,12 @@ describe("lose", () => {
 })
 
 describe("inject", () => {
-  it.effect("has messages come late, or twice", () =>
+  it.effect("delays and duplicates messages", () =>
     Effect.gen(function* () {
       const { client, inject, publisher } = yield* make
       yield* inject("hello", "response", FaultyMessageBus.delay("30 millis"))
       yield* inject("hello", "request", FaultyMessageBus.latency("20 millis"))
-      assert.strictEqual(yield* lasts(client.hello("Ada"), 10), 50)
+      assert.strictEqual(yield* durationOf(client.hello("Ada"), 10), 50)
       yield* inject("job", "update", FaultyMessageBus.duplicate())
       const jobs = yield* client.job()
       yield* publisher.job(1)
@@ -334,8 +334,8 @@ describe("inject", () => {
   )
 })
 
-describe("a fault that cannot be", () => {
-  it.effect("is a defect: a fault that never happens would test nothing", () =>
+describe("an invalid fault", () => {
+  it.effect("is a defect, since it would never happen", () =>
     Effect.gen(function* () {
       const network = yield* make
       const dies = Effect.fnUntraced(function* (effect: Effect.Effect<unknown, unknown, Scope.Scope>) {
@@ -346,7 +346,7 @@ describe("a fault that cannot be", () => {
         return String(Exit.isFailure(exit) && Cause.squash(exit.cause))
       })
       assert.include(yield* dies(network.fail("helo" as "hello", busy)), "no method helo")
-      assert.include(yield* dies(network.fail("hello", busy, { times: 0 })), "times 0")
+      assert.include(yield* dies(network.fail("hello", busy, { times: 0 })), "times is 0")
       assert.include(yield* dies(network.lose("hello", "response", { serverId: "c" })), "no server c")
       assert.include(yield* dies(network.delay("hello", "soon" as "1 second")), "delay")
       assert.include(yield* dies(network.lose("hello", "sent" as "response")), "sent")
@@ -356,7 +356,7 @@ describe("a fault that cannot be", () => {
     })
   )
 
-  it.effect("a condition that throws shows in the call", () =>
+  it.effect("an exception of the condition fails the call", () =>
     Effect.gen(function* () {
       const { client, fail, lose } = yield* make
       const when = (): boolean => {

@@ -11,7 +11,7 @@ import { Greeter, GreeterClient } from "./greeter.ts"
 class User extends Context.Service<User, string>()("test/User") {}
 class Accounts extends Context.Service<Accounts, ReadonlyMap<string, string>>()("test/Accounts") {}
 
-/** Handlers know their user by the token that came along. */
+/** Provides handlers with the user of the token in the metadata. */
 const authentication = Interceptor.provide(User, (call) =>
   Effect.flatMap(Accounts, (accounts) => {
     const user = accounts.get(call.header.metadata["token"] ?? "")
@@ -32,8 +32,8 @@ const server = {
 
 const accounts = new Map([["t1", "Ada"]])
 
-describe("interceptors of a net", () => {
-  it.effect("provide its servers' handlers with services, and have their own from the test", () =>
+describe("interceptors of a test network", () => {
+  it.effect("provide services to handlers, and get their own services from the test", () =>
     Effect.gen(function* () {
       const { calls, client } = yield* PsrpcTest.make(Greeter, [server])
       const as = Metadata.with({ token: "t1" })
@@ -48,7 +48,7 @@ describe("interceptors of a net", () => {
     }).pipe(Effect.provideService(Accounts, accounts))
   )
 
-  it.effect("run around what the network has a method do, and when a server has started again", () =>
+  it.effect("run around faults, and after a restart of the server", () =>
     Effect.gen(function* () {
       const seen: Array<string> = []
       const noting = Interceptor.server((call, next) => (seen.push(call.method), next()))
@@ -77,7 +77,7 @@ describe("interceptors of a net", () => {
     }
   })
 
-  it.effect("are its client's, too", () =>
+  it.effect("can be those of the client", () =>
     Effect.gen(function* () {
       const greeter = yield* GreeterClient
       assert.strictEqual(yield* greeter.hello("Bob"), "Hello Bob, from Ada")

@@ -1,4 +1,4 @@
-// What a network of servers tells of what went on.
+// The records of a test network.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Result, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -15,8 +15,8 @@ import { Greeter, NameTaken } from "./greeter.ts"
 
 const clientId = "test-client"
 
-describe("a call with one answer", () => {
-  it.effect("is recorded from its request to its answer", () =>
+describe("a unary call", () => {
+  it.effect("is recorded from its request to its response", () =>
     Effect.gen(function* () {
       const hello = (name: string) => Effect.delay(Effect.fail(new NameTaken({ name })), "50 millis")
       const network = yield* PsrpcTest.make(Greeter, [{ serverId: "a", handlers: { hello } }], { client: { clientId } })
@@ -51,7 +51,7 @@ describe("a call with one answer", () => {
     })
   )
 
-  it.effect("that nobody serves, or that its caller gives up, is recorded too", () =>
+  it.effect("without a server, or canceled by its caller, is recorded too", () =>
     Effect.gen(function* () {
       const network = yield* PsrpcTest.make(Greeter, [{ handlers: { hello: () => Effect.never } }])
       yield* Effect.flip(network.client.render(1))
@@ -69,7 +69,7 @@ describe("a call with one answer", () => {
     })
   )
 
-  it.effect("has the error of a defect as its caller sees it", () =>
+  it.effect("has the error that its caller receives for a defect", () =>
     Effect.gen(function* () {
       const network = yield* PsrpcTest.make(Greeter, [{ handlers: { hello: () => Effect.die(new Error("secret")) } }])
       const error = yield* Effect.flip(network.client.hello("Ada"))
@@ -80,8 +80,8 @@ describe("a call with one answer", () => {
   )
 })
 
-describe("a call that others answer", () => {
-  it.effect("has the answer of the server that was chosen", () =>
+describe("a call with responses of several servers", () => {
+  it.effect("has the response of the selected server", () =>
     Effect.gen(function* () {
       const network = yield* PsrpcTest.make(Greeter, [])
       const servers = yield* Effect.provideService(fakeServers("Greeter", "Render"), MessageBus, network.connection)
@@ -102,7 +102,7 @@ describe("a call that others answer", () => {
     })
   )
 
-  it.effect("is one call, where messages come twice", () =>
+  it.effect("is one record if messages are duplicated", () =>
     Effect.gen(function* () {
       const handlers = {
         hello: (name: string) => Effect.succeed(name),
@@ -122,14 +122,14 @@ describe("a call that others answer", () => {
       assert.deepStrictEqual(others, [])
       assert.deepStrictEqual([hello!.claims.length, stream!.claims.length], [1, 1])
       assert.strictEqual(stats?.kind === "multi" && stats.responses.length, 1)
-      // the handler has had it twice, and answers twice
+      // the handler received it twice, and sent twice
       assert.deepStrictEqual(stream?.kind === "stream" && [stream.sent.length, stream.received.length], [1, 2])
     })
   )
 })
 
 describe("other kinds of method", () => {
-  it.effect("a call that all answer has the answers, each with its time", () =>
+  it.effect("a multi call has all responses with their times", () =>
     Effect.gen(function* () {
       const network = yield* PsrpcTest.make(Greeter, [
         { handlers: { stats: (text) => Effect.succeed(text.length) } },
@@ -150,7 +150,7 @@ describe("other kinds of method", () => {
     })
   )
 
-  it.effect("a stream has what went both ways, and how it ended", () =>
+  it.effect("a stream has the messages of both directions, and its close", () =>
     Effect.gen(function* () {
       const network = yield* PsrpcTest.make(
         Greeter,
@@ -203,7 +203,7 @@ describe("other kinds of method", () => {
     })
   )
 
-  it.effect("an update has what it carries, its topic and its time", () =>
+  it.effect("an update has its message, topic and time", () =>
     Effect.gen(function* () {
       const network = yield* PsrpcTest.make(Greeter, [])
       yield* TestClock.adjust(5)
@@ -235,7 +235,7 @@ class Topics extends Service.make("My.Topics", {
 }) {}
 
 describe("topics", () => {
-  it.effect("are read back whatever is in them", () =>
+  it.effect("are read back, whatever characters they contain", () =>
     Effect.gen(function* () {
       const network = yield* PsrpcTest.make(Topics, [])
       const odd = ["", "x", "eu-west", "a|b", "REQ", "u+002d", "U+0001f680", "🚀é", "软件", " ", "*.>", "__proto__"]
@@ -288,7 +288,7 @@ describe("the records", () => {
     })
   )
 
-  it.effect("are of what the network saw: what is no message of the service is not among them", () =>
+  it.effect("are those of the service's valid messages alone", () =>
     Effect.gen(function* () {
       const network = yield* PsrpcTest.make(Greeter, [{ handlers: { hello: (name) => Effect.succeed(name) } }])
       const other = yield* Effect.provideService(
@@ -315,7 +315,7 @@ describe("the records", () => {
     })
   )
 
-  it.effect("of a thousand calls are a thousand", () =>
+  it.effect("of a thousand calls are complete", () =>
     Effect.gen(function* () {
       const network = yield* PsrpcTest.make(Greeter, [
         { handlers: { hello: (name) => Effect.succeed(name) } },

@@ -1,4 +1,4 @@
-// Servers of a network that break down, and connections that do.
+// Servers of a test network that crash or restart, and their connections.
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -20,7 +20,7 @@ const serving = (name: string) =>
   }) as const
 
 describe("a server that crashes", () => {
-  it.effect("says nothing more: its call has no answer, its handler is interrupted, the others serve on", () =>
+  it.effect("sends no response and interrupts its handler, and the other servers continue", () =>
     Effect.gen(function* () {
       const { client, handle, servers } = yield* PsrpcTest.make(Greeter, [serving("a"), serving("b")])
       const interrupted: Array<string> = []
@@ -43,7 +43,7 @@ describe("a server that crashes", () => {
     })
   )
 
-  it.effect("leaves nobody who listens, also while a handler of its takes its time", () =>
+  it.effect("has no listeners, even while a handler is uninterruptible", () =>
     Effect.gen(function* () {
       const { client, handle, servers } = yield* PsrpcTest.make(Greeter, [serving("a")])
       yield* handle("hello", () => Effect.as(Effect.uninterruptible(Effect.sleep("1 minute")), ""))
@@ -58,7 +58,7 @@ describe("a server that crashes", () => {
     })
   )
 
-  it.effect("is there again after its start, with the topics that it was made with", () =>
+  it.effect("serves the topics of its options after its start", () =>
     Effect.gen(function* () {
       const groups = { room: [{ room: 7 }] }
       const network = yield* PsrpcTest.make(Greeter, [{ ...serving("a"), groups }])
@@ -72,14 +72,14 @@ describe("a server that crashes", () => {
       assert.notStrictEqual(server.connection, connection)
       assert.strictEqual(yield* speak(7), 7)
       assert.propertyVal(yield* Effect.flip(speak(8)), "reason", "no_listeners")
-      // it runs: nothing to do
+      // it runs: start does nothing
       yield* server.start
       assert.strictEqual(yield* speak(7), 7)
       assert.strictEqual(yield* network.client.hello(""), "a")
     })
   )
 
-  it.effect("has its handlers made again, with its new connection", () =>
+  it.effect("makes its handlers again, on its new connection", () =>
     Effect.gen(function* () {
       let made = 0
       const network = yield* PsrpcTest.make(Greeter, [
@@ -104,7 +104,7 @@ describe("a server that crashes", () => {
     })
   )
 
-  it.effect("ends its streams as a process that is gone does: the client finds out when it sends", () =>
+  it.effect("leaves its streams open, and the client detects it by a send", () =>
     Effect.gen(function* () {
       const { client, servers } = yield* PsrpcTest.make(Greeter, [
         { handlers: { chat: (stream) => Stream.runDrain(stream.messages) } }
@@ -125,7 +125,7 @@ describe("a server that crashes", () => {
 })
 
 describe("a server that is drained or killed", () => {
-  it.effect("answers that it is closing, and starts again", () =>
+  it.effect("responds with unavailable, and starts again", () =>
     Effect.gen(function* () {
       const { client, handle, servers } = yield* PsrpcTest.make(Greeter, [serving("a")])
       yield* Effect.scoped(
@@ -148,7 +148,7 @@ describe("a server that is drained or killed", () => {
 })
 
 describe("connections", () => {
-  it.effect("a server behind a partition is silent, and there again when it is healed", () =>
+  it.effect("a server behind a partition is silent until heal", () =>
     Effect.gen(function* () {
       const network = yield* PsrpcTest.make(Greeter, [
         { ...serving("a"), affinity: 0.9 },
@@ -167,7 +167,7 @@ describe("connections", () => {
     })
   )
 
-  it.effect("a call waits for the connection of the code under test, and goes on when it is back", () =>
+  it.effect("a call waits for the connection of the code under test, and continues after the reconnect", () =>
     Effect.gen(function* () {
       const network = yield* PsrpcTest.make(Greeter, [serving("a")])
       yield* network.connection.disconnect
@@ -181,7 +181,7 @@ describe("connections", () => {
     })
   )
 
-  it.effect("a publisher's connection is not the client's: updates pass it by", () =>
+  it.effect("the publisher's connection is not the client's", () =>
     Effect.gen(function* () {
       const { client, connection, publisher } = yield* PsrpcTest.make(Greeter, [])
       const jobs = yield* client.job()
@@ -193,7 +193,7 @@ describe("connections", () => {
     })
   )
 
-  it.effect("have faults of their own: 20 ms each way are 40 for a call that is not claimed", () =>
+  it.effect("have faults of their own: 20 ms in each direction take 40 for a call without claims", () =>
     Effect.gen(function* () {
       const { client, connection, servers } = yield* PsrpcTest.make(Greeter, [
         { handlers: { reload: () => Effect.succeed("done") }, topics: { reload: [{ node: "n", part: "p" }] } }
@@ -209,7 +209,7 @@ describe("connections", () => {
 })
 
 describe("reset", () => {
-  it.effect("makes everything as it was", () =>
+  it.effect("restores the initial state", () =>
     Effect.gen(function* () {
       const network = yield* PsrpcTest.make(Greeter, [serving("a"), serving("b")])
       const [a, b] = network.servers

@@ -1,4 +1,4 @@
-// What a test of a user's own code does with a network of servers.
+// A test network in the tests of a user's code.
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Clock, Context, Effect, Exit, Fiber, Layer, Schema, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -12,7 +12,7 @@ import * as PsrpcTest from "../../../src/testing/PsrpcTest.ts"
 import { errorOf, settle, start } from "../../helpers/harness.ts"
 import { Greeter, GreeterClient } from "./greeter.ts"
 
-/** Code under test: it knows nothing of tests. */
+/** The code under test. */
 const greet = Effect.fnUntraced(function* (name: string) {
   const greeter = yield* GreeterClient
   return yield* greeter.hello(name).pipe(Effect.retry({ times: 1 }))
@@ -23,8 +23,8 @@ const Network = PsrpcTest.layer(GreeterClient, [
   { serverId: "near", handlers: { render: (job) => Effect.succeed(`job ${job}`) }, affinity: 0.9 }
 ])
 
-describe("a network as a Layer", () => {
-  it.effect("gives the code under test its client, and the test what went on", () =>
+describe("a test network as a Layer", () => {
+  it.effect("provides the client to the code under test, and the records to the test", () =>
     Effect.gen(function* () {
       const network = yield* PsrpcTest.network(GreeterClient)
       yield* network.fail("hello", new PsrpcError.Unavailable({ message: "busy" }), { times: 1 })
@@ -42,7 +42,7 @@ describe("a network as a Layer", () => {
     }).pipe(Effect.provide(Network))
   )
 
-  it.effect("is another network each time it is provided", () =>
+  it.effect("is a new network each time it is provided", () =>
     Effect.gen(function* () {
       const count = Effect.gen(function* () {
         yield* greet("Ada")
@@ -65,7 +65,7 @@ describe("a network as a Layer", () => {
     }).pipe(Effect.provide(Network))
   )
 
-  it.effect("shares its network with the other clients, servers and publishers of the code under test", () =>
+  it.effect("shares its broker with other clients, servers and publishers of the code under test", () =>
     Effect.gen(function* () {
       const network = yield* PsrpcTest.network(Greeter)
       yield* Server.make(Service.pick(Greeter, "stats"), { stats: () => Effect.succeed(7) })
@@ -112,7 +112,7 @@ const Both = Layer.merge(
 ).pipe(Layer.provide(Layer.succeed(Prices, { one: 1 })))
 
 layer(Both)("several services, one Layer for all tests", (it) => {
-  it.effect("are on one network: the connection of the code under test is one", () =>
+  it.effect("share one broker and one connection of the code under test", () =>
     Effect.gen(function* () {
       const billing = yield* BillingClient
       assert.strictEqual(yield* billing.total(), 1)
@@ -124,7 +124,7 @@ layer(Both)("several services, one Layer for all tests", (it) => {
     })
   )
 
-  it.effect("are as they were after a reset", () =>
+  it.effect("are in their initial state after a reset", () =>
     Effect.gen(function* () {
       const network = yield* PsrpcTest.network(BillingClient)
       assert.strictEqual(network.calls().length, 1)
@@ -139,8 +139,8 @@ layer(Both)("several services, one Layer for all tests", (it) => {
   )
 })
 
-describe("servers of a net", () => {
-  it.effect("are chosen by the affinities that the test states, at the exact instant", () =>
+describe("servers of a test network", () => {
+  it.effect("are selected by the affinities of their options, at the exact instant", () =>
     Effect.gen(function* () {
       const render = (name: string) => () => Effect.succeed(name)
       const network = yield* PsrpcTest.make(Greeter, [
@@ -168,7 +168,7 @@ describe("servers of a net", () => {
     })
   )
 
-  it.effect("have an affinity of 1 where nobody says", () =>
+  it.effect("have an affinity of 1 by default", () =>
     Effect.gen(function* () {
       const network = yield* PsrpcTest.make(Greeter, [{ handlers: { render: () => Effect.succeed("r") } }])
       const call = yield* start(network.client.render(1))
@@ -178,7 +178,7 @@ describe("servers of a net", () => {
     })
   )
 
-  it.effect("serve what they have handlers for", () =>
+  it.effect("register the methods that have handlers", () =>
     Effect.gen(function* () {
       const network = yield* PsrpcTest.make(Greeter, [
         { handlers: { ...Server.unimplemented(Service.pick(Greeter, "hello")), render: undefined as never } }
@@ -218,7 +218,7 @@ describe("servers of a net", () => {
     })
   )
 
-  it.effect("have handlers that are methods of an object", () =>
+  it.effect("take the methods of an object as handlers", () =>
     Effect.gen(function* () {
       class Handlers {
         readonly #greeting = "Hi"
@@ -231,7 +231,7 @@ describe("servers of a net", () => {
     })
   )
 
-  it.effect("are refused where they cannot be", () =>
+  it.effect("are refused if their options are invalid", () =>
     Effect.gen(function* () {
       const hello = () => Effect.succeed("")
       const refused = Effect.fnUntraced(function* (servers: ReadonlyArray<unknown>) {
@@ -249,7 +249,7 @@ describe("servers of a net", () => {
     })
   )
 
-  it.effect("do not hold up the end of a test: running handlers are interrupted", () =>
+  it.effect("end at once when the scope closes: running handlers are interrupted", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
       const interrupted: Array<string> = []

@@ -1,4 +1,4 @@
-/** The service of the tests of nets: every kind of method. */
+/** The service of the tests of PsrpcTest: every kind of method. */
 import { Schema } from "effect"
 import * as Client from "../../../src/Client.ts"
 import * as Rpc from "../../../src/Rpc.ts"
