@@ -7,6 +7,7 @@ import * as Retry from "../../src/Retry.ts"
 import * as Rpc from "../../src/Rpc.ts"
 import * as Server from "../../src/Server.ts"
 import * as Service from "../../src/Service.ts"
+import { movableClock } from "../helpers/clocks.ts"
 import { errorOf, isRunning, onBus, start } from "../helpers/harness.ts"
 import { counting, failing, never, Prices, retries, schedule } from "./countingServer.ts"
 
@@ -172,24 +173,14 @@ describe("the time of attempts", () => {
   it.effect("does not care whether the wall clock is corrected", () =>
     Effect.gen(function* () {
       const { calls } = yield* counting(99, failing("unavailable"))
-      const clock = yield* Clock.Clock
-      let corrected = 0
-      const wall: Clock.Clock = {
-        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + corrected,
-        currentTimeMillis: Effect.map(clock.currentTimeMillis, (now) => now + corrected),
-        currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe() + BigInt(corrected) * 1_000_000n,
-        currentTimeNanos: Effect.map(clock.currentTimeNanos, (now) => now + BigInt(corrected) * 1_000_000n),
-        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
-        monotonicTimeNanos: clock.monotonicTimeNanos,
-        sleep: (duration) => clock.sleep(duration)
-      }
+      const { moved, wall } = yield* movableClock
       const many = Retry.unary({ schedule, attempts: Infinity })
       const client = yield* Client.make(Prices, { interceptors: [many], timeout: 1000 }).pipe(
         Effect.provideService(Clock.Clock, wall)
       )
       const call = yield* start(Effect.provideService(client.of("tea"), Clock.Clock, wall))
       yield* TestClock.adjust(450)
-      corrected = 3_600_000
+      moved.by = 3_600_000
       yield* TestClock.adjust(449)
       assert.isTrue(isRunning(call))
       yield* TestClock.adjust(1)
@@ -203,12 +194,7 @@ describe("the time of attempts", () => {
     Effect.gen(function* () {
       const clock = yield* Clock.Clock
       const late: Clock.Clock = {
-        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
-        currentTimeMillis: clock.currentTimeMillis,
-        currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
-        currentTimeNanos: clock.currentTimeNanos,
-        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
-        monotonicTimeNanos: clock.monotonicTimeNanos,
+        ...clock,
         sleep: (duration) => clock.sleep(Duration.sum(duration, Duration.millis(50)))
       }
       const { calls } = yield* counting(99, failing("unavailable"))

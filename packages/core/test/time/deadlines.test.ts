@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Clock, Context, Duration, Effect, Exit, Fiber, Logger, Scheduler, Scope, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import * as Deadlines from "../../src/internal/time/deadlines.ts"
+import { countingClock } from "../helpers/clocks.ts"
 
 interface Entry extends Deadlines.Timed {
   readonly name: string
@@ -22,25 +23,6 @@ const recorder = Effect.gen(function* () {
     }
   })
   return { log, entry }
-})
-
-/** A clock that counts who sleeps, on the one at hand. */
-const counting = Effect.gen(function* () {
-  const clock = yield* Clock.Clock
-  const counts = { started: 0, pending: 0, most: 0 }
-  const counted: Clock.Clock = {
-    ...clock,
-    sleep: (duration) =>
-      Effect.suspend(() => {
-        counts.started++
-        counts.most = Math.max(counts.most, ++counts.pending)
-        return Effect.ensuring(
-          clock.sleep(duration),
-          Effect.sync(() => counts.pending--)
-        )
-      })
-  }
-  return { counted, counts }
 })
 
 /** The heap's invariant, seen from outside: everybody's slot is theirs alone. */
@@ -131,7 +113,7 @@ describe("deadlines", () => {
     "a timer that sleeps for a deadline long gone wakes for one that is sooner, and not for one that is later",
     () =>
       Effect.gen(function* () {
-        const { counted, counts } = yield* counting
+        const { counted, counts } = yield* countingClock
         const { entry, log } = yield* recorder
         const deadlines = yield* Deadlines.make.pipe(Effect.provideService(Clock.Clock, counted))
         const gone = entry("gone")
@@ -264,7 +246,7 @@ describe("deadlines", () => {
 
   it.effect("an endless deadline waits for ever without a timer, a very long one passes in its time", () =>
     Effect.gen(function* () {
-      const { counted, counts } = yield* counting
+      const { counted, counts } = yield* countingClock
       const { entry, log } = yield* recorder
       const deadlines = yield* Deadlines.make.pipe(Effect.provideService(Clock.Clock, counted))
       const endless = entry("endless")
@@ -283,7 +265,7 @@ describe("deadlines", () => {
 
   it.effect("30 days with nothing pending, or with one deadline far away, wake nobody", () =>
     Effect.gen(function* () {
-      const { counted, counts } = yield* counting
+      const { counted, counts } = yield* countingClock
       const { entry, log } = yield* recorder
       const deadlines = yield* Deadlines.make.pipe(Effect.provideService(Clock.Clock, counted))
       yield* TestClock.adjust("30 days")
@@ -301,7 +283,7 @@ describe("deadlines", () => {
 
   it.effect("never more than one sleep, none more for a deadline that is deleted or comes later", () =>
     Effect.gen(function* () {
-      const { counted, counts } = yield* counting
+      const { counted, counts } = yield* countingClock
       const { entry, log } = yield* recorder
       const deadlines = yield* Deadlines.make.pipe(Effect.provideService(Clock.Clock, counted))
       for (let i = 0; i < 1000; i++) {
@@ -323,7 +305,7 @@ describe("deadlines", () => {
 
   it.effect("calls that end in time cost one waking per timeout, however many there are", () =>
     Effect.gen(function* () {
-      const { counted, counts } = yield* counting
+      const { counted, counts } = yield* countingClock
       const { entry, log } = yield* recorder
       const deadlines = yield* Deadlines.make.pipe(Effect.provideService(Clock.Clock, counted))
       for (let i = 0; i < 1000; i++) {
@@ -460,7 +442,7 @@ describe("deadlines", () => {
 
   it.effect("after the scope has closed nothing passes and nothing sleeps", () =>
     Effect.gen(function* () {
-      const { counted, counts } = yield* counting
+      const { counted, counts } = yield* countingClock
       const { entry, log } = yield* recorder
       const scope = yield* Scope.make()
       const deadlines = yield* Deadlines.make.pipe(Effect.provideService(Clock.Clock, counted), Scope.provide(scope))

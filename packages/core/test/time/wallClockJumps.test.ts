@@ -7,25 +7,11 @@ import * as Rpc from "../../src/Rpc.ts"
 import * as Selection from "../../src/Selection.ts"
 import * as Service from "../../src/Service.ts"
 import { errorOf, fakeServers, isRunning, onBus, settle, start } from "../helpers/harness.ts"
+import { movableClock } from "../helpers/clocks.ts"
 
 class Jobs extends Service.make("Jobs", {
   render: Rpc.unary({ response: Schema.String, routing: "affinity" })
 }) {}
-
-/** The clock of the test, whose wall clock alone can be moved. */
-const movable = Effect.map(Clock.Clock, (clock) => {
-  const moved = { by: 0 }
-  const wall: Clock.Clock = {
-    currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + moved.by,
-    currentTimeMillis: Effect.map(clock.currentTimeMillis, (now) => now + moved.by),
-    currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe() + BigInt(moved.by) * 1_000_000n,
-    currentTimeNanos: Effect.map(clock.currentTimeNanos, (now) => now + BigInt(moved.by) * 1_000_000n),
-    monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
-    monotonicTimeNanos: clock.monotonicTimeNanos,
-    sleep: (duration) => clock.sleep(duration)
-  }
-  return { moved, wall }
-})
 
 describe("a call whose time for claims is over", () => {
   for (const [how, by] of [
@@ -34,7 +20,7 @@ describe("a call whose time for claims is over", () => {
   ] as const) {
     it.effect(`ends at its timeout, though the wall clock goes an hour ${how}`, () =>
       Effect.gen(function* () {
-        const { moved, wall } = yield* movable
+        const { moved, wall } = yield* movableClock
         const client = yield* Effect.provideService(Client.make(Jobs), Clock.Clock, wall)
         const servers = yield* fakeServers("Jobs", "Render")
         // a choice that does not end by itself

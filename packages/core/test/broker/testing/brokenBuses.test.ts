@@ -11,7 +11,7 @@ const order = "messages of one publisher arrive in order, thousands of them"
 const payloads = "payloads arrive as they were: nothing, one byte, a megabyte"
 const limit = "a message as large as the bus allows arrives, and a larger one is refused"
 
-describe("the suite fails for a bus", () => {
+describe.concurrent("the suite fails for a bus", () => {
   fails("loses a message", () => {
     let count = 0
     const flaw = hearing((listener) => (message) => {

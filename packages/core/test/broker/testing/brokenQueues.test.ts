@@ -6,7 +6,7 @@ import { type Bus, fails, flawed, hearing, heedless, local, subscribing } from "
 
 const each = "a queue gives each message to one member, across connections and within one"
 
-describe("the suite fails for a bus with queues", () => {
+describe.concurrent("the suite fails for a bus with queues", () => {
   fails(
     "that are none: every member gets everything",
     flawed(
