@@ -1,8 +1,8 @@
 /**
- * Streams of messages both ways, between a client and one server.
+ * Bidirectional streams of messages between a client and one server.
  *
- * Both ends are alike: each sends, and reads what the other sends. A send completes when the other end has the message in
- * its buffer, so that who sends learns that it has arrived; a reader that takes its time slows the sender down.
+ * Both endpoints have the same interface: each sends messages and reads the messages of its peer. A send completes when
+ * the message is in the peer's receive buffer. A slow reader delays that, and so slows the sender.
  *
  * **Example** (A stream that a client opens and a server answers)
  *
@@ -41,60 +41,66 @@ import type { PsrpcError } from "./PsrpcError.ts"
  */
 export interface SendOptions {
   /**
-   * How long the other end may take to have the message in its buffer. Default: the timeout that the stream was opened
-   * with on the client, the server's `timeout` on the server.
+   * Maximum time until the peer has the message in its receive buffer. Default: the stream's `sendTimeout`, which is an
+   * option of the opening on the client, and an option of the server on the server.
    */
   readonly timeout?: Duration.Input | undefined
 }
 
 /**
- * One end of an open stream.
+ * One endpoint of an open stream.
  *
  * @category models
  * @since 0.1.0
  */
 export interface BidiStream<in Send, out Receive> {
-  /** The stream's id, the same at both ends. */
+  /** Id of the stream, the same at both endpoints. */
   readonly streamId: string
   /**
-   * Sends a message, and completes when the other end has it in its buffer. Several sends may be under way; they arrive
-   * in the order in which they were started.
+   * Sends a message. Succeeds when the peer has it in its receive buffer. Several sends may be pending at a time: they
+   * arrive in the order in which they started.
    *
-   * Fails with `deadline_exceeded` where the other end does not take it in time, with `malformed_request` for what
-   * cannot be encoded, and with the stream's own end, `canceled` "stream closed" where that has no cause.
+   * Fails with `deadline_exceeded` if the peer does not acknowledge the message in time, with `malformed_request` if the
+   * message cannot be encoded, with `failed_precondition` after `closeSend`, and on a closed stream with the cause of its
+   * close, or `canceled` "stream closed" if it has none.
    */
   readonly send: (message: Send, options?: SendOptions) => Effect.Effect<void, PsrpcError>
   /**
-   * What the other end sends. It ends when the other end has closed the stream, or this one: normally, or with the cause.
-   * It ends normally, too, where the other end says that no more follows; a close after that changes nothing of it.
-   * What has arrived by then comes first. Each message is read once: a second run goes on where the first stopped, and of
-   * two at a time each message reaches one.
+   * The messages of the peer. The Stream ends when either endpoint closes the stream: normally, or with the cause of the
+   * close. It also ends normally when the peer calls `closeSend`; a later close does not change that. Messages that had
+   * arrived by then come first.
+   *
+   * Each message is read once: a second run continues where the first one stopped, and of two concurrent runs one gets
+   * each message.
    */
   readonly messages: Stream.Stream<Receive, PsrpcError>
   /**
-   * Says that no more messages follow, while messages of the other end still do: its `messages` end normally, its sends go
-   * on. Succeeds with `false` where the other end cannot be told, which is so for Go.
+   * Closes the sending direction (a half-close): the peer's `messages` end normally, and its sends still arrive here.
+   * Later sends of this endpoint fail with `failed_precondition`.
+   *
+   * Succeeds with `true` when the peer has acknowledged it, and with `false` if the peer does not support half-close, as
+   * Go's endpoints do not.
    */
-  readonly end: Effect.Effect<boolean, PsrpcError>
+  readonly closeSend: Effect.Effect<boolean, PsrpcError>
   /**
-   * Closes the stream at both ends. The cause is the failure of the other end's `messages`; without one they end
-   * normally. A stream that is closed already stays as it is.
+   * Closes the stream in both directions. The peer's `messages` fail with `cause`, or end normally without one. Does
+   * nothing to a closed stream.
    */
   readonly close: (cause?: PsrpcError) => Effect.Effect<void>
-  /** Waits for the stream's end: succeeds where it has no cause, fails with the cause where it has one. */
+  /** Waits until the stream is closed. Fails with the cause of the close, or succeeds if it has none. */
   readonly closed: Effect.Effect<void, PsrpcError>
 }
 
 /**
- * The server's end of a stream.
+ * The server's endpoint of a stream.
  *
  * @category models
  * @since 0.1.0
  */
 export interface ServerStream<in Send, out Receive> extends BidiStream<Send, Receive> {
   /**
-   * Has the stream outlive its handler: it stays open when the handler returns, until either end closes it or its server
-   * closes. (Go's `Hijack`.)
+   * Keeps the stream open after its handler returns, until either endpoint closes it or the server closes. (Go's
+   * `Hijack`.)
    */
   readonly hijack: Effect.Effect<void>
 }

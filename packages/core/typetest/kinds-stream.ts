@@ -61,7 +61,7 @@ declare const chat: BidiStream<string, number>
 same<ReturnType<typeof chat.send>, Effect.Effect<void, PsrpcError.PsrpcError>>(true)
 same<Parameters<typeof chat.send>, [message: string, options?: SendOptions | undefined]>(true)
 same<typeof chat.messages, Stream.Stream<number, PsrpcError.PsrpcError>>(true)
-same<typeof chat.end, Effect.Effect<boolean, PsrpcError.PsrpcError>>(true)
+same<typeof chat.closeSend, Effect.Effect<boolean, PsrpcError.PsrpcError>>(true)
 same<typeof chat.closed, Effect.Effect<void, PsrpcError.PsrpcError>>(true)
 same<ReturnType<typeof chat.close>, Effect.Effect<void>>(true)
 chat.send("text", { timeout: "1 second" })

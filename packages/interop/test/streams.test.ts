@@ -166,7 +166,7 @@ interop("our client opens a stream of a Go server", (it) => {
       yield* go.serve({ methods: ["Chat"] })
       const client = yield* onBus(Client.make(service))
       const stream = yield* client.chat()
-      assert.isFalse(yield* stream.end)
+      assert.isFalse(yield* stream.closeSend)
       yield* stream.send({ value: "so it goes on" })
       assert.strictEqual(yield* next(stream), "go:so it goes on")
     })

@@ -179,7 +179,7 @@ describe("the hook of a stream's end", () => {
             Effect.gen(function* () {
               const stream = yield* client.talk()
               yield* stream.send("x")
-              yield* stream.end
+              yield* stream.closeSend
               yield* Stream.runDrain(stream.messages)
             })
           )

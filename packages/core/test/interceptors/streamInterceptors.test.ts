@@ -119,10 +119,10 @@ describe("an open stream's interceptors", () => {
         {
           interceptors: [
             // one that gives no more than both ends have
-            Interceptor.stream(({ close, closed, end, messages, send, streamId }) => ({
+            Interceptor.stream(({ close, closed, closeSend, messages, send, streamId }) => ({
               close,
               closed,
-              end,
+              closeSend,
               messages,
               send,
               streamId
@@ -225,7 +225,7 @@ describe("hooks", () => {
         streamId: "double",
         send: () => Effect.void,
         messages: Stream.never,
-        end: Effect.succeed(true),
+        closeSend: Effect.succeed(true),
         close: () => Effect.void,
         closed: Effect.never
       }

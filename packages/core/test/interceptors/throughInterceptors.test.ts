@@ -194,7 +194,7 @@ describe("through, on a stream that an interceptor has made", () => {
           streamId: "double",
           send: (message) => Effect.asVoid(Effect.andThen(Effect.yieldNow, Queue.offer(queue, message))),
           messages: Stream.fromQueue(queue),
-          end: Effect.andThen(Queue.end(queue), Effect.as(Deferred.succeed(over, undefined), true)),
+          closeSend: Effect.andThen(Queue.end(queue), Effect.as(Deferred.succeed(over, undefined), true)),
           close: () => Effect.asVoid(Effect.andThen(Queue.end(queue), Deferred.succeed(over, undefined))),
           closed: Deferred.await(over)
         }

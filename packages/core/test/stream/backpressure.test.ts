@@ -180,7 +180,7 @@ describe("a slow reader", () => {
       const { here, there } = yield* pair({ server: { streamBufferSize: 1 } })
       const sends = yield* sending(here, numbered(2))
       yield* settle
-      assert.isTrue(yield* here.end)
+      assert.isTrue(yield* here.closeSend)
       yield* settle
       assert.strictEqual(stateOf(sends), "yy")
       const { fiber, seen } = yield* reading(there.messages)

@@ -4,7 +4,7 @@ import * as Client from "../../src/Client.ts"
 import { exitOf, onBus, settle, start } from "../helpers/harness.ts"
 import { Chat, serve, streamTraffic } from "./streamPairs.ts"
 
-describe("an end that is told that no more follows", () => {
+describe("after the peer has called closeSend", () => {
   for (const [how, last] of [
     ["returns", Effect.void],
     ["closes", Effect.never]
@@ -21,7 +21,7 @@ describe("an end that is told that no more follows", () => {
         const client = yield* Client.make(Chat)
         const stream = yield* client.talk()
         yield* settle
-        const ended = yield* start(stream.end)
+        const ended = yield* start(stream.closeSend)
         yield* settle
         assert.deepStrictEqual(exitOf(ended), Exit.succeed(true))
         yield* stream.closed

@@ -211,14 +211,14 @@ describe("a send", () => {
   )
 })
 
-describe("saying that no more follows", () => {
-  it.effect("ends the other end's messages normally, while its own sends go on", () =>
+describe("closeSend", () => {
+  it.effect("ends the messages of the peer normally, whose sends still arrive", () =>
     Effect.gen(function* () {
       const { here, there } = yield* pair()
       const up = yield* reading(there.messages)
       const down = yield* reading(here.messages)
       yield* here.send("last")
-      assert.isTrue(yield* here.end)
+      assert.isTrue(yield* here.closeSend)
       yield* Fiber.join(up.fiber)
       assert.deepStrictEqual(up.seen, ["last"])
       yield* there.send("still here")
@@ -226,18 +226,18 @@ describe("saying that no more follows", () => {
       const error = yield* Effect.flip(here.send("one more"))
       assert.strictEqual(error._tag, "FailedPrecondition")
       assert.isFalse(error.mayHaveRun)
-      assert.isTrue(yield* here.end)
-      assert.isTrue(yield* there.end)
+      assert.isTrue(yield* here.closeSend)
+      assert.isTrue(yield* there.closeSend)
       yield* Fiber.join(down.fiber)
       yield* here.close()
-      assert.strictEqual((yield* Effect.flip(here.end)).reason, "stream_closed")
+      assert.strictEqual((yield* Effect.flip(here.closeSend)).reason, "stream_closed")
     }).pipe(onBus)
   )
 
-  it.effect("is not possible where the other end has no word for it", () =>
+  it.effect("succeeds with false if the server does not support it", () =>
     Effect.gen(function* () {
       const go = yield* withFakeServer()
-      assert.isFalse(yield* go.here.end)
+      assert.isFalse(yield* go.here.closeSend)
       const send = yield* start(go.here.send("and sends go on"))
       yield* settle
       go.server.ackAll()
@@ -246,24 +246,24 @@ describe("saying that no more follows", () => {
     }).pipe(onBus)
   )
 
-  it.effect("nor where a client has none", () =>
+  it.effect("succeeds with false if the client does not support it", () =>
     Effect.gen(function* () {
       const { client, there } = yield* withFakeClient()
-      assert.isFalse(yield* there.end)
+      assert.isFalse(yield* there.closeSend)
       yield* settle
       assert.strictEqual(client.count("end"), 0)
     }).pipe(onBus)
   )
 
-  it.effect("that was not heard is said again", () =>
+  it.effect("is sent again if it was not acknowledged", () =>
     Effect.gen(function* () {
       const { here, server } = yield* withFakeServer({ abilities: { features: 1, keepalive: 0, buffer: 0 } })
-      const first = yield* start(here.end)
+      const first = yield* start(here.closeSend)
       yield* settle
       server.keepalive()
       yield* TestClock.adjust(3000)
       assert.strictEqual(errorOf(first)._tag, "DeadlineExceeded")
-      const second = yield* start(here.end)
+      const second = yield* start(here.closeSend)
       yield* settle
       assert.isTrue(isRunning(second))
       assert.strictEqual(server.count("end"), 2)

@@ -96,7 +96,7 @@ describe("what streams leave behind", () => {
       Effect.forEach(numbered(7), (text) => Effect.exit(stream.send(text, { timeout: 10 })), {
         concurrency: "unbounded"
       }),
-    "an end of messages": (stream) => stream.end,
+    "an end of messages": (stream) => stream.closeSend,
     "a close by hand": (stream) => stream.close(PsrpcError.fromCode("aborted")),
     "a failure": () => Effect.fail("oh"),
     "some time of nothing": () => Effect.sleep("1 hour")

@@ -278,7 +278,7 @@ describe("what is tried on a closed stream", () => {
         // what was under way may have been read
         asEnded(errorOf(waiting))
         assert.isTrue(errorOf(waiting).mayHaveRun)
-        for (const tried of [here.send("late"), Effect.asVoid(here.end)]) {
+        for (const tried of [here.send("late"), Effect.asVoid(here.closeSend)]) {
           const error = yield* Effect.flip(tried)
           asEnded(error)
           assert.isFalse(error.mayHaveRun)

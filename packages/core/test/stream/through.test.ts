@@ -151,7 +151,7 @@ describe("through, at a server of ours", () => {
           stream
             .send("only")
             .pipe(
-              Effect.andThen(stream.end),
+              Effect.andThen(stream.closeSend),
               Effect.andThen(Stream.runForEach(stream.messages, (text) => Effect.sync(() => seen.push(text))))
             )
       })
@@ -172,7 +172,7 @@ describe("through, at a server of ours", () => {
       yield* serve({
         talk: (stream) => {
           ends.push(stream)
-          return stream.hijack.pipe(Effect.andThen(stream.end))
+          return stream.hijack.pipe(Effect.andThen(stream.closeSend))
         }
       })
       const client = yield* Client.make(Chat)

@@ -119,13 +119,13 @@ const program = Effect.fnUntraced(function* (seed: number) {
         )
       case 4:
         return Effect.scoped(
-          Effect.flatMap(pick(client.talk, client.bestTalk)(), ({ close, closed, end, messages, send }) =>
+          Effect.flatMap(pick(client.talk, client.bestTalk)(), ({ close, closed, closeSend, messages, send }) =>
             pick<Effect.Effect<unknown, unknown>>(
               Effect.andThen(send("a"), Stream.runHead(messages)),
               Effect.never,
               close(),
               Effect.fail("its user"),
-              Effect.andThen(end, closed),
+              Effect.andThen(closeSend, closed),
               Effect.sleep(2000)
             )
           )

@@ -19,10 +19,10 @@ export const streamClosed = (label: string): PsrpcError.PsrpcError =>
 /** The same for what is tried only now. */
 export const notSent = (error: PsrpcError.PsrpcError): PsrpcError.PsrpcError => withMayHaveRun(error, false)
 
-/** What a send fails with that comes after `end`. */
-export const afterEnd = (label: string): PsrpcError.PsrpcError =>
+/** The failure of a send after `closeSend`. */
+export const afterCloseSend = (label: string): PsrpcError.PsrpcError =>
   PsrpcError.fromCode("failed_precondition", {
-    message: `this end of the stream has said that no more messages follow (${label})`,
+    message: `a message cannot be sent after closeSend (${label})`,
     reason: "not_sent",
     mayHaveRun: false
   })

@@ -16,7 +16,16 @@ import { millisOf } from "../time/millis.ts"
 import { wireCodeOf } from "../errors/wireCode.ts"
 import * as Envelope from "../wire/streamEnvelope.ts"
 import type { Outcome } from "../telemetry/metrics/series.ts"
-import { afterEnd, causeOf, closeCause, closedText, gone, notSent, streamClosed, unacknowledged } from "./causes.ts"
+import {
+  afterCloseSend,
+  causeOf,
+  closeCause,
+  closedText,
+  gone,
+  notSent,
+  streamClosed,
+  unacknowledged
+} from "./causes.ts"
 import type { EndpointOptions } from "./endpointOptions.ts"
 import { type Acknowledger, Inbox } from "./inbox.ts"
 import { Liveness } from "./liveness.ts"
@@ -101,7 +110,7 @@ export class Endpoint implements Acknowledger, SendOwner {
       streamId: this.#options.streamId,
       send: (message, options) => this.#send(message, options),
       messages: this.#inbox.messages,
-      end: this.#end,
+      closeSend: this.#closeSend,
       close: (cause) => this.close(cause),
       closed: Deferred.await(this.#closed)
     })
@@ -202,7 +211,7 @@ export class Endpoint implements Acknowledger, SendOwner {
     let timeout: number
     let raw: Uint8Array
     if (this.#isClosed || this.#ending !== "none") {
-      settled(Exit.fail(this.#isClosed ? notSent(this.over) : afterEnd(label)))
+      settled(Exit.fail(this.#isClosed ? notSent(this.over) : afterCloseSend(label)))
       return undefined
     }
     try {
@@ -224,7 +233,7 @@ export class Endpoint implements Acknowledger, SendOwner {
     return this.#publish(timeout, settled, (head) => Envelope.encodeStreamMessage(this.#options.target, head, raw))
   }
 
-  readonly #end: Effect.Effect<boolean, PsrpcError.PsrpcError> = Effect.callback((resume) => {
+  readonly #closeSend: Effect.Effect<boolean, PsrpcError.PsrpcError> = Effect.callback((resume) => {
     if (this.#isClosed) return resume(Effect.fail(notSent(this.over)))
     if ((this.#features & endFeature) === 0) return resume(Effect.succeed(false))
     if (this.#ending === "heard") return resume(Effect.succeed(true))

@@ -145,7 +145,7 @@ export const pump = (
   concurrency: number,
   idle: number | undefined
 ): Effect.Effect<Stream.Stream<unknown, unknown>, never, unknown> => {
-  const { close, closed, end: tellEnd, messages } = stream
+  const { close, closed, closeSend, messages } = stream
   let failure: Cause.Cause<unknown> | undefined
   let isLeaving = false
   // what the other end has no room for would be a gap in the middle of what it has
@@ -154,7 +154,7 @@ export const pump = (
   const sendBy = (window: Window) =>
     Stream.runForEach(outgoing, (message) => window.send(message, most)).pipe(
       Effect.andThen(window.fewerThan(1)),
-      Effect.andThen(tellEnd),
+      Effect.andThen(closeSend),
       Effect.flatMap((told) => (told ? Effect.void : Effect.andThen(idled, closed))),
       Effect.onExit((exit) => {
         // a stream that is closed ends by itself, and says how; one that nobody reads any more is closed with its scope

@@ -201,7 +201,7 @@ const half: Case = {
     )
     const stream = yield* client.talk()
     yield* Effect.all([stream.send("one"), stream.send("two")], { concurrency: 2 })
-    yield* equal("whether the other end could be told", yield* run.step("the end to be told", stream.end), true)
+    yield* equal("whether the other end could be told", yield* run.step("the end to be told", stream.closeSend), true)
     yield* failsWith("a send after the end", stream.send("three"), { code: "failed_precondition", mayHaveRun: false })
     const end = yield* run.step("the handler's last word", Stream.runCollect(stream.messages))
     yield* equal("what the handler said", end, ["heard one, two"])

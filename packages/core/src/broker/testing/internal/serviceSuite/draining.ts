@@ -102,7 +102,7 @@ const drainStreams: Case = {
                 yield* stream.send(text)
                 acknowledged.push(text)
               }
-              yield* stream.end
+              yield* stream.closeSend
               yield* stream.closed
             })
           )
