@@ -92,7 +92,7 @@ export default defineConfig({
     },
     ...directions,
     {
-      files: ["packages/core/src/testing/**", "packages/core/src/broker/**", "packages/nats/src/**"],
+      files: ["packages/core/src/testing/**", "packages/nats/src/**"],
       rules: { "import/no-cycle": "off" }
     }
   ]

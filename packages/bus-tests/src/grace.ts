@@ -104,7 +104,7 @@ export const grace = (broker: Broker): void => {
     live("what waits is bounded as what is held, and told when the bus is closed", () =>
       Effect.gen(function* () {
         const { close, scope } = yield* closable
-        const { bus } = yield* again(broker, { maxHeldMessages: 20 }).pipe(Scope.provide(scope))
+        const { bus } = yield* again(broker, { maxBufferedMessages: 20 }).pipe(Scope.provide(scope))
         const news = channel()
         const first = Array.from({ length: 25 }, (_, i) => post(bus, news, bytes(String(i)), 30_000))
         yield* until(() => first.filter((fate) => fate.told === 1).length === 5, "five find no room")

@@ -140,7 +140,7 @@ export const lostConnection = (broker: Broker, ways: Ways): void => {
       live("holds messages up to a number and a size", () =>
         Effect.gen(function* () {
           const server = yield* broker.server
-          const bus = yield* make(broker.address(server.port), { maxHeldMessages: 100, maxHeldBytes: 10_000 })
+          const bus = yield* make(broker.address(server.port), { maxBufferedMessages: 100, maxBufferedBytes: 10_000 })
           yield* server.stop({ kill: true })
           yield* until(() => bus.failure() !== undefined, "it is noticed")
           const news = channel()

@@ -42,8 +42,8 @@ export {
   defaultCloseTimeout,
   defaultConnectTimeout,
   defaultHeartbeat,
-  defaultMaxHeldBytes,
-  defaultMaxHeldMessages,
+  defaultMaxBufferedBytes,
+  defaultMaxBufferedMessages,
   defaultMaxPayload
 } from "@effect-psrpc/core/broker/Limits"
 
@@ -223,7 +223,7 @@ export const make = Effect.fnUntraced(function* (
   const { connectTimeout } = bounds
   const connection = yield* open({ nats, connectTimeout, heartbeat }, peer, reconnectDelay, closing)
   const inboxPrefix = options.nats?.inboxPrefix ?? defaultInboxPrefix
-  const how = { grace: Limits.graceOf(delays.maxDelay), inboxPrefix, listener: reconnectDelay }
+  const how = { grace: Limits.gracePeriodFor(delays.maxDelay), inboxPrefix, listener: reconnectDelay }
   return yield* makeBus(connection, { ...bounds, ...how }, peer, runtime, closing)
 })
 
@@ -248,7 +248,7 @@ export const makeConnection = Effect.fnUntraced(function* (
   const runtime = yield* BusRuntime.make
   const peer = new Peer(connection.getServer(), [])
   const closing = makeClosing(runtime, bounds.closeTimeout)
-  const how = { grace: Limits.defaultGrace, inboxPrefix }
+  const how = { grace: Limits.defaultGracePeriod, inboxPrefix }
   return yield* makeBus(connection, { ...bounds, ...how }, peer, runtime, closing)
 })
 

@@ -194,7 +194,7 @@ describe("starting", () => {
         { credentials: "-----BEGIN A-----\ns3cret\n-----END A-----\n-----BEGIN B-----\ns3cret\n-----END B-----\n" },
         { nkey: "s3cret" },
         { maxPayload: 0 },
-        { maxHeldMessages: Number.NaN },
+        { maxBufferedMessages: Number.NaN },
         { connectTimeout: 0 },
         { heartbeat: "soon" as never },
         { reconnect: { minDelay: -1 } },
@@ -256,14 +256,15 @@ describe("starting", () => {
       const small = yield* NatsMessageBus.make({ servers: server.url, maxPayload: 1000 })
       const large = yield* NatsMessageBus.make({ servers: server.url })
       for (const [bus, limit, what] of [
-        [small, 1000, "maxPayload, 1000"],
-        [large, 2000, "the server's max_payload, 2000"]
+        [small, 1000, "the bus's maxPayload of 1000 bytes"],
+        [large, 2000, "the server's max_payload of 2000 bytes"]
       ] as const) {
-        const error = yield* Effect.flip(publish(bus, channel(), new Uint8Array(limit + 1)))
+        const news = channel()
+        const error = yield* Effect.flip(publish(bus, news, new Uint8Array(limit + 1)))
         assert.strictEqual(error._tag, "ResourceExhausted")
         assert.strictEqual(error.reason, "too_large")
         assert.isFalse(error.mayHaveRun)
-        assert.include(error.message, `a message of ${limit + 1} bytes is larger than ${what}`)
+        assert.include(error.message, `a message of ${limit + 1} bytes to ${news.subject} is larger than ${what}`)
         assert.strictEqual(yield* publish(bus, channel(), new Uint8Array(limit)), 0)
       }
     })

@@ -38,8 +38,8 @@ export {
   defaultCloseTimeout,
   defaultConnectTimeout,
   defaultHeartbeat,
-  defaultMaxHeldBytes,
-  defaultMaxHeldMessages,
+  defaultMaxBufferedBytes,
+  defaultMaxBufferedMessages,
   defaultMaxPayload
 } from "@effect-psrpc/core/broker/Limits"
 
@@ -179,7 +179,7 @@ export const make = Effect.fnUntraced(function* (
   }
   const opened = open(own, peer, runtime)
   const [publisher, subscriber] = yield* Effect.all([opened, opened], { concurrency: 2 })
-  const how = { own: true, exclusive: true, heartbeat: own.heartbeat, grace: Limits.graceOf(own.maxDelay) }
+  const how = { own: true, exclusive: true, heartbeat: own.heartbeat, grace: Limits.gracePeriodFor(own.maxDelay) }
   return yield* makeBus({ ...bounds, ...how, publisher, subscriber }, peer, runtime)
 })
 
@@ -208,7 +208,7 @@ export const makeClients = Effect.fnUntraced(function* (
   }
   const peer = internal.peerOfClient(publisher)
   const exclusive = options.exclusive === true
-  const how = { own: false, exclusive, heartbeat: undefined, grace: Limits.defaultGrace }
+  const how = { own: false, exclusive, heartbeat: undefined, grace: Limits.defaultGracePeriod }
   return yield* makeBus({ ...bounds, ...how, publisher, subscriber }, peer, runtime)
 })
 

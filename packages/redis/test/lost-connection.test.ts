@@ -144,8 +144,8 @@ describe("own connections", () => {
       yield* Effect.promise(() => Promise.all([publisher.connect(), subscriber.connect()]))
       const limits = {
         maxPayload: 1e6,
-        maxHeldMessages: 1e4,
-        maxHeldBytes: 1e6,
+        maxBufferedMessages: 1e4,
+        maxBufferedBytes: 1e6,
         connectTimeout: 5000,
         closeTimeout: 2000
       }

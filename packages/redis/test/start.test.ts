@@ -124,7 +124,7 @@ describe("starting", () => {
         { url: "redis://:s3cret@host?autoResendUnfulfilledCommands=true" },
         { redis: { keyPrefix: "x:" } as {} },
         { maxPayload: 0 },
-        { maxHeldMessages: Number.NaN },
+        { maxBufferedMessages: Number.NaN },
         { connectTimeout: 0 }
       ]
       for (const options of tries) {

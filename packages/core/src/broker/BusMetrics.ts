@@ -1,6 +1,6 @@
 /**
- * What a bus counts, for authors of buses: in Effect's metrics, under the names that every bus has. Counting is an
- * increment; who reads the metrics pays for the reading.
+ * The metrics that every bus counts, among Effect's metrics. To count is to increment a number; Effect's metric state is
+ * created only when metrics are read.
  *
  * **Example** (A bus that counts)
  *
@@ -30,7 +30,7 @@ import { Effect, type Scope } from "effect"
 import { type BusSeries, busSeriesOf } from "../internal/telemetry/metrics/buses.ts"
 
 /**
- * The numbers of all buses of one kind that share a `Metric.MetricRegistry`.
+ * Counts the messages, connections and subscriptions of all buses of one kind that share a `Metric.MetricRegistry`.
  *
  * @category models
  * @since 0.1.0
@@ -38,34 +38,34 @@ import { type BusSeries, busSeriesOf } from "../internal/telemetry/metrics/buses
 export class BusMetrics {
   readonly #series: BusSeries
 
-  /** Made by `make`. */
+  /** Use `make`. */
   constructor(series: BusSeries) {
     this.#series = series
   }
 
-  /** A message of so many bytes was given to the bus: `psrpc_bus_messages_published`, `psrpc_bus_published_bytes`. */
+  /** Counts a message that was published on the bus, by its size in bytes: `psrpc_bus_messages_published`, `psrpc_bus_published_bytes`. */
   published(bytes: number): void {
     this.#series.published++
     this.#series.publishedBytes += bytes
   }
 
-  /** A message of so many bytes has come: `psrpc_bus_messages_received`, `psrpc_bus_received_bytes`. */
+  /** Counts a message that the bus received, by its size in bytes: `psrpc_bus_messages_received`, `psrpc_bus_received_bytes`. */
   received(bytes: number): void {
     this.#series.received++
     this.#series.receivedBytes += bytes
   }
 
-  /** A connection was lost: `psrpc_bus_connections_lost`. */
+  /** Counts a lost connection: `psrpc_bus_connections_lost`. */
   lost(): void {
     this.#series.lost++
   }
 
-  /** A connection that was lost is back: `psrpc_bus_reconnects`. */
+  /** Counts a connection that was restored after a loss: `psrpc_bus_reconnects`. */
   reconnected(): void {
     this.#series.reconnects++
   }
 
-  /** Counts a subscription from when it is there until its scope closes: `psrpc_bus_subscriptions`. */
+  /** Counts a subscription from its acknowledgment until its scope closes: `psrpc_bus_subscriptions`. */
   subscription<E, R>(subscribing: Effect.Effect<void, E, R>): Effect.Effect<void, E, R | Scope.Scope> {
     const series = this.#series
     return Effect.andThen(
@@ -84,7 +84,8 @@ export class BusMetrics {
 }
 
 /**
- * Takes them from the fiber that makes the bus. `kind` is the broker's, in lower case: the attribute `bus`.
+ * Creates the metrics of a bus in the metric registry of the current fiber. `kind` is the kind of broker in lower case,
+ * and the value of the attribute `bus`.
  *
  * @category constructors
  * @since 0.1.0

@@ -1,5 +1,6 @@
 /**
- * What the callbacks of a broker's client need of Effect, taken once when the bus is made: a message then costs no fiber.
+ * The parts of Effect that callbacks of a broker's client use. They are captured once, when the bus is made, so that no
+ * message needs a fiber.
  *
  * **Example** (Counting from a callback)
  *
@@ -21,24 +22,24 @@
 import { type Cause, Clock, Effect, type Metric } from "effect"
 
 /**
- * The clock, a timer, the log and the metrics.
+ * Clock, timers, log and counters, to be used from callbacks.
  *
  * @category models
  * @since 0.1.0
  */
 export interface BusRuntime {
-  /** Unix milliseconds, of the Clock service. */
+  /** Returns the time of the Clock service in Unix milliseconds. */
   readonly now: () => number
-  /** Runs a callback after some milliseconds on the Clock service, unless what is returned is called before. */
+  /** Calls `run` after a delay in milliseconds on the Clock service. The returned function cancels it. */
   readonly after: (millis: number, run: () => void) => () => void
-  /** Writes a line to the log of who made the bus. */
+  /** Writes a line to the log of the fiber that made the bus. */
   readonly log: (level: "debug" | "info" | "warning" | "error", message: string, cause?: Cause.Cause<unknown>) => void
   /** Adds to a counter. */
   readonly count: (counter: Metric.Counter<number>, by: number) => void
 }
 
 /**
- * Takes it from the fiber that makes the bus.
+ * Captures the runtime of the current fiber.
  *
  * @category constructors
  * @since 0.1.0

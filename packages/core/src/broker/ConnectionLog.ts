@@ -4,25 +4,25 @@
  * **Example** (A connection whose client has events)
  *
  * ```ts
- * import { BusMetrics, BusRuntime, ConnectionLog, type Peer } from "@effect-psrpc/core/broker"
+ * import { type BrokerIdentity, BusMetrics, BusRuntime, ConnectionLog } from "@effect-psrpc/core/broker"
  * import { Effect } from "effect"
  * import type { EventEmitter } from "node:events"
  *
- * const watch = Effect.fnUntraced(function*(client: EventEmitter, peer: Peer.Peer) {
+ * const watch = Effect.fnUntraced(function*(client: EventEmitter, broker: BrokerIdentity.BrokerIdentity) {
  *   const runtime = yield* BusRuntime.make
- *   const metrics = yield* BusMetrics.make(peer.kind)
- *   const log = new ConnectionLog.ConnectionLog("the connection", peer, runtime, metrics)
+ *   const metrics = yield* BusMetrics.make(broker.kind)
+ *   const log = new ConnectionLog.ConnectionLog("the connection", broker, runtime, metrics)
  *   client.on("close", () => log.lost())
  *   client.on("ready", () => log.restored())
- *   client.on("error", (error) => log.failed(peer.reasonOf(error)))
+ *   client.on("error", (error) => log.failed(broker.reasonOf(error)))
  * })
  * ```
  *
  * @since 0.1.0
  */
+import type { BrokerIdentity } from "./BrokerIdentity.ts"
 import type { BusMetrics } from "./BusMetrics.ts"
 import type { BusRuntime } from "./BusRuntime.ts"
-import type { Peer } from "./Peer.ts"
 
 /** Milliseconds before a loss in which an error counts as its cause. */
 const causeWindow = 1000
@@ -36,16 +36,16 @@ const causeWindow = 1000
  */
 export class ConnectionLog {
   readonly #connection: string
-  readonly #peer: Peer
+  readonly #broker: BrokerIdentity
   readonly #runtime: BusRuntime
   readonly #metrics: BusMetrics
   #lostAt: number | undefined
   #failure: { readonly reason: string; readonly at: number } | undefined
 
   /** `connection` names the connection in log lines, for example "the subscribing connection". */
-  constructor(connection: string, peer: Peer, runtime: BusRuntime, metrics: BusMetrics) {
+  constructor(connection: string, broker: BrokerIdentity, runtime: BusRuntime, metrics: BusMetrics) {
     this.#connection = connection
-    this.#peer = peer
+    this.#broker = broker
     this.#runtime = runtime
     this.#metrics = metrics
   }
@@ -81,6 +81,6 @@ export class ConnectionLog {
   }
 
   #log(level: "debug" | "info" | "warning", text: string): void {
-    this.#runtime.log(level, this.#peer.message(`${this.#connection} ${text}`))
+    this.#runtime.log(level, this.#broker.message(`${this.#connection} ${text}`))
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The bounds that every bus has, and how options are checked: what is wrong is an `InvalidArgument` that names the bus
- * and the option.
+ * The options that every bus has, their defaults and their checks. A wrong option fails with `InvalidArgument`, whose
+ * text names the bus and the option.
  *
  * **Example** (The options of a bus)
  *
@@ -16,7 +16,7 @@
  *
  * const make = Effect.fnUntraced(function*(options: Options) {
  *   const limits = yield* check.limits(options)
- *   const heartbeat = yield* check.millis("heartbeat", options.heartbeat ?? "10 seconds")
+ *   const heartbeat = yield* check.millis("heartbeat", options.heartbeat ?? Limits.defaultHeartbeat)
  *   return { ...limits, heartbeat }
  * })
  * ```
@@ -31,7 +31,7 @@ import { positiveMillisOf } from "../internal/time/millis.ts"
 import type * as PsrpcError from "../PsrpcError.ts"
 
 /**
- * How long a bus may take to connect, and `subscribe` to be acknowledged, where nothing else is given: 5 seconds.
+ * Default connect timeout: 5 seconds.
  *
  * @category constants
  * @since 0.1.0
@@ -39,7 +39,7 @@ import type * as PsrpcError from "../PsrpcError.ts"
 export const defaultConnectTimeout: Duration.Input = "5 seconds"
 
 /**
- * How long closing a bus or a subscription may wait for the broker, where nothing else is given: 2 seconds.
+ * Default close timeout: 2 seconds.
  *
  * @category constants
  * @since 0.1.0
@@ -47,7 +47,7 @@ export const defaultConnectTimeout: Duration.Input = "5 seconds"
 export const defaultCloseTimeout: Duration.Input = "2 seconds"
 
 /**
- * Default heartbeat interval, and the time in which a connection must answer a heartbeat: 10 seconds.
+ * Default heartbeat interval: 10 seconds.
  *
  * @category constants
  * @since 0.1.0
@@ -55,7 +55,7 @@ export const defaultCloseTimeout: Duration.Input = "2 seconds"
 export const defaultHeartbeat: Duration.Input = "10 seconds"
 
 /**
- * The largest message in bytes, where nothing else is given: 8 MiB.
+ * Default maximum size of a message: 8 MiB.
  *
  * @category constants
  * @since 0.1.0
@@ -63,84 +63,90 @@ export const defaultHeartbeat: Duration.Input = "10 seconds"
 export const defaultMaxPayload = 8 * 1024 * 1024
 
 /**
- * How many messages are held while the connection is down, where nothing else is given: 10,000.
+ * Default maximum number of buffered messages: 10,000.
  *
  * @category constants
  * @since 0.1.0
  */
-export const defaultMaxHeldMessages = 10_000
+export const defaultMaxBufferedMessages = 10_000
 
 /**
- * How many bytes of messages are held while the connection is down, where nothing else is given: 16 MiB.
+ * Default maximum size of all buffered messages together: 16 MiB.
  *
  * @category constants
  * @since 0.1.0
  */
-export const defaultMaxHeldBytes = 16 * 1024 * 1024
+export const defaultMaxBufferedBytes = 16 * 1024 * 1024
 
 /**
- * How long after a connection came back a message that nobody has heard is sent again, in milliseconds, where the longest
- * delay before clients connect again is not known: 4 seconds, twice the longest delay of 2 seconds.
+ * Default grace period after a reconnect, in milliseconds: 4 seconds. For buses on connections that are not their own,
+ * whose reconnect delays are not known.
  *
  * @category constants
  * @since 0.1.0
  */
-export const defaultGrace = 4000
+export const defaultGracePeriod = 4000
 
 /**
- * The same where that delay is known, in milliseconds: others may take twice as long as it to notice that the broker is
- * there.
+ * Returns the grace period after a reconnect, in milliseconds: twice the longest reconnect delay, which other processes
+ * may need to reconnect and subscribe again.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const gracePeriodFor = (maxDelay: number): number => 2 * maxDelay
+
+/**
+ * Longest delay of a JavaScript timer, in milliseconds: 2³¹ − 1, almost 25 days. Timers with a longer delay fire at once.
  *
  * @category constants
  * @since 0.1.0
  */
-export const graceOf = (maxDelay: number): number => 2 * maxDelay
+export const maxTimerDelay: number = 2 ** 31 - 1
 
 /**
- * The longest time that timers of JavaScript can wait, in milliseconds: with a longer one they do not wait at all.
- *
- * @category constants
- * @since 0.1.0
- */
-export const longest: number = 2 ** 31 - 1
-
-/**
- * What every bus has a bound for.
+ * Options that every bus has.
  *
  * @category models
  * @since 0.1.0
  */
 export interface LimitOptions {
-  /** How long connecting may take, and a `subscribe` to be acknowledged; `Infinity` is for ever. Default: 5 seconds. */
+  /**
+   * Maximum time until the bus is connected, and until the broker acknowledges a `subscribe`; `Infinity` for no limit.
+   * Default: 5 seconds.
+   */
   readonly connectTimeout?: Duration.Input | undefined
-  /** The largest message in bytes; a larger one is `ResourceExhausted`, reason `too_large`. Default: 8 MiB. */
+  /** Maximum size of a message in bytes. A larger one fails with `ResourceExhausted`, reason `too_large`. Default: 8 MiB. */
   readonly maxPayload?: number | undefined
   /**
-   * How many messages are held while the connection is down, or takes no more because the broker does not read; one more
-   * is `ResourceExhausted`, reason `overflow`. Default: 10,000.
+   * Maximum number of messages that are buffered while the connection is down, or while the broker does not read. Further
+   * messages fail with `ResourceExhausted`, reason `overflow`. Default: 10,000.
    */
-  readonly maxHeldMessages?: number | undefined
-  /** How many bytes of messages are held. Default: 16 MiB. */
-  readonly maxHeldBytes?: number | undefined
-  /** How long closing the bus or a subscription may wait for the broker. Default: 2 seconds. */
+  readonly maxBufferedMessages?: number | undefined
+  /** Maximum size in bytes of all buffered messages together. Default: 16 MiB. */
+  readonly maxBufferedBytes?: number | undefined
+  /**
+   * Maximum time that closing the bus, or a subscription, waits for the broker; `Infinity` for no limit. Default: 2
+   * seconds.
+   */
   readonly closeTimeout?: Duration.Input | undefined
 }
 
 /**
- * How long to wait before connecting again.
+ * Delays between attempts to reconnect.
  *
  * @category models
  * @since 0.1.0
  */
 export interface ReconnectOptions {
-  /** The first delay; each further one is twice as long. Default: 50 milliseconds. */
+  /** The first delay. Each further one is twice as long. Default: 50 milliseconds. */
   readonly minDelay?: Duration.Input | undefined
   /** The longest delay. Default: 2 seconds. */
   readonly maxDelay?: Duration.Input | undefined
 }
 
 /**
- * The delays as numbers, in milliseconds that a timer can wait.
+ * Checked reconnect delays, in milliseconds that a timer can wait.
  *
  * @category models
  * @since 0.1.0
@@ -151,7 +157,7 @@ export interface ReconnectDelays {
 }
 
 /**
- * The bounds as numbers.
+ * Checked limits, with their defaults.
  *
  * @category models
  * @since 0.1.0
@@ -163,32 +169,32 @@ export interface Limits {
   readonly closeTimeout: number
   /** Bytes. */
   readonly maxPayload: number
-  readonly maxHeldMessages: number
+  readonly maxBufferedMessages: number
   /** Bytes. */
-  readonly maxHeldBytes: number
+  readonly maxBufferedBytes: number
 }
 
 /**
- * The checks of one bus.
+ * The option checks of one bus.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Checks {
-  /** What is told of an option that is wrong. */
+  /** Creates the error of a wrong option. */
   readonly invalid: (message: string) => PsrpcError.InvalidArgument
-  /** A number of something, at least `least`. */
+  /** Checks a whole number that is at least `least`, or `Infinity`. */
   readonly count: (name: string, value: number, least: number) => Effect.Effect<number, PsrpcError.InvalidArgument>
-  /** A time above 0 in milliseconds, that of the longest timer at the most unless it is infinite. */
+  /** Checks a duration above 0. Succeeds with milliseconds: `Infinity`, or at most `maxTimerDelay`. */
   readonly millis: (name: string, value: Duration.Input) => Effect.Effect<number, PsrpcError.InvalidArgument>
-  /** The bounds, with their defaults. */
+  /** Checks the limits and adds their defaults. */
   readonly limits: (options: LimitOptions) => Effect.Effect<Limits, PsrpcError.InvalidArgument>
-  /** The delays of `reconnect`, with their defaults. */
+  /** Checks the option `reconnect` and adds its defaults. */
   readonly delays: (options: ReconnectOptions | undefined) => Effect.Effect<ReconnectDelays, PsrpcError.InvalidArgument>
 }
 
 /**
- * Makes the checks of a bus, by its name.
+ * Creates the option checks of a bus. `bus` is the name that error texts begin with.
  *
  * @category constructors
  * @since 0.1.0
@@ -200,7 +206,7 @@ export const checks = (bus: string): Checks => {
   const millis: Checks["millis"] = (name, value) =>
     checked(bus, () => {
       const found = positiveMillisOf(name, value)
-      return found === Infinity ? found : Math.min(found, longest)
+      return found === Infinity ? found : Math.min(found, maxTimerDelay)
     })
   return {
     invalid,
@@ -211,14 +217,14 @@ export const checks = (bus: string): Checks => {
         connectTimeout: millis("connectTimeout", options.connectTimeout ?? defaultConnectTimeout),
         closeTimeout: millis("closeTimeout", options.closeTimeout ?? defaultCloseTimeout),
         maxPayload: count("maxPayload", options.maxPayload ?? defaultMaxPayload, 1),
-        maxHeldMessages: count("maxHeldMessages", options.maxHeldMessages ?? defaultMaxHeldMessages, 0),
-        maxHeldBytes: count("maxHeldBytes", options.maxHeldBytes ?? defaultMaxHeldBytes, 0)
+        maxBufferedMessages: count("maxBufferedMessages", options.maxBufferedMessages ?? defaultMaxBufferedMessages, 0),
+        maxBufferedBytes: count("maxBufferedBytes", options.maxBufferedBytes ?? defaultMaxBufferedBytes, 0)
       }),
     delays: (options) =>
       Effect.all({
         minDelay: millis("reconnect.minDelay", options?.minDelay ?? "50 millis"),
         maxDelay: Effect.map(millis("reconnect.maxDelay", options?.maxDelay ?? "2 seconds"), (delay) =>
-          Math.min(longest, delay)
+          Math.min(maxTimerDelay, delay)
         )
       })
   }

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger, Metric, References } from "effect"
 import { TestClock } from "effect/testing"
-import { BusMetrics, BusRuntime, ConnectionLog, Peer } from "../../src/broker/index.ts"
+import { BrokerIdentity, BusMetrics, BusRuntime, ConnectionLog } from "../../src/broker/index.ts"
 
-class MyPeer extends Peer.Peer {
+class MyBroker extends BrokerIdentity.BrokerIdentity {
   override reasonOf(error: unknown): string {
     return String(error)
   }
@@ -20,8 +20,8 @@ const logged = <A, E, R>(
   return Effect.gen(function* () {
     const runtime = yield* BusRuntime.make
     const metrics = yield* BusMetrics.make("mybroker")
-    const peer = new MyPeer("mybroker", "127.0.0.1:4000", [])
-    return yield* test(new ConnectionLog.ConnectionLog("the connection", peer, runtime, metrics), lines)
+    const broker = new MyBroker("mybroker", "127.0.0.1:4000", [])
+    return yield* test(new ConnectionLog.ConnectionLog("the connection", broker, runtime, metrics), lines)
   }).pipe(
     Effect.provide(Logger.layer([logger])),
     Effect.provideService(References.MinimumLogLevel, "All"),

@@ -13,7 +13,7 @@ import { BusMetrics, type BusRuntime, type Limits } from "@effect-psrpc/core/bro
 import { NatsTarget, refusalOf } from "./subjects.ts"
 
 export interface BusOptions extends Limits.Limits {
-  /** Milliseconds, see `Limits.graceOf`. */
+  /** Milliseconds, see `Limits.gracePeriodFor`. */
   readonly grace: number
   /** What the subjects begin with where the server tells that nobody listens. */
   readonly inboxPrefix: string

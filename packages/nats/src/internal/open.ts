@@ -17,7 +17,7 @@ export interface OpenOptions {
   readonly heartbeat: number
 }
 
-const bounded = (millis: number): number => Math.min(millis, Limits.longest)
+const bounded = (millis: number): number => Math.min(millis, Limits.maxTimerDelay)
 
 /** A connection that the client no longer has a use for: also one that comes late, or is just being made. */
 const discard = (connection: NatsConnection): void => {

@@ -1,5 +1,5 @@
 import { PsrpcError } from "@effect-psrpc/core"
-import { Peer as Broker } from "@effect-psrpc/core/broker"
+import { BrokerIdentity } from "@effect-psrpc/core/broker"
 
 /** What the codes of nats 2 mean, which it gives as the text of its errors. */
 const meanings: Readonly<Record<string, string>> = {
@@ -21,7 +21,7 @@ const isAuthentication = (reason: string): boolean => /authorization violation|a
 const isPermission = (reason: string): boolean => /permissions violation/i.test(reason)
 
 /** The NATS at the other end. */
-export class Peer extends Broker.Peer {
+export class Peer extends BrokerIdentity.BrokerIdentity {
   constructor(address: string, secrets: ReadonlyArray<string | undefined>) {
     super("nats", address, secrets)
   }

@@ -13,9 +13,9 @@ export class Publication {
   /** Until when that nobody has heard it proves nothing, in unix milliseconds; 0 before it was sent. */
   until = 0
   /** Whether others wait for what becomes of it. */
-  isAttempt = false
+  isRetry = false
   /** Nobody listens, the server has said. */
-  unheard = false
+  hadNoListeners = false
   /** Why the server has not taken it. */
   refusal: PsrpcError.PsrpcError | undefined = undefined
 

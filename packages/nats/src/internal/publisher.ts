@@ -1,5 +1,5 @@
 import type { MessageBus, PsrpcError } from "@effect-psrpc/core"
-import { type BusRuntime, type Limits, Outbox } from "@effect-psrpc/core/broker"
+import { type BusRuntime, type Limits, SendQueue } from "@effect-psrpc/core/broker"
 import { Effect } from "effect"
 import type { Violation } from "./connection.ts"
 import type { Inbox } from "./inbox.ts"
@@ -34,7 +34,7 @@ export class Publisher implements LinkListener {
   readonly #peer: Peer
   readonly #runtime: BusRuntime.BusRuntime
   readonly #options: PublisherOptions
-  readonly #outbox: Outbox.Outbox<Publication>
+  readonly #queue: SendQueue.SendQueue<Publication>
   readonly #window = new Window()
   /** One for all messages: the client looks at it while it is called. */
   readonly #reply = { reply: "" }
@@ -54,19 +54,19 @@ export class Publisher implements LinkListener {
     this.#peer = peer
     this.#runtime = runtime
     this.#options = options
-    this.#outbox = new Outbox.Outbox({
-      peer,
+    this.#queue = new SendQueue.SendQueue({
+      broker: peer,
       runtime,
       limits: options,
-      takes: () => this.#takes(),
-      why: () => this.#why(),
+      canSend: () => this.#takes(),
+      blockedBy: () => this.#why(),
       send: (item) => this.#send(item),
-      mayBeHeard: ({ target, until }) => target.isPatient && until > runtime.now()
+      mayHaveListeners: ({ target, until }) => target.isPatient && until > runtime.now()
     })
     link.listen(this)
     inbox.onUnheard = (number) => {
       const item = this.#window.get(number)
-      if (item !== undefined) item.unheard = true
+      if (item !== undefined) item.hadNoListeners = true
     }
   }
 
@@ -74,7 +74,7 @@ export class Publisher implements LinkListener {
     const target = NatsTarget.from(given)
     if (target.refusal !== undefined) return delivery.undelivered(target.refusal)
     if (this.#link.ended !== undefined) return delivery.undelivered(this.#gone())
-    this.#outbox.publish(new Publication(target, message, expiry, delivery, this.#seq++))
+    this.#queue.publish(new Publication(target, message, expiry, delivery, this.#seq++))
   }
 
   #takes(): boolean {
@@ -84,9 +84,12 @@ export class Publisher implements LinkListener {
   #send(item: Publication): void {
     const { message, target } = item
     const most = this.#link.info!.max_payload
-    item.unheard = false
+    item.hadNoListeners = false
     if (message.length > most) {
-      return this.#refused(item, this.#peer.tooLarge(message.length, `the server's max_payload, ${most}`))
+      return this.#refused(
+        item,
+        this.#peer.tooLarge(target.name, message.length, `the server's max_payload of ${most} bytes`)
+      )
     }
     const number = this.#window.add(item)
     // before the client's own, so that the PING leaves in one write with the messages
@@ -107,7 +110,7 @@ export class Publisher implements LinkListener {
 
   /** It has certainly not left. */
   #refused(item: Publication, error: PsrpcError.PsrpcError): void {
-    this.#outbox.answered(item, false)
+    this.#queue.settled(item, false)
     item.delivery.undelivered(error)
   }
 
@@ -132,7 +135,7 @@ export class Publisher implements LinkListener {
   readonly #afterPong = (): void => {
     this.#isSettling = false
     this.#settle()
-    this.#outbox.resume()
+    this.#queue.resume()
     // under load the next message has asked by now, in one write with itself
     if (!this.#isAsking) {
       this.#isAsking = true
@@ -144,9 +147,9 @@ export class Publisher implements LinkListener {
   #settle(): void {
     for (const item of this.#window.takeConfirmed()) {
       if (item.refusal !== undefined) this.#refused(item, item.refusal)
-      else if (item.unheard) this.#unheardBy(item)
+      else if (item.hadNoListeners) this.#unheardBy(item)
       else {
-        this.#outbox.answered(item, true)
+        this.#queue.settled(item, true)
         item.delivery.delivered(-1)
       }
     }
@@ -159,7 +162,7 @@ export class Publisher implements LinkListener {
     if (item.until === 0) {
       item.until = Math.max(this.#graceUntil, this.#link.info?.cluster === undefined ? now : now + clusterLag)
     }
-    if (this.#link.ended !== undefined || !this.#outbox.keep(item)) item.delivery.delivered(0)
+    if (this.#link.ended !== undefined || !this.#queue.retryLater(item)) item.delivery.delivered(0)
   }
 
   up(): void {
@@ -171,7 +174,7 @@ export class Publisher implements LinkListener {
     })
     // connections of other processes may not be back
     this.#graceUntil = this.#runtime.now() + this.#options.grace
-    this.#outbox.resume()
+    this.#queue.resume()
   }
 
   down(): void {
@@ -185,7 +188,7 @@ export class Publisher implements LinkListener {
       for (const item of lost) {
         if (item.refusal !== undefined) this.#refused(item, item.refusal)
         else {
-          this.#outbox.answered(item, false)
+          this.#queue.settled(item, false)
           item.delivery.undelivered(error)
         }
       }
@@ -194,7 +197,7 @@ export class Publisher implements LinkListener {
   }
 
   ended(): void {
-    this.#outbox.end(this.#gone())
+    this.#queue.failAll(this.#gone())
   }
 
   violated({ operation, subject }: Violation): void {

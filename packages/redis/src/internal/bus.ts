@@ -22,7 +22,7 @@ export interface BusOptions extends Limits.Limits {
   readonly own: boolean
   /** How often the connections are asked for a sign of life, in milliseconds; `undefined` where they are not. */
   readonly heartbeat: number | undefined
-  /** Milliseconds, see `Limits.graceOf`. */
+  /** Milliseconds, see `Limits.gracePeriodFor`. */
   readonly grace: number
 }
 

@@ -1,5 +1,5 @@
 import type { MessageBus, PsrpcError } from "@effect-psrpc/core"
-import type { Outbox } from "@effect-psrpc/core/broker"
+import type { SendQueue } from "@effect-psrpc/core/broker"
 import { Turn } from "./turn.ts"
 
 const noArgs: ReadonlyArray<string> = Object.freeze([])
@@ -90,14 +90,14 @@ export abstract class Outgoing {
 }
 
 /** A message to a channel. */
-export class Publish extends Outgoing implements Outbox.Outgoing {
+export class Publish extends Outgoing implements SendQueue.QueuedMessage {
   readonly target: MessageBus.Target
   readonly message: Uint8Array
   readonly expiry: number
   readonly delivery: MessageBus.Delivery
   readonly seq: number
-  unheard = false
-  isAttempt = false
+  hadNoListeners = false
+  isRetry = false
 
   constructor(
     target: MessageBus.Target,
@@ -122,8 +122,8 @@ export class Publish extends Outgoing implements Outbox.Outgoing {
   unused(): Publish {
     if (this.carrier === undefined) return this
     const other = new Publish(this.target, this.message, this.expiry, this.delivery, this.seq)
-    other.unheard = this.unheard
-    other.isAttempt = this.isAttempt
+    other.hadNoListeners = this.hadNoListeners
+    other.isRetry = this.isRetry
     return other
   }
 
@@ -139,17 +139,17 @@ export class Publish extends Outgoing implements Outbox.Outgoing {
 
   protected onReply(reply: unknown): void {
     const receivers = this.carrier!.receivers(reply)
-    if ((receivers === 0 || this.isAttempt) && this.carrier!.heard(this, receivers)) return
+    if ((receivers === 0 || this.isRetry) && this.carrier!.heard(this, receivers)) return
     this.delivery.delivered(receivers)
   }
 
   protected onError(error: unknown): void {
-    if (this.isAttempt) this.carrier!.heard(this, -1)
+    if (this.isRetry) this.carrier!.heard(this, -1)
     this.delivery.undelivered(this.carrier!.failed("publish", error))
   }
 
   lost(error: PsrpcError.PsrpcError): void {
-    if (this.isAttempt) this.carrier!.heard(this, -1)
+    if (this.isRetry) this.carrier!.heard(this, -1)
     this.delivery.undelivered(error)
   }
 }

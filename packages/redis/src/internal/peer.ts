@@ -1,11 +1,11 @@
 import { PsrpcError } from "@effect-psrpc/core"
-import { Peer as Broker } from "@effect-psrpc/core/broker"
+import { BrokerIdentity } from "@effect-psrpc/core/broker"
 
 /**
  * The Redis at the other end. ioredis' errors hold the arguments of the command that failed, and that of a failed
  * handshake is the password.
  */
-export class Peer extends Broker.Peer {
+export class Peer extends BrokerIdentity.BrokerIdentity {
   constructor(address: string, secrets: ReadonlyArray<string | null | undefined>) {
     super("redis", address, secrets)
   }

@@ -1,5 +1,5 @@
 import type { MessageBus, PsrpcError } from "@effect-psrpc/core"
-import { type BusRuntime, type ConnectionLog, type Limits, Outbox } from "@effect-psrpc/core/broker"
+import { type BusRuntime, type ConnectionLog, type Limits, SendQueue } from "@effect-psrpc/core/broker"
 import { Effect } from "effect"
 import { type Lock, Publish } from "./commands.ts"
 import { HeldLocks } from "./locks.ts"
@@ -28,7 +28,7 @@ export class Publisher {
   readonly #runtime: BusRuntime.BusRuntime
   readonly #options: PublisherOptions
   readonly #subscribing: Subscribing
-  readonly #outbox: Outbox.Outbox<Publish>
+  readonly #queue: SendQueue.SendQueue<Publish>
   readonly #locks: HeldLocks
   #wire: Wire | undefined
   #seq = 0
@@ -51,15 +51,15 @@ export class Publisher {
     this.#runtime = runtime
     this.#options = options
     this.#subscribing = subscribing
-    this.#locks = new HeldLocks(runtime, options.maxHeldMessages)
-    this.#outbox = new Outbox.Outbox({
-      peer,
+    this.#locks = new HeldLocks(runtime, options.maxBufferedMessages)
+    this.#queue = new SendQueue.SendQueue({
+      broker: peer,
       runtime,
       limits: options,
-      takes: () => this.#takes(),
-      why: () => this.#why(),
+      canSend: () => this.#takes(),
+      blockedBy: () => this.#why(),
       send: (item) => this.#wire!.send(item.unused()),
-      mayBeHeard: () => this.#isGrace
+      mayHaveListeners: () => this.#isGrace
     })
   }
 
@@ -73,7 +73,7 @@ export class Publisher {
 
   publish(target: MessageBus.Target, message: Uint8Array, expiry: number, delivery: MessageBus.Delivery): void {
     if (this.#ended !== undefined) return delivery.undelivered(this.#peer.unreachable(this.#ended, false))
-    this.#outbox.publish(new Publish(target, message, expiry, delivery, this.#seq++))
+    this.#queue.publish(new Publish(target, message, expiry, delivery, this.#seq++))
   }
 
   #takes(): boolean {
@@ -92,8 +92,8 @@ export class Publisher {
 
   /** Keeps a message that nobody got, while that may be because nobody has subscribed again yet. */
   #heard(message: Publish, receivers: number): boolean {
-    if (receivers === 0 && this.#ended === undefined) return this.#outbox.keep(message)
-    this.#outbox.answered(message, receivers > 0)
+    if (receivers === 0 && this.#ended === undefined) return this.#queue.retryLater(message)
+    this.#queue.settled(message, receivers > 0)
     return false
   }
 
@@ -111,7 +111,7 @@ export class Publisher {
     const wire = this.#wire
     if (wire === undefined || this.#ended !== undefined) return
     if (wire.isReady) for (const lock of this.#locks.take()) wire.send(lock)
-    this.#outbox.resume()
+    this.#queue.resume()
   }
 
   /** The connection of a wire has closed. */
@@ -123,7 +123,7 @@ export class Publisher {
       for (const { delivery } of unsent) delivery.undelivered(error)
       return
     }
-    this.#outbox.putBack(unsent)
+    this.#queue.putBack(unsent)
   }
 
   /** Takes no more, and waits some milliseconds until Redis has answered what it was sent. */
@@ -146,7 +146,7 @@ export class Publisher {
     this.#ends.add(reason)
     this.#ended ??= reason
     this.#locks.clear()
-    this.#outbox.end(this.#peer.unreachable(this.#ended, false))
+    this.#queue.failAll(this.#peer.unreachable(this.#ended, false))
   }
 
   /** A client that had ended was connected again. */

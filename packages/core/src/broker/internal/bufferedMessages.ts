@@ -1,34 +1,34 @@
-import type { PsrpcError } from "../../PsrpcError.ts"
 import { Fifo } from "../../internal/support/fifo.ts"
-import type { Outgoing } from "../Outbox.ts"
+import type { PsrpcError } from "../../PsrpcError.ts"
+import type { QueuedMessage } from "./queuedMessage.ts"
 
-export interface HeldOptions {
+export interface BufferOptions<Item> {
   readonly maxMessages: number
   readonly maxBytes: number
-  /** What waits elsewhere, and counts as well. */
+  /** Messages that wait elsewhere and count toward the same limits. */
   readonly besides: { readonly size: number; readonly bytes: number }
-  /** What a message is told that waited in vain. */
+  /** Creates the error of a message that expired in the buffer. */
   readonly expired: () => PsrpcError
-  /** What a message is told that found no room. */
-  readonly overflow: () => PsrpcError
+  /** Creates the error of a message that the buffer has no room for. */
+  readonly overflow: (item: Item) => PsrpcError
 }
 
-const smallest = 64
-/** A sweep looks at everything, so they are this far apart in milliseconds where one after the other is asked for. */
+const smallestSweep = 64
+/** Minimum milliseconds between two sweeps that are made to find room: a sweep visits every message. */
 export const sweepInterval = 25
 
 /**
- * The messages that wait for the connection, in order: bounded, and swept of what has expired or is not wanted any more
- * whenever it has doubled since the last time, so that it costs each message little.
+ * Messages that wait for the connection, in order and within limits. A sweep removes those that have expired or are no
+ * longer wanted; it runs whenever the buffer has doubled since the last one, so that its cost per message is constant.
  */
-export class HeldMessages<Item extends Outgoing> {
-  readonly #options: HeldOptions
+export class BufferedMessages<Item extends QueuedMessage> {
+  readonly #options: BufferOptions<Item>
   readonly #items = new Fifo<Item>()
   #bytes = 0
-  #sweepAt = smallest
+  #sweepAt = smallestSweep
   #sweptAt = -Infinity
 
-  constructor(options: HeldOptions) {
+  constructor(options: BufferOptions<Item>) {
     this.#options = options
   }
 
@@ -36,21 +36,22 @@ export class HeldMessages<Item extends Outgoing> {
     return this.#items.size
   }
 
-  /** Whether one more message may wait, here or elsewhere. */
+  /** Whether the limits allow one more message, here or elsewhere. */
   hasRoom(message: Uint8Array): boolean {
     const { besides, maxBytes, maxMessages } = this.#options
     return this.size + besides.size < maxMessages && this.#bytes + besides.bytes + message.length <= maxBytes
   }
 
+  /** Adds a message, or fails it if there is no room. */
   push(item: Item, now: number): void {
     if (this.size >= this.#sweepAt) this.sweep(now)
     if (!this.hasRoom(item.message) && now - this.#sweptAt >= sweepInterval) this.sweep(now)
-    if (!this.hasRoom(item.message)) return item.delivery.undelivered(this.#options.overflow())
+    if (!this.hasRoom(item.message)) return item.delivery.undelivered(this.#options.overflow(item))
     this.#items.push(item)
     this.#bytes += item.message.length
   }
 
-  /** Puts back what was taken too early. */
+  /** Adds messages at the front, in order. */
   prepend(items: ReadonlyArray<Item>): void {
     for (let i = items.length - 1; i >= 0; i--) {
       this.#items.unshift(items[i]!)
@@ -58,12 +59,12 @@ export class HeldMessages<Item extends Outgoing> {
     }
   }
 
-  /** Drops what is not wanted any more, tells what has expired, and returns when the next one does. */
+  /** Drops messages that are no longer wanted, fails those that have expired, and returns the next expiry. */
   sweep(now: number): number {
     const expired: Array<Item> = []
     let next = Infinity
     this.#bytes = 0
-    // once around: what is kept goes to the end, in the same order
+    // one round: messages that stay go to the end, which keeps their order
     for (let left = this.size; left > 0; left--) {
       const item = this.#items.shift()!
       if (!item.delivery.wanted()) continue
@@ -75,9 +76,9 @@ export class HeldMessages<Item extends Outgoing> {
       this.#bytes += item.message.length
       if (item.expiry < next) next = item.expiry
     }
-    this.#sweepAt = Math.max(smallest, this.size * 2)
+    this.#sweepAt = Math.max(smallestSweep, this.size * 2)
     this.#sweptAt = now
-    // last: who is told may publish again
+    // last: a callback may publish again
     if (expired.length > 0) {
       const error = this.#options.expired()
       for (const item of expired) item.delivery.undelivered(error)
@@ -85,25 +86,25 @@ export class HeldMessages<Item extends Outgoing> {
     return next
   }
 
-  /** Sends what may still be sent, in order, while it is taken. */
-  drain(now: number, takes: () => boolean, send: (item: Item) => void): void {
+  /** Sends messages in order while `canSend` returns true; skips those that are not wanted and fails expired ones. */
+  drain(now: number, canSend: () => boolean, send: (item: Item) => void): void {
     let error: PsrpcError | undefined
-    while (this.size > 0 && takes()) {
+    while (this.size > 0 && canSend()) {
       const item = this.#items.shift()!
       this.#bytes -= item.message.length
       if (!item.delivery.wanted()) continue
       if (item.expiry <= now) item.delivery.undelivered((error ??= this.#options.expired()))
       else send(item)
     }
-    if (this.size === 0) this.#sweepAt = smallest
+    if (this.size === 0) this.#sweepAt = smallestSweep
   }
 
-  /** Takes everything out. */
+  /** Removes and returns all messages. */
   clear(): Array<Item> {
     const items = this.#items.toArray()
     this.#items.clear()
     this.#bytes = 0
-    this.#sweepAt = smallest
+    this.#sweepAt = smallestSweep
     return items
   }
 }
