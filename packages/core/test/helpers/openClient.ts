@@ -2,7 +2,7 @@
 import { Context, Effect } from "effect"
 import * as Channels from "../../src/internal/wire/channel.ts"
 import type { ClientState } from "../../src/internal/client/state.ts"
-import { servicesOf } from "../../src/internal/interceptors/chain.ts"
+import { servicesOf } from "../../src/internal/interceptors/interceptorServices.ts"
 import * as Deadlines from "../../src/internal/time/deadlines.ts"
 import * as Drops from "../../src/internal/telemetry/drops.ts"
 import * as Meter from "../../src/internal/telemetry/metrics/meter.ts"

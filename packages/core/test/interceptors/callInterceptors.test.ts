@@ -60,9 +60,9 @@ describe("a call's own interceptors", () => {
 
 describe("what are no interceptors", () => {
   const wrong: ReadonlyArray<readonly [string, unknown, RegExp]> = [
-    ["a function", () => {}, /interceptors: expected a list/],
-    ["an interceptor by itself", Interceptor.client((_, next) => next()), /interceptors: expected a list/],
-    ["null", null, /interceptors: expected a list/],
+    ["a function", () => {}, /interceptors: expected an array/],
+    ["an interceptor by itself", Interceptor.client((_, next) => next()), /interceptors: expected an array/],
+    ["null", null, /interceptors: expected an array/],
     ["a list of functions", [(_: unknown, next: () => unknown) => next()], /interceptors\[0\]: .* got function/],
     ["a list with null", [Interceptor.client((_, next) => next()), null], /interceptors\[1\]: .* got null/],
     ["a list of lists", [[Interceptor.client((_, next) => next())]], /interceptors\[0\]: .* got object/]
@@ -101,7 +101,7 @@ describe("what are no interceptors", () => {
     }).pipe(onBus)
   )
 
-  it.effect("one that runs around nothing there is warned of", () =>
+  it.effect("an interceptor that its owner never runs is reported by a warning", () =>
     Effect.gen(function* () {
       const interceptors = [
         Interceptor.hooks({}),
@@ -114,10 +114,10 @@ describe("what are no interceptors", () => {
       yield* Publisher.make(Kinds, { interceptors })
       const warnings = (yield* Logs).flatMap(({ level, text }) => (level === "Warn" ? [text] : []))
       assert.deepStrictEqual(warnings, [
-        "psrpc: client of Kinds: interceptors[1] (server) runs around nothing that a client does (client, clientMulti, clientStream, subscribe)",
-        "psrpc: client of Kinds: interceptors[2] (publish) runs around nothing that a client does (client, clientMulti, clientStream, subscribe)",
-        "psrpc: server of Kinds: interceptors[2] (publish) runs around nothing that a server does (server, serverStream)",
-        "psrpc: publisher of Kinds: interceptors[1] (server) runs around nothing that a publisher does (publish)"
+        "psrpc: client of Kinds: interceptors[1] (server) never runs: a client runs interceptors of the kinds client, clientMulti, clientStream, subscribe",
+        "psrpc: client of Kinds: interceptors[2] (publish) never runs: a client runs interceptors of the kinds client, clientMulti, clientStream, subscribe",
+        "psrpc: server of Kinds: interceptors[2] (publish) never runs: a server runs interceptors of the kinds server, serverStream",
+        "psrpc: publisher of Kinds: interceptors[1] (server) never runs: a publisher runs interceptors of the kinds publish"
       ])
     }).pipe(onBus)
   )

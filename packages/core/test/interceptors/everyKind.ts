@@ -6,7 +6,8 @@ import { multi } from "../../src/internal/client/multiCall.ts"
 import { opener } from "../../src/internal/client/streamCall.ts"
 import { subscriber } from "../../src/internal/client/subscription.ts"
 import { unary } from "../../src/internal/client/unaryCall.ts"
-import * as Chain from "../../src/internal/interceptors/chain.ts"
+import { entriesOf } from "../../src/internal/interceptors/chain.ts"
+import { servicesOf } from "../../src/internal/interceptors/interceptorServices.ts"
 import * as Intercepted from "../../src/internal/client/intercepted.ts"
 import {
   type CallMethod,
@@ -52,8 +53,8 @@ export const note = (events: Array<string>, event: string): Effect.Effect<void> 
 
 /** A client of these kinds whose state the test can see. */
 export const seenThrough = Effect.fnUntraced(function* (interceptors: ReadonlyArray<Interceptor.NoRequirements>) {
-  const services = Chain.servicesOf(Context.empty())
-  const state = yield* openClient("Kinds", { interception: { entries: Chain.entriesOf(interceptors), services } })
+  const services = servicesOf(Context.empty())
+  const state = yield* openClient("Kinds", { interception: { entries: entriesOf(interceptors), services } })
   const called = (key: "ask" | "all") => methodOf("Kinds", key, Kinds.methods[key]) as CallMethod
   const talk = methodOf("Kinds", "talk", Kinds.methods.talk) as StreamMethod
   const news = methodOf("Kinds", "news", Kinds.methods.news) as SubscriptionMethod

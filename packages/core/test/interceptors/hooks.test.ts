@@ -112,7 +112,7 @@ describe("hooks", () => {
       yield* publisher.news("a")
       yield* settle
       const logged = (yield* Logs).filter(({ level }) => level === "Error")
-      for (const { text } of logged) assert.match(text, /^psrpc: a hook died/)
+      for (const { text } of logged) assert.match(text, /^psrpc: defect in a hook/)
       // two around each of seven, and a stream's end at both ends
       assert.strictEqual(logged.length, 2 * 8 + 2)
     }).pipe(onBus)
@@ -126,7 +126,7 @@ describe("hooks", () => {
         interceptors: [Interceptor.hooks({ request: () => Effect.interrupt })]
       })
       assert.strictEqual(yield* client.ask("a"), "a")
-      assert.strictEqual((yield* Logs).filter(({ text }) => text.startsWith("psrpc: a hook died")).length, 1)
+      assert.strictEqual((yield* Logs).filter(({ text }) => text.startsWith("psrpc: defect in a hook")).length, 1)
       const hanging = Interceptor.hooks({
         request: () => Effect.onInterrupt(Effect.never, () => note(events, "interrupted"))
       })
@@ -134,7 +134,7 @@ describe("hooks", () => {
       yield* settle
       yield* Fiber.interrupt(fiber)
       assert.deepStrictEqual(events, ["interrupted"])
-      assert.strictEqual((yield* Logs).filter(({ text }) => text.startsWith("psrpc: a hook died")).length, 2)
+      assert.strictEqual((yield* Logs).filter(({ text }) => text.startsWith("psrpc: defect in a hook")).length, 2)
     }).pipe(onBus)
   )
 

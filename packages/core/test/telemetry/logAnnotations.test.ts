@@ -221,7 +221,7 @@ describe("log lines carry what they are about", () => {
         yield* Server.make(Greeter, handlers, { interceptors })
         const client = yield* Client.make(Greeter, { clientId })
         yield* client.hello("Ada")
-        assertCall(lineOf(lines, "psrpc: a hook died"), "Hello", clientId)
+        assertCall(lineOf(lines, "psrpc: defect in a hook"), "Hello", clientId)
       })
     )
   )

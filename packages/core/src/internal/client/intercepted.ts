@@ -8,14 +8,14 @@ import type { ClientState } from "./state.ts"
 import { invalidArgument } from "../errors/invalidArgument.ts"
 import { messageOf } from "../errors/messageOf.ts"
 import type { Method } from "../definition/method.ts"
-import { effectOf, later } from "../interceptors/chain.ts"
-import { type AnyOptions, type Each, Steps, type Way } from "../interceptors/steps.ts"
+import { effectOf, defer } from "../interceptors/chain.ts"
+import { type AnyOptions, type Invocation, MethodChain, type StepCall } from "../interceptors/methodChain.ts"
 
 /** Runs each step when its time has come, and tells it how long its call may take from then on. */
 const timed =
   (client: ClientState, { label }: Method) =>
-  <A, R>(run: (each: Each) => Effect.Effect<A, any, R>) =>
-  (each: Each): Effect.Effect<A, any, R> =>
+  <A, R>(run: (each: StepCall) => Effect.Effect<A, any, R>) =>
+  (each: StepCall): Effect.Effect<A, any, R> =>
     Effect.withFiber((fiber) => {
       let timeout: number
       let sendTimeout: number
@@ -35,13 +35,13 @@ type Unary<O> = (request: unknown, options?: O) => Effect.Effect<unknown, unknow
 export const unary = <O extends AnyOptions>(client: ClientState, method: Method, call: Unary<O>): Unary<O> => {
   const { services } = client.interception
   const owned = ownedBy(client, method)
-  const way: Way<ReturnType<Unary<O>>> = { runs: timed(client, method), fail: Effect.fail }
-  const last = (each: Each) => call(each.request, each.options)
-  const steps = new Steps(client.interception, "client", method, way, last)
+  const invocation: Invocation<ReturnType<Unary<O>>> = { defer: timed(client, method), fail: Effect.fail }
+  const last = (each: StepCall) => call(each.request, each.options)
+  const chain = new MethodChain(client.interception, "client", method, invocation, last)
   return (request, options) =>
-    steps.isEmpty(options)
+    chain.isEmpty(options)
       ? call(request, options)
-      : services.effect(Effect.scoped(Effect.suspend(() => steps.run({ request, ...owned }, options))))
+      : services.effect(Effect.scoped(Effect.suspend(() => chain.run({ request, ...owned }, options))))
 }
 
 const streamOf = <A, E>(given: Stream.Stream<A, E>): Stream.Stream<A, E> =>
@@ -52,25 +52,25 @@ type Multi<O> = (request: unknown, options?: O) => Stream.Stream<unknown, PsrpcE
 export const multi = <O extends AnyOptions>(client: ClientState, method: Method, call: Multi<O>): Multi<O> => {
   const { services } = client.interception
   const tell = timed(client, method)
-  const way: Way<ReturnType<Multi<O>>> = {
-    runs: (run) => {
+  const invocation: Invocation<ReturnType<Multi<O>>> = {
+    defer: (run) => {
       const told = tell((each) => Effect.succeed(streamOf(run(each))))
       return (each) => Stream.unwrap(told(each))
     },
     fail: Stream.fail
   }
-  const last = (each: Each) => call(each.request, each.options)
-  const steps = new Steps(client.interception, "clientMulti", method, way, last)
+  const last = (each: StepCall) => call(each.request, each.options)
+  const chain = new MethodChain(client.interception, "clientMulti", method, invocation, last)
   return (request, options) =>
-    steps.isEmpty(options)
+    chain.isEmpty(options)
       ? call(request, options)
-      : services.stream(Stream.scoped(Stream.suspend(() => steps.run({ request }, options))))
+      : services.stream(Stream.scoped(Stream.suspend(() => chain.run({ request }, options))))
 }
 
 const opens = Symbol("effect-psrpc/opens")
 
 /** What a call's stream is opened by, inside of all. */
-interface Opens extends Each {
+interface Opens extends StepCall {
   readonly [opens]: (options: any) => Opened
 }
 
@@ -83,13 +83,13 @@ export const opener = <O extends AnyOptions>(
 ): ((options: O | undefined, open: (options: O) => Opened) => Opened | undefined) => {
   const { services } = client.interception
   const owned = ownedBy(client, method)
-  const way: Way<Opened> = { runs: timed(client, method), fail: Effect.fail }
-  const last = (each: Each) => (each as Opens)[opens](each.options)
-  const steps = new Steps(client.interception, "clientStream", method, way, last)
+  const invocation: Invocation<Opened> = { defer: timed(client, method), fail: Effect.fail }
+  const last = (each: StepCall) => (each as Opens)[opens](each.options)
+  const chain = new MethodChain(client.interception, "clientStream", method, invocation, last)
   return (options, open) =>
-    steps.isEmpty(options)
+    chain.isEmpty(options)
       ? undefined
-      : services.effect(Effect.suspend(() => steps.run({ ...owned, [opens]: open }, options)))
+      : services.effect(Effect.suspend(() => chain.run({ ...owned, [opens]: open }, options)))
 }
 
 type Subscribed = Effect.Effect<Stream.Stream<unknown, PsrpcError>, PsrpcError, Scope.Scope>
@@ -100,9 +100,9 @@ export const subscriber = <O extends AnyOptions>(
   subscribe: (options?: O) => Subscribed
 ): ((options?: O) => Subscribed) => {
   const { services } = client.interception
-  const way: Way<Subscribed> = { runs: later, fail: Effect.fail }
-  const last = (each: Each) => subscribe(each.options)
-  const steps = new Steps(client.interception, "subscribe", method, way, last)
+  const invocation: Invocation<Subscribed> = { defer: defer, fail: Effect.fail }
+  const last = (each: StepCall) => subscribe(each.options)
+  const chain = new MethodChain(client.interception, "subscribe", method, invocation, last)
   return (options) =>
-    steps.isEmpty(options) ? subscribe(options) : services.effect(Effect.suspend(() => steps.run({}, options)))
+    chain.isEmpty(options) ? subscribe(options) : services.effect(Effect.suspend(() => chain.run({}, options)))
 }

@@ -8,7 +8,7 @@ import type * as Interceptor from "../calls/interceptorTypes.ts"
 import { methodOf } from "../definition/method.ts"
 import type { AnyMethods, Service } from "../definition/service.ts"
 import { checkCount, checkTimeout } from "../errors/checks.ts"
-import * as Chain from "../interceptors/chain.ts"
+import { servicesOf } from "../interceptors/interceptorServices.ts"
 import { checkInterceptors } from "../interceptors/checkInterceptors.ts"
 import { checkMetadata } from "../metadata/checkMetadata.ts"
 import { defaultMaxMetadataSize } from "../metadata/metadataCheck.ts"
@@ -61,7 +61,7 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
     maxMetadataSize,
     interception: {
       entries: yield* checkInterceptors(at, "client", options.interceptors),
-      services: Chain.servicesOf(context as Context.Context<never>)
+      services: servicesOf(context as Context.Context<never>)
     },
     streamBufferSize: yield* bufferSize("streamBufferSize"),
     subscriptionBufferSize: yield* bufferSize("subscriptionBufferSize"),

@@ -6,7 +6,7 @@ import type * as Selection from "../../Selection.ts"
 import type { Deadlines } from "../time/deadlines.ts"
 import type { Drops } from "../telemetry/drops.ts"
 import type * as Envelope from "../wire/callEnvelope.ts"
-import type { Interception } from "../interceptors/chain.ts"
+import type { Interception } from "../interceptors/interceptorServices.ts"
 import type { Stream } from "../wire/streamEnvelope.ts"
 import type { Meter } from "../telemetry/metrics/meter.ts"
 

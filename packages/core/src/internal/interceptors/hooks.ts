@@ -1,4 +1,4 @@
-/** Interceptors that change nothing; public in `Interceptor`. */
+/** Interceptors that observe calls and change nothing. Public in `Interceptor`. */
 import { Context, Effect, Exit, type Scope, Stream } from "effect"
 import type { BidiStream } from "../../BidiStream.ts"
 import type { PsrpcError } from "../../PsrpcError.ts"
@@ -9,7 +9,7 @@ import type { CallServices, Interceptor, Wrap } from "../calls/interceptorTypes.
 import type { Answering, Streaming } from "./handlerSteps.ts"
 
 /**
- * What hooks are told of.
+ * A call that hooks observe.
  *
  * @category models
  * @since 0.1.0
@@ -24,26 +24,25 @@ export type HookedCall =
   | CallOf<"publish">
 
 /**
- * Hooks for who only looks on.
+ * Hooks that observe calls.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Hooks<R> {
-  /** Before the rest runs. */
+  /** Runs before the call. */
   readonly request?: ((call: HookedCall) => Effect.Effect<unknown, never, R>) | undefined
   /**
-   * After it: how it ended, in success, failure or interruption. Of a stream that is at a server when its handler has
-   * returned, at a client when it is open or could not be opened; of a subscription, when it is there or could not be. A
-   * call that every server answers is told of once for each answer, on the client, and at its own end where that is a
-   * failure or an interruption.
+   * Runs after the call, with its success, failure or interruption. For a stream: at a server after its handler has
+   * returned, at a client after it was opened or failed to open. For a subscription: after it was made or failed. For a
+   * multi call at a client: once for each answer, and after the call if it fails or is interrupted.
    */
   readonly response?:
     | ((call: HookedCall, exit: Exit.Exit<unknown, Failure>) => Effect.Effect<unknown, never, R>)
     | undefined
   /**
-   * When a stream that was open is closed, at either end and by whom ever: its cause is the failure. At a client no later
-   * than the scope that it was opened in is.
+   * Runs when an open stream is closed, at either endpoint, by either peer. The failure is the cause of the close. At a client
+   * it runs no later than the close of the scope that the stream was opened in.
    */
   readonly closed?:
     | ((
@@ -69,10 +68,10 @@ type Hooked<R> = Interceptor<
 type AnyStream = BidiStream<never, unknown>
 
 /**
- * Observes: requests before they run, and how they ended; of calls and streams at either end, of subscriptions, and of
- * updates that are published. It changes nothing: a hook that dies is logged, and the call goes on.
+ * Makes an interceptor that observes calls and streams at either side, subscriptions, and published updates: before they run,
+ * and after they end. It changes nothing: a defect in a hook is logged, and the call continues.
  *
- * The call waits for its hooks: what takes its time is better forked.
+ * The call waits for its hooks: fork a hook that takes long.
  *
  * @category constructors
  * @since 0.1.0
@@ -82,9 +81,9 @@ export const hooks = <R = never>(given: Hooks<R>): Hooked<R> => {
     if (given[name] !== undefined) functionOf(`hooks, ${name}`, given[name])
   }
   const safe = (call: HookedCall, hook: () => Effect.Effect<unknown, never, R>) =>
-    // an interruption of the call itself goes past this
+    // does not catch an interruption of the call itself
     Effect.catchCause(Effect.suspend(hook), (cause) =>
-      LogAnnotations.annotate(Effect.logError("psrpc: a hook died", cause), call.service, call.method)
+      LogAnnotations.annotate(Effect.logError("psrpc: defect in a hook", cause), call.service, call.method)
     )
   const before = (call: HookedCall): Effect.Effect<unknown, never, R> =>
     given.request === undefined ? Effect.void : safe(call, () => given.request!(call))
@@ -96,26 +95,26 @@ export const hooks = <R = never>(given: Hooks<R>): Hooked<R> => {
       Effect.onExit(rest, (exit) => after(call, exit))
     )
 
-  /** What tells once of a stream's end. */
+  /** Returns a function that runs the `closed` hook, once. */
   const ending = (call: CallOf<"clientStream"> | CallOf<"serverStream">) => {
     const { closed } = given
-    let isTold = false
+    let hasRun = false
     return (exit: Exit.Exit<void, PsrpcError>): Effect.Effect<unknown, never, R> =>
       Effect.suspend(() => {
-        if (isTold || closed === undefined) return Effect.void
-        isTold = true
+        if (hasRun || closed === undefined) return Effect.void
+        hasRun = true
         return safe(call, () => closed(call, exit))
       })
   }
-  /** Waits for the end, and tells of it. */
-  const watch = (stream: AnyStream, tell: ReturnType<typeof ending>) =>
-    Effect.flatMap(Effect.exit(stream.closed), (exit) => Effect.uninterruptible(tell(exit)))
+  /** Waits for the end of the stream, then runs the `closed` hook. */
+  const watch = (stream: AnyStream, runClosed: ReturnType<typeof ending>) =>
+    Effect.flatMap(Effect.exit(stream.closed), (exit) => Effect.uninterruptible(runClosed(exit)))
 
   const server: Step<Answering, ResultOf<"server", R>> = (each, next) => both(each.about, next(each))
   const serverStream: Step<Streaming, ResultOf<"serverStream", R>> = (each, next) => {
     const rest = both(each.about, next(each))
     if (given.closed === undefined) return rest
-    // it is closed after its handler, and may outlive it
+    // the stream is closed after its handler has returned, and may outlive it
     return Effect.andThen(Effect.forkDetach(watch(each.about.stream as AnyStream, ending(each.about))), rest)
   }
   const simple =
@@ -137,15 +136,15 @@ export const hooks = <R = never>(given: Hooks<R>): Hooked<R> => {
   const clientStream: Step<CallOf<"clientStream">, ResultOf<"clientStream", R>> = (call, next) => {
     const opened = both(call, next(call))
     if (given.closed === undefined) return opened
-    const tell = ending(call)
+    const runClosed = ending(call)
     let stream: AnyStream | undefined
-    // runs after the stream's own, whose end a fiber of this scope would not live to see
+    // runs after the finalizer of the stream, when the fiber of this scope has ended
     const last = Effect.suspend(() => {
       if (stream === undefined) return Effect.void
       const fiber = Effect.runForkWith(Context.empty())(Effect.exit(stream.closed))
       const exit = fiber.pollUnsafe()
-      if (exit?._tag === "Success") return tell(exit.value)
-      // one that an interceptor has made may stay open
+      if (exit?._tag === "Success") return runClosed(exit.value)
+      // a stream that an interceptor has made may stay open
       fiber.interruptUnsafe()
       return Effect.void
     })
@@ -153,7 +152,7 @@ export const hooks = <R = never>(given: Hooks<R>): Hooked<R> => {
       yield* Effect.addFinalizer(() => last)
       const made = yield* opened
       stream = made as unknown as AnyStream
-      yield* Effect.forkScoped(watch(stream, tell), { startImmediately: true })
+      yield* Effect.forkScoped(watch(stream, runClosed), { startImmediately: true })
       return made
     })
   }

@@ -2,8 +2,9 @@
 import { Effect } from "effect"
 import type { PsrpcError } from "../../PsrpcError.ts"
 import type { Method } from "../definition/method.ts"
-import { type Interception, later } from "../interceptors/chain.ts"
-import { type AnyOptions, type Each, Steps, type Way } from "../interceptors/steps.ts"
+import { defer } from "../interceptors/chain.ts"
+import type { Interception } from "../interceptors/interceptorServices.ts"
+import { type AnyOptions, type Invocation, MethodChain, type StepCall } from "../interceptors/methodChain.ts"
 
 type Publish<O> = (message: unknown, options?: O) => Effect.Effect<void, PsrpcError>
 
@@ -13,11 +14,11 @@ export const publisher = <O extends AnyOptions>(
   publish: Publish<O>
 ): Publish<O> => {
   const { services } = interception
-  const way: Way<ReturnType<Publish<O>>> = { runs: later, fail: Effect.fail }
-  const last = (each: Each) => publish(each.message, each.options)
-  const steps = new Steps(interception, "publish", method, way, last)
+  const invocation: Invocation<ReturnType<Publish<O>>> = { defer: defer, fail: Effect.fail }
+  const last = (each: StepCall) => publish(each.message, each.options)
+  const chain = new MethodChain(interception, "publish", method, invocation, last)
   return (message, options) =>
-    steps.isEmpty(options)
+    chain.isEmpty(options)
       ? publish(message, options)
-      : services.effect(Effect.scoped(Effect.suspend(() => steps.run({ message }, options))))
+      : services.effect(Effect.scoped(Effect.suspend(() => chain.run({ message }, options))))
 }

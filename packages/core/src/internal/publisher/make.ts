@@ -6,8 +6,8 @@ import type * as Interceptor from "../calls/interceptorTypes.ts"
 import { methodOf } from "../definition/method.ts"
 import type { AnyMethods, Service } from "../definition/service.ts"
 import { checkTimeout } from "../errors/checks.ts"
-import * as Chain from "../interceptors/chain.ts"
-import type { Interception } from "../interceptors/chain.ts"
+import { servicesOf } from "../interceptors/interceptorServices.ts"
+import type { Interception } from "../interceptors/interceptorServices.ts"
 import { checkInterceptors } from "../interceptors/checkInterceptors.ts"
 import * as Meter from "../telemetry/metrics/meter.ts"
 import * as Intercepted from "./intercepted.ts"
@@ -30,7 +30,7 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
   const timeout = yield* checkTimeout(at, "timeout", options.timeout ?? defaultTimeout)
   const interception: Interception = {
     entries: yield* checkInterceptors(at, "publisher", options.interceptors),
-    services: Chain.servicesOf(yield* Effect.context<never>())
+    services: servicesOf(yield* Effect.context<never>())
   }
   const all: Record<string, unknown> = Object.create(null)
   for (const [key, rpc] of Object.entries(service.methods)) {

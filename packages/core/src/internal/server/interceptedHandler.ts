@@ -3,7 +3,7 @@ import type { ServerStream } from "../../BidiStream.ts"
 import type { CalledMethod } from "../definition/method.ts"
 import type { AnyHandler } from "./handlerOf.ts"
 import type { AnyCall, AnyEffect } from "../calls/callContext.ts"
-import { around, type Entry, infoOf, later, stepsOf } from "../interceptors/chain.ts"
+import { compose, type Entry, infoOf, defer, stepsOf } from "../interceptors/chain.ts"
 import type { ServerStreamCall } from "../calls/interceptedCalls.ts"
 import type { Answering, Streaming } from "../interceptors/handlerSteps.ts"
 
@@ -14,20 +14,20 @@ export const intercepted = (entries: ReadonlyArray<Entry>, method: CalledMethod,
   const handle = handler.handle as (given: unknown, call: AnyCall) => AnyEffect
   const info = infoOf(method)
   if (method.kind === "stream") {
-    const run = around<Streaming, AnyEffect>(
+    const run = compose<Streaming, AnyEffect>(
       steps,
-      later(({ about, call }) => handle(about.stream, call)),
-      later
+      defer(({ about, call }) => handle(about.stream, call)),
+      defer
     )
     const streaming = (stream: ServerStream<unknown, unknown>, call: AnyCall): AnyEffect =>
       run({ about: { ...info, ...call, kind: "stream", stream: stream as ServerStreamCall["stream"] }, call })
     return { ...handler, handle: streaming as AnyHandler["handle"] }
   }
   const { kind } = method
-  const run = around<Answering, AnyEffect>(
+  const run = compose<Answering, AnyEffect>(
     steps,
-    later(({ about, call }) => handle(about.request, call)),
-    later
+    defer(({ about, call }) => handle(about.request, call)),
+    defer
   )
   const answering = (request: unknown, call: AnyCall): AnyEffect =>
     run({ method, about: { ...info, ...call, kind, request }, call })

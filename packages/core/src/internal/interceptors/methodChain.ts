@@ -4,64 +4,71 @@ import type { Any, Kind } from "../calls/interceptorTypes.ts"
 import type { Method } from "../definition/method.ts"
 import { invalidArgument } from "../errors/invalidArgument.ts"
 import { messageOf } from "../errors/messageOf.ts"
-import { around, entriesOf, infoOf, type Interception, type Later, type Step, stepsOf } from "./chain.ts"
+import { compose, type Defer, entriesOf, infoOf, type Step, stepsOf } from "./chain.ts"
+import type { Interception } from "./interceptorServices.ts"
 
-/** Options of a call, whatever its method. */
+/** Options of a call of any method. */
 export interface AnyOptions {
   readonly topic?: Readonly<Record<string, unknown>> | undefined
   readonly interceptors?: ReadonlyArray<Any> | undefined
 }
 
-/** What steps are about, whatever the method. */
-export interface Each {
+/** The argument of a step, of any kind. */
+export interface StepCall {
   readonly kind?: string
   readonly request?: unknown
   readonly message?: unknown
   readonly options: any
 }
 
-/** What a call is made by, and how it fails before anything is run. */
-export interface Way<R> {
-  readonly runs: Later<Each, R>
+/** How a kind of call runs its steps, and how it fails before any step runs. */
+export interface Invocation<R> {
+  readonly defer: Defer<StepCall, R>
   readonly fail: (error: PsrpcError) => R
 }
 
 const nothing = Object.freeze({})
 
-/** The steps around a method's calls of one kind: its client's, put together once, and behind them a call's own. */
-export class Steps<R> {
-  readonly #own: ReadonlyArray<Step<Each, R>>
-  readonly #last: (each: Each) => R
-  readonly #chain: (each: Each) => R
+/** The steps around a method's calls of one kind: those of the client, composed once, and inside them those of the call. */
+export class MethodChain<R> {
+  readonly #own: ReadonlyArray<Step<StepCall, R>>
+  readonly #last: (each: StepCall) => R
+  readonly #chain: (each: StepCall) => R
   readonly #kind: Kind
   readonly #label: string
   readonly #info: object
-  readonly #way: Way<R>
+  readonly #invocation: Invocation<R>
 
-  constructor({ entries }: Interception, kind: Kind, method: Method, way: Way<R>, last: (each: Each) => R) {
+  constructor(
+    { entries }: Interception,
+    kind: Kind,
+    method: Method,
+    invocation: Invocation<R>,
+    last: (each: StepCall) => R
+  ) {
     this.#own = stepsOf(entries, kind)
     this.#last = last
-    this.#chain = around(this.#own, last, way.runs)
+    this.#chain = compose(this.#own, last, invocation.defer)
     this.#kind = kind
     this.#label = method.label
     this.#info = infoOf(method)
-    this.#way = way
+    this.#invocation = invocation
   }
 
-  /** Whether a call has nothing around it. */
+  /** Whether a call has no interceptors. */
   isEmpty(options: AnyOptions | undefined): boolean {
     return this.#own.length === 0 && options?.interceptors === undefined
   }
 
-  /** Runs them for a call. Refuses interceptors that are none. */
+  /** Runs the steps for a call. Fails with `invalid_argument` for a value that is not an interceptor. */
   run(what: object, options: AnyOptions | undefined): R {
     let chain = this.#chain
     if (options?.interceptors !== undefined) {
       try {
         const steps = [...this.#own, ...stepsOf(entriesOf(options.interceptors), this.#kind)]
-        chain = around(steps, this.#last, this.#way.runs)
+        chain = compose(steps, this.#last, this.#invocation.defer)
       } catch (cause) {
-        return this.#way.fail(invalidArgument(`${this.#label}: ${messageOf(cause)}`, cause))
+        return this.#invocation.fail(invalidArgument(`${this.#label}: ${messageOf(cause)}`, cause))
       }
     }
     const about = { ...this.#info, ...what, topic: options?.topic ?? nothing, options: options ?? nothing }
