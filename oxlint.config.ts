@@ -19,6 +19,12 @@ const imports = (rooms: ReadonlyArray<string>) => {
   return `^\\.\\.?/(\\.\\./)*(internal/)?(${[...paths, "broker/", "testing/"].join("|")})`
 }
 
+/** The reader and the writer have one cursor each: only the envelopes of the wire room may move it. */
+const cursors = {
+  regex: "wire/(reader|writer)\\.ts$",
+  message: "only the wire room imports its reader and its writer"
+} as const
+
 /** Refuses, in each room, imports from the rooms beside it and above it. */
 const directions = rooms.flatMap((row, index) =>
   row.map((room) => {
@@ -35,7 +41,8 @@ const directions = rooms.flatMap((row, index) =>
               {
                 regex: imports(forbidden),
                 message: `${room} imports only from ${below.length === 0 ? "itself" : below.join(", ")} (rooms.ts)`
-              }
+              },
+              cursors
             ]
           }
         ]
@@ -90,6 +97,7 @@ export default defineConfig({
         "no-console": "off"
       }
     },
+    { files: ["packages/core/src/**"], rules: { "no-restricted-imports": ["error", { patterns: [cursors] }] } },
     ...directions,
     {
       files: ["packages/core/src/testing/**", "packages/nats/src/**"],

@@ -80,6 +80,19 @@ describe("rooms of core", () => {
     for (const problem of problems) assert.include(problem, "no-restricted-imports")
   })
 
+  it("nothing outside the wire room imports its reader or its writer", async () => {
+    const problems = await lint({
+      "internal/wire/reader.ts": call("Reader"),
+      "internal/wire/writer.ts": call("Writer"),
+      "internal/wire/envelope.ts": using("Reader", "./reader.ts"),
+      "internal/stream/endpoint.ts": using("Reader", "../wire/reader.ts"),
+      "Client.ts": using("Writer", "./internal/wire/writer.ts"),
+      "broker/Outbox.ts": using("Writer", "../internal/wire/writer.ts")
+    })
+    assert.strictEqual(problems.length, 3, problems.join("\n"))
+    for (const problem of problems) assert.match(problem, /wire\/(reader|writer).*no-restricted-imports/)
+  })
+
   it("a cycle of imports is refused, of types alone too", async () => {
     const problems = await lint({
       "internal/client/a.ts": `import type { B } from "./b.ts"\n\nexport interface A {\n  readonly b: B\n}\n`,

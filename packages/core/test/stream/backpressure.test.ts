@@ -117,7 +117,7 @@ describe("a slow reader", () => {
       () =>
         Effect.gen(function* () {
           const { client, there } = yield* withFakeClient({
-            abilities: { features: 1, keepalive: 0, buffer: 0 },
+            capabilities: { features: 1, keepalive: 0, buffer: 0 },
             server: { streamBufferSize: 1, keepalive: "Infinity", sendTimeout: timeout }
           })
           const signs = () => client.count("keepalive")

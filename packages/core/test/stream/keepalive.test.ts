@@ -120,7 +120,7 @@ describe("signs of life", () => {
 
   it.effect("an end that gives none is not watched, and still gets the other's", () =>
     Effect.gen(function* () {
-      const { here, server } = yield* withFakeServer({ abilities: { features: 1, keepalive: 0, buffer: 0 } })
+      const { here, server } = yield* withFakeServer({ capabilities: { features: 1, keepalive: 0, buffer: 0 } })
       const end = yield* start(here.closed)
       yield* TestClock.adjust("1 minute")
       assert.isTrue(isRunning(end))
@@ -140,8 +140,8 @@ describe("signs of life", () => {
           bus.publishUnsafe(target, message, expiry, delivery)
         }
       })
-      const abilities = { features: 1, keepalive: 0, buffer: 0 }
-      const { here, server } = yield* Effect.provideService(withFakeServer({ abilities }), MessageBus, partly)
+      const capabilities = { features: 1, keepalive: 0, buffer: 0 }
+      const { here, server } = yield* Effect.provideService(withFakeServer({ capabilities }), MessageBus, partly)
       const end = yield* endOf(here)
       // two of each three
       for (let i = 0; i < 3; i++) {
@@ -169,7 +169,7 @@ describe("signs of life", () => {
     Effect.gen(function* () {
       const { here, server } = yield* withFakeServer({
         client: { keepalive: "Infinity" },
-        abilities: { features: 1, keepalive: 5000, buffer: 0 }
+        capabilities: { features: 1, keepalive: 5000, buffer: 0 }
       })
       assert.deepInclude(server.opening(), { features: 1, keepalive: 0 })
       const end = yield* endOf(here)
@@ -185,7 +185,7 @@ describe("signs of life", () => {
     Effect.gen(function* () {
       const { here, server } = yield* withFakeServer({
         client: { keepalive: "2 seconds" },
-        abilities: { features: 1, keepalive: 1, buffer: 0 }
+        capabilities: { features: 1, keepalive: 1, buffer: 0 }
       })
       assert.deepInclude(server.opening(), { features: 1, keepalive: 2000 })
       const end = yield* endOf(here)

@@ -46,7 +46,7 @@ const probes = (heard: ReadonlyArray<Streams.Stream>): number =>
 describe("an end of ours that acknowledges nothing", () => {
   it.effect("is asked at the stream's timeout; where it answers, the stream stays open", () =>
     Effect.gen(function* () {
-      const { here, server } = yield* withFakeServer({ abilities: ours, client: { keepalive: "Infinity" } })
+      const { here, server } = yield* withFakeServer({ capabilities: ours, client: { keepalive: "Infinity" } })
       const end = yield* endOf(here)
       const send = yield* start(here.send("lost"))
       yield* TestClock.adjust(2999)
@@ -65,7 +65,7 @@ describe("an end of ours that acknowledges nothing", () => {
 
   it.effect("is gone a second later, where it does not answer", () =>
     Effect.gen(function* () {
-      const { here, server } = yield* withFakeServer({ abilities: ours, client: { keepalive: "Infinity" } })
+      const { here, server } = yield* withFakeServer({ capabilities: ours, client: { keepalive: "Infinity" } })
       const end = yield* endOf(here)
       yield* start(here.send("lost"))
       yield* TestClock.adjust(3999)
@@ -80,7 +80,10 @@ describe("an end of ours that acknowledges nothing", () => {
 
   it.effect("or after the stream's timeout, where that is shorter than a second", () =>
     Effect.gen(function* () {
-      const { there } = yield* withFakeClient({ abilities: ours, server: { sendTimeout: 200, keepalive: "Infinity" } })
+      const { there } = yield* withFakeClient({
+        capabilities: ours,
+        server: { sendTimeout: 200, keepalive: "Infinity" }
+      })
       const end = yield* endOf(there)
       yield* start(there.send("lost"))
       yield* TestClock.adjust(400)
@@ -90,7 +93,7 @@ describe("an end of ours that acknowledges nothing", () => {
 
   it.effect("is asked once for all that was sent, and is gone though more is sent", () =>
     Effect.gen(function* () {
-      const { here, server } = yield* withFakeServer({ abilities: ours, client: { keepalive: "Infinity" } })
+      const { here, server } = yield* withFakeServer({ capabilities: ours, client: { keepalive: "Infinity" } })
       const end = yield* endOf(here)
       // each times out after the one before, as the probe waits for its answer
       yield* start(
@@ -108,7 +111,7 @@ describe("an end of ours that acknowledges nothing", () => {
 
   it.effect("that has answered may go silent again: it is asked again", () =>
     Effect.gen(function* () {
-      const { here, server } = yield* withFakeServer({ abilities: ours, client: { keepalive: "Infinity" } })
+      const { here, server } = yield* withFakeServer({ capabilities: ours, client: { keepalive: "Infinity" } })
       const end = yield* endOf(here)
       yield* start(here.send("lost"))
       yield* TestClock.adjust(3000)
@@ -140,11 +143,11 @@ describe("an end that is asked", () => {
   for (const [side, fake] of [
     [
       "client",
-      Effect.map(withFakeServer({ abilities: ours, client: { keepalive: "Infinity" } }), (made) => made.server)
+      Effect.map(withFakeServer({ capabilities: ours, client: { keepalive: "Infinity" } }), (made) => made.server)
     ],
     [
       "server",
-      Effect.map(withFakeClient({ abilities: ours, server: { keepalive: "Infinity" } }), (made) => made.client)
+      Effect.map(withFakeClient({ capabilities: ours, server: { keepalive: "Infinity" } }), (made) => made.client)
     ]
   ] as const) {
     it.effect(`answers at once, as a ${side}, and its answer asks for none`, () =>
@@ -164,7 +167,7 @@ describe("an end that is asked", () => {
 
   it.effect("says nothing where it is closed", () =>
     Effect.gen(function* () {
-      const { client, there } = yield* withFakeClient({ abilities: ours })
+      const { client, there } = yield* withFakeClient({ capabilities: ours })
       yield* there.close()
       yield* settle
       const before = client.heard.length

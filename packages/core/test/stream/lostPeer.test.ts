@@ -258,7 +258,7 @@ describe("an end that has gone without a word", () => {
 
   it.effect("messages that expire on their way are no silence between ends of ours", () =>
     Effect.gen(function* () {
-      const { client, there } = yield* withFakeClient({ abilities: { features: 1, keepalive: 0, buffer: 0 } })
+      const { client, there } = yield* withFakeClient({ capabilities: { features: 1, keepalive: 0, buffer: 0 } })
       yield* TestClock.adjust(1000)
       client.send("late", 999)
       yield* settle

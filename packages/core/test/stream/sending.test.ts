@@ -257,7 +257,7 @@ describe("closeSend", () => {
 
   it.effect("is sent again if it was not acknowledged", () =>
     Effect.gen(function* () {
-      const { here, server } = yield* withFakeServer({ abilities: { features: 1, keepalive: 0, buffer: 0 } })
+      const { here, server } = yield* withFakeServer({ capabilities: { features: 1, keepalive: 0, buffer: 0 } })
       const first = yield* start(here.closeSend)
       yield* settle
       server.keepalive()

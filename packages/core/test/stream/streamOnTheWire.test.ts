@@ -77,7 +77,7 @@ describe("a stream on the wire", () => {
     }).pipe(onBus)
   )
 
-  it.effect("acks of messages tell no abilities, and echo what Go has sent", () =>
+  it.effect("acks of messages tell no capabilities, and echo what Go has sent", () =>
     Effect.gen(function* () {
       const { client, there } = yield* withFakeClient()
       const { seen } = yield* reading(there.messages)

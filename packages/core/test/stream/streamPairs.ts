@@ -104,7 +104,7 @@ export const swallowing = (bus: MessageBus["Service"], swallows: (message: Strea
 
 export const heedless: Delivery = { wanted: () => true, delivered() {}, undelivered() {} }
 
-const none: Streams.StreamAbilities = { features: 0, keepalive: 0, buffer: 0 }
+const none: Streams.StreamCapabilities = { features: 0, keepalive: 0, buffer: 0 }
 
 const textOf = (message: Streams.Stream): string =>
   message.kind === "message" ? (JSON.parse(new TextDecoder().decode(message.raw)) as string) : message.kind
@@ -128,8 +128,8 @@ const handPlayed = (say: (message: Uint8Array) => void, streamId: () => string) 
       heard.flatMap((message) => (message.kind === "close" ? [[message.code, message.error] as const] : [])),
     /** How many of a kind have come. */
     count: (kind: Streams.Stream["kind"]): number => heard.filter((message) => message.kind === kind).length,
-    ack: (message: Streams.StreamHead, abilities?: Streams.StreamAbilities): void =>
-      say(Streams.encodeStreamAck(noFrame, message, abilities)),
+    ack: (message: Streams.StreamHead, capabilities?: Streams.StreamCapabilities): void =>
+      say(Streams.encodeStreamAck(noFrame, message, capabilities)),
     /** Acknowledges all messages that have come. */
     ackAll: (): void => {
       for (const message of heard) if (message.kind === "message") say(Streams.encodeStreamAck(noFrame, message))
@@ -184,7 +184,7 @@ export const fakeStreamServer = Effect.fnUntraced(function* (method: string, top
         Envelope.encodeClaimRequest(Envelope.noFrame, opening().requestId, serverId, affinity)
       ),
     /** Acknowledges the opening. */
-    accept: (abilities: Streams.StreamAbilities = none): void => end.ack(opening(), abilities)
+    accept: (capabilities: Streams.StreamCapabilities = none): void => end.ack(opening(), capabilities)
   }
 })
 
@@ -220,7 +220,7 @@ export const fakeStreamClient = Effect.fnUntraced(function* (method: string, cli
 
 /** A stream between a client of ours and a server that is played by hand, open; the server has no features. */
 export const withFakeServer = Effect.fnUntraced(function* (
-  options: PairOptions & { readonly abilities?: Streams.StreamAbilities } = {}
+  options: PairOptions & { readonly capabilities?: Streams.StreamCapabilities } = {}
 ) {
   const server = yield* fakeStreamServer("Talk")
   const client = yield* Client.make(Chat, options.client)
@@ -228,7 +228,7 @@ export const withFakeServer = Effect.fnUntraced(function* (
   yield* settle
   server.claim("SRV_hand")
   yield* settle
-  server.accept(options.abilities)
+  server.accept(options.capabilities)
   yield* settle
   const exit = opening.pollUnsafe()
   if (exit === undefined || !Exit.isSuccess(exit)) throw new Error("the stream is not open")
@@ -237,12 +237,12 @@ export const withFakeServer = Effect.fnUntraced(function* (
 
 /** A stream between a server of ours and a client that is played by hand, open; the client has no features. */
 export const withFakeClient = Effect.fnUntraced(function* (
-  options: PairOptions & { readonly abilities?: Streams.StreamAbilities } = {}
+  options: PairOptions & { readonly capabilities?: Streams.StreamCapabilities } = {}
 ) {
   const { ends, handle } = keeping()
   const server = yield* serve({ talk: handle }, options.server)
   const client = yield* fakeStreamClient("Talk")
-  client.open(options.abilities)
+  client.open(options.capabilities)
   yield* settle
   client.choose(server.serverId)
   yield* settle

@@ -18,7 +18,7 @@ import {
   head,
   keepalive,
   message,
-  noAbilities,
+  noCapabilities,
   open,
   samples
 } from "./streamSamples.ts"
@@ -114,7 +114,7 @@ describe("messages of a stream", () => {
       const left = withoutOurs(openMsg("Stream", encode(stream)) as Uint8Array)
       const plain: Streams.Stream =
         stream.kind === "open" || stream.kind === "ack"
-          ? { ...stream, ...noAbilities }
+          ? { ...stream, ...noCapabilities }
           : stream.kind === "end" || stream.kind === "keepalive"
             ? { ...stream, kind: "keepalive", probe: false }
             : stream
@@ -137,17 +137,17 @@ describe("messages of a stream", () => {
   })
 })
 
-describe("abilities", () => {
-  const roundTrip = (told: Partial<Streams.StreamAbilities>): Streams.StreamAbilities => {
+describe("capabilities", () => {
+  const roundTrip = (told: Partial<Streams.StreamCapabilities>): Streams.StreamCapabilities => {
     const opening = Streams.encodeStreamOpen(Envelope.noFrame, head, open(told))
-    const answer = Streams.encodeStreamAck(Envelope.noFrame, head, { ...noAbilities, ...told })
+    const answer = Streams.encodeStreamAck(Envelope.noFrame, head, { ...noCapabilities, ...told })
     const opened = Streams.decodeStream(opening) as Streams.StreamOpen
     const acked = Streams.decodeStream(answer) as Streams.StreamAck
-    const abilities = { features: opened.features, keepalive: opened.keepalive, buffer: opened.buffer }
-    assert.deepStrictEqual({ ...acked }, { kind: "ack", ...head, ...abilities })
-    assert.deepStrictEqual(plain(opening), es.stream(open(abilities)))
-    assert.deepStrictEqual(plain(answer), es.stream({ ...ack(), ...abilities }))
-    return abilities
+    const capabilities = { features: opened.features, keepalive: opened.keepalive, buffer: opened.buffer }
+    assert.deepStrictEqual({ ...acked }, { kind: "ack", ...head, ...capabilities })
+    assert.deepStrictEqual(plain(opening), es.stream(open(capabilities)))
+    assert.deepStrictEqual(plain(answer), es.stream({ ...ack(), ...capabilities }))
+    return capabilities
   }
 
   it("of every size go both ways", () => {
@@ -173,7 +173,7 @@ describe("abilities", () => {
   it("that no field can tell become the nearest that it can", () => {
     const told = (amount: number, becomes: number): void => {
       for (const ability of ["keepalive", "buffer"] as const) {
-        assert.deepStrictEqual(roundTrip({ [ability]: amount }), { ...noAbilities, [ability]: becomes })
+        assert.deepStrictEqual(roundTrip({ [ability]: amount }), { ...noCapabilities, [ability]: becomes })
       }
     }
     for (const none of [-1, -Infinity, NaN, 0.9, -0]) told(none, 0)

@@ -8,7 +8,7 @@ import * as Streams from "../../src/internal/wire/streamEnvelope.ts"
 import { agree, bytesOf, empty, fromNanos, msg, openMsg, plain, reference, toNanos } from "./referenceCodec.ts"
 import { StreamSchema } from "../gen/internal_pb.ts"
 
-export const noAbilities: Streams.StreamAbilities = { features: 0, keepalive: 0, buffer: 0 }
+export const noCapabilities: Streams.StreamCapabilities = { features: 0, keepalive: 0, buffer: 0 }
 
 export const encode = (stream: Streams.Stream, frame = Envelope.noFrame): Uint8Array => {
   switch (stream.kind) {
@@ -112,7 +112,7 @@ export const comparable = (stream: Streams.Stream | Envelope.Rejected): unknown 
 const uint32 = (varint: bigint): number => Number(BigInt.asUintN(32, varint))
 
 /** What an opening and an ack have in common. */
-const abilities = (into: { -readonly [K in keyof Streams.StreamAbilities]: number }): Parameters<
+const capabilities = (into: { -readonly [K in keyof Streams.StreamCapabilities]: number }): Parameters<
   typeof reference.message
 >[1] => ({
   100: [0, (field) => (into.features = uint32(field.varint))],
@@ -140,11 +140,11 @@ const decodeByRules = (bytes: Uint8Array): unknown => {
     6: [
       2,
       (field) => {
-        const open = become("open", { clientId: "", metadata: new Map<string, string>(), ...noAbilities })
+        const open = become("open", { clientId: "", metadata: new Map<string, string>(), ...noCapabilities })
         reference.message(field.data, {
           1: [2, (field) => (open.clientId = reference.text(field.data))],
           7: [2, (field) => open.metadata.set(...reference.entry(field.data))],
-          ...abilities(open)
+          ...capabilities(open)
         })
       }
     ],
@@ -161,8 +161,8 @@ const decodeByRules = (bytes: Uint8Array): unknown => {
     8: [
       2,
       (field) => {
-        const ack = become("ack", { ...noAbilities })
-        reference.message(field.data, abilities(ack))
+        const ack = become("ack", { ...noCapabilities })
+        reference.message(field.data, capabilities(ack))
       }
     ],
     9: [
@@ -215,7 +215,7 @@ export const open = (over: Partial<Streams.StreamOpen> = {}): Streams.StreamOpen
   ...head,
   clientId: "CLI_abcdefghijkl",
   metadata: Envelope.emptyMetadata,
-  ...noAbilities,
+  ...noCapabilities,
   ...over
 })
 export const message = (raw: Uint8Array, over: Partial<Streams.StreamHead> = {}): Streams.StreamMessage => ({
@@ -236,7 +236,7 @@ export const keepalive = (probe = false): Streams.StreamKeepalive => ({ kind: "k
 
 export const samples: Readonly<Record<string, Streams.Stream>> = {
   "an opening": open(),
-  "an opening with abilities": open({ features: 5, keepalive: 15_000, buffer: 100 }),
+  "an opening with capabilities": open({ features: 5, keepalive: 15_000, buffer: 100 }),
   "an opening with the most of every ability": open({
     features: 0xffffffff,
     keepalive: 0xffffffff,
@@ -260,7 +260,7 @@ export const samples: Readonly<Record<string, Streams.Stream>> = {
   "a message with nothing else": message(bytesOf(3), noHead),
   "a message with fractions of a millisecond": message(empty, { sentAt: 1_789_000_000_123.25, expiry: 0.000001 }),
   "an ack": ack(),
-  "an ack with abilities": ack(3, 15_000, 100),
+  "an ack with capabilities": ack(3, 15_000, 100),
   "an ack with features alone": ack(128),
   "an ack with a keepalive alone": ack(0, 1),
   "an ack with a buffer alone": ack(0, 0, 128),

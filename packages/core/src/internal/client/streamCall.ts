@@ -79,7 +79,7 @@ class Opening extends ClaimedCall<StreamMethod> implements StreamReceiver {
     const { clientId, streams } = this.client
     streams.set(this.#streamId, this)
     const head = { streamId: this.#streamId, requestId: this.id, sentAt: now, expiry: this.expiry }
-    const open = { clientId, metadata: this.span?.into(metadata) ?? metadata, ...this.#end.abilities }
+    const open = { clientId, metadata: this.span?.into(metadata) ?? metadata, ...this.#end.capabilities }
     this.start(Envelope.encodeStreamOpen(route.request, head, open))
   }
 

@@ -133,7 +133,7 @@ export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
     job.isOpen = true
     this.series.openStreams++
     end.opened(opening)
-    bus.publishUnsafe(target, Envelope.encodeStreamAck(target, opening, end.abilities), opening.expiry, delivery)
+    bus.publishUnsafe(target, Envelope.encodeStreamAck(target, opening, end.capabilities), opening.expiry, delivery)
     const stream: ServerStream<unknown, unknown> = {
       ...end.api,
       hijack: Effect.sync(() => {

@@ -81,7 +81,7 @@ export class Endpoint implements Acknowledger, SendOwner {
   }
 
   /** What this end tells of itself. */
-  get abilities(): Envelope.StreamAbilities {
+  get capabilities(): Envelope.StreamCapabilities {
     const { bufferSize, keepalive } = this.#options
     return { features: endFeature, keepalive: keepalive === Infinity ? 0 : keepalive, buffer: bufferSize }
   }
@@ -96,7 +96,7 @@ export class Endpoint implements Acknowledger, SendOwner {
   }
 
   /** The stream is open: what the other end can do. */
-  opened(peer: Envelope.StreamAbilities): void {
+  opened(peer: Envelope.StreamCapabilities): void {
     if (this.#isClosed) return
     this.#features = peer.features
     if (peer.buffer > 0) this.#roomThere = peer.buffer

@@ -1,4 +1,4 @@
-/** `google.protobuf.Any` on the wire, as the details of an error are. */
+/** `google.protobuf.Any` on the wire: the type of error details. */
 import * as Reader from "./reader.ts"
 import * as Writer from "./writer.ts"
 
@@ -9,13 +9,13 @@ export interface Any {
 
 const emptyBytes: Uint8Array = new Uint8Array(0)
 
-/** The most bytes that it takes, its tag and length included. */
-export const bound = ({ typeUrl, value }: Any): number => Writer.stringBound(typeUrl) + value.length + 12
+/** Returns the maximum size in bytes, with tag and length. */
+export const maxSize = ({ typeUrl, value }: Any): number => Writer.maxStringSize(typeUrl) + value.length + 12
 
-/** The bytes that it takes where it is short and its type ASCII, its tag and length included. */
-export const likely = ({ typeUrl, value }: Any): number => typeUrl.length + value.length + 8
+/** Returns the size in bytes, with tag and length, of a short `Any` whose type is ASCII. */
+export const sizeHint = ({ typeUrl, value }: Any): number => typeUrl.length + value.length + 8
 
-/** Writes it as a field of the message in hand. */
+/** Writes an `Any` as a field of the current message. */
 export const write = (tag: number, { typeUrl, value }: Any): void => {
   const size = typeUrl.length + value.length + 4
   Writer.writeVarint(tag)
@@ -25,7 +25,7 @@ export const write = (tag: number, { typeUrl, value }: Any): void => {
   Writer.closeLength(any, size)
 }
 
-/** Reads one, behind its tag. */
+/** Reads an `Any` whose tag has been read. */
 export const read = (): Any => {
   let typeUrl = ""
   let value = emptyBytes
@@ -33,7 +33,7 @@ export const read = (): Any => {
   while (Reader.more()) {
     const tag = Reader.readTag()
     if (tag === 0x0a) typeUrl = Reader.readString()
-    // the user keeps it: a copy, which holds no other message's memory and shares it with nobody
+    // a copy, since the user keeps it: a view would keep the memory of the whole message alive
     else if (tag === 0x12) value = Reader.readBytes().slice()
     else Reader.skip(tag)
   }

@@ -1,18 +1,18 @@
 /**
- * The messages that psrpc sends. Everything published is a `Msg` with one of them inside: an encoder writes the head of
- * the `Msg`, the message and the tail in one go, a decoder takes the bytes of the whole `Msg`.
+ * The envelopes of calls: requests, responses, claims. Every published message is a `Msg` around an envelope or an update.
+ * An encoder writes the head of the `Msg`, the envelope and the tail in one pass. A decoder takes the bytes of the whole
+ * `Msg`.
  *
- * Encoders return views of a slab (see writer.ts) that nobody writes to again; decoded bytes are views of the input.
- * Decoders never throw. They read as Go does: unknown fields are skipped, and so are known ones with another wire type;
- * fields may come in any order, the last value wins; what is truncated, has field number 0, an unbalanced group, a
- * varint of more than 64 bits or text that is not UTF-8 is `malformed`. What is skipped (the channel in a `Msg`, the
- * obsolete `Any`s, unknown fields) is not looked into.
+ * Encoders return views of a slab (see writer.ts) that is never rewritten. Decoded bytes are views of the input. Decoders
+ * never throw. They follow Go's rules: unknown fields and known fields with another wire type are skipped; fields may come
+ * in any order, and the last value wins. Truncated input, a field number 0, an unbalanced group, a varint of more than 64
+ * bits and invalid UTF-8 are `malformed`. The content of skipped fields is not checked.
  */
 import * as Any from "./any.ts"
 import { emptyMetadata, maxEntries } from "../metadata/model.ts"
-import * as Entries from "./metadataField.ts"
+import * as MetadataField from "./metadataField.ts"
 import { beginMsg, emptyBytes, endMsg, type Frame, makeType, openMsg, type Rejected, type Type } from "./frame.ts"
-import { traceBound, type TraceContext } from "./msgTrace.ts"
+import { maxTraceSize, type TraceContext } from "./msgTrace.ts"
 import * as Reader from "./reader.ts"
 import * as Writer from "./writer.ts"
 
@@ -27,7 +27,7 @@ export interface Request {
   /** Unix milliseconds. */
   readonly expiry: number
   readonly multi: boolean
-  /** Inherits nothing: a key is there only if it was sent. */
+  /** Has no inherited properties. */
   readonly metadata: Readonly<Record<string, string>>
   readonly raw: Uint8Array
 }
@@ -45,7 +45,7 @@ export interface Response {
   readonly details: ReadonlyArray<Detail>
 }
 
-/** A ClaimRequest, or a ClaimResponse, whose affinity is 0. */
+/** A `ClaimRequest`, or a `ClaimResponse`, whose affinity is 0. */
 export interface Claim {
   readonly id: string
   readonly serverId: string
@@ -63,33 +63,33 @@ const claimResponseType = makeType("internal.ClaimResponse")
 
 export const encodeRequest = (frame: Frame, request: Request): Uint8Array => {
   const { clientId, id, raw } = request
-  const metadata = Entries.list(request.metadata)
-  const bound = (id.length + clientId.length) * 3 + raw.length + metadata.bound + 52
-  // What it is when the ids are ASCII and the times of our time.
-  let likely = id.length + clientId.length + raw.length + metadata.likely + 24 + (request.multi ? 2 : 0)
-  if (raw.length > 0) likely += 1 + Writer.varintSize(raw.length)
-  const body = beginMsg(frame, requestType, bound, likely)
+  const metadata = MetadataField.list(request.metadata)
+  const maxSize = (id.length + clientId.length) * 3 + raw.length + metadata.maxSize + 52
+  // the size if the ids are ASCII and the times are of this century
+  let sizeHint = id.length + clientId.length + raw.length + metadata.sizeHint + 24 + (request.multi ? 2 : 0)
+  if (raw.length > 0) sizeHint += 1 + Writer.varintSize(raw.length)
+  const body = beginMsg(frame, requestType, maxSize, sizeHint)
   if (id !== "") Writer.writeStringField(0x0a, id)
   if (clientId !== "") Writer.writeStringField(0x12, clientId)
   Writer.writeNanosField(0x18, request.sentAt)
   Writer.writeNanosField(0x20, request.expiry)
   if (request.multi) Writer.writeTrueField(0x28)
-  Entries.write(metadata)
+  MetadataField.write(metadata)
   if (raw.length > 0) Writer.writeBytesField(0x42, raw)
-  return endMsg(frame, body, likely)
+  return endMsg(frame, body, sizeHint)
 }
 
 export const encodeResponse = (frame: Frame, response: Response): Uint8Array => {
   const { code, details, error, id, raw, serverId } = response
-  let bound = (id.length + serverId.length + error.length + code.length) * 3 + raw.length + 64
-  let likely = id.length + serverId.length + raw.length + 14
-  if (raw.length > 0) likely += 1 + Writer.varintSize(raw.length)
-  if (error !== "") likely += error.length + code.length + 4
+  let maxSize = (id.length + serverId.length + error.length + code.length) * 3 + raw.length + 64
+  let sizeHint = id.length + serverId.length + raw.length + 14
+  if (raw.length > 0) sizeHint += 1 + Writer.varintSize(raw.length)
+  if (error !== "") sizeHint += error.length + code.length + 4
   for (let i = 0; i < details.length; i++) {
-    bound += Any.bound(details[i]!)
-    likely += Any.likely(details[i]!)
+    maxSize += Any.maxSize(details[i]!)
+    sizeHint += Any.sizeHint(details[i]!)
   }
-  const body = beginMsg(frame, responseType, bound, likely)
+  const body = beginMsg(frame, responseType, maxSize, sizeHint)
   if (id !== "") Writer.writeStringField(0x0a, id)
   if (serverId !== "") Writer.writeStringField(0x12, serverId)
   Writer.writeNanosField(0x18, response.sentAt)
@@ -97,31 +97,31 @@ export const encodeResponse = (frame: Frame, response: Response): Uint8Array => 
   if (code !== "") Writer.writeStringField(0x32, code)
   if (raw.length > 0) Writer.writeBytesField(0x3a, raw)
   for (let i = 0; i < details.length; i++) Any.write(0x42, details[i]!)
-  return endMsg(frame, body, likely)
+  return endMsg(frame, body, sizeHint)
 }
 
 export const encodeClaimRequest = (frame: Frame, id: string, serverId: string, affinity: number): Uint8Array => {
-  const likely = id.length + serverId.length + 9
-  const body = beginMsg(frame, claimRequestType, (id.length + serverId.length) * 3 + 25, likely)
+  const sizeHint = id.length + serverId.length + 9
+  const body = beginMsg(frame, claimRequestType, (id.length + serverId.length) * 3 + 25, sizeHint)
   if (id !== "") Writer.writeStringField(0x0a, id)
   if (serverId !== "") Writer.writeStringField(0x12, serverId)
   if (affinity !== 0) Writer.writeFloatField(0x1d, affinity)
-  return endMsg(frame, body, likely)
+  return endMsg(frame, body, sizeHint)
 }
 
-/** An empty `serverId` tells the servers to forget the request. */
+/** Encodes the choice of a server. An empty `serverId` cancels the request at every server. */
 export const encodeClaimResponse = (frame: Frame, id: string, serverId: string): Uint8Array => {
-  const likely = id.length + serverId.length + 4
-  const body = beginMsg(frame, claimResponseType, (id.length + serverId.length) * 3 + 20, likely)
+  const sizeHint = id.length + serverId.length + 4
+  const body = beginMsg(frame, claimResponseType, (id.length + serverId.length) * 3 + 20, sizeHint)
   if (id !== "") Writer.writeStringField(0x0a, id)
   if (serverId !== "") Writer.writeStringField(0x12, serverId)
-  return endMsg(frame, body, likely)
+  return endMsg(frame, body, sizeHint)
 }
 
-/** A `Msg` around bytes of a type made once: an update, and the trace that it is part of. */
+/** Encodes an update: a `Msg` around a message of the given type, with its trace context. */
 export const encodeValue = (frame: Frame, type: Type, value: Uint8Array, trace?: TraceContext): Uint8Array => {
-  const bound = trace === undefined ? value.length : value.length + traceBound(trace)
-  const body = beginMsg(frame, type, bound, value.length)
+  const maxSize = trace === undefined ? value.length : value.length + maxTraceSize(trace)
+  const body = beginMsg(frame, type, maxSize, value.length)
   Writer.writeRaw(value)
   return endMsg(frame, body, value.length, trace)
 }
@@ -161,8 +161,8 @@ export const decodeRequest = (bytes: Uint8Array): Request | Rejected => {
       case 0x28:
         request.multi = Reader.readBool()
         break
-      case Entries.metadataTag:
-        request.metadata = Entries.read(request.metadata, entries++)
+      case MetadataField.metadataTag:
+        request.metadata = MetadataField.read(request.metadata, entries++)
         break
       case 0x42:
         request.raw = Reader.readBytes()
@@ -210,7 +210,7 @@ export const decodeResponse = (bytes: Uint8Array): Response | Rejected => {
         break
       case 0x42:
         if (details === undefined) response.details = details = []
-        if (details.length >= maxEntries) Reader.refuse()
+        if (details.length >= maxEntries) Reader.fail()
         details.push(Any.read())
         break
       default:
@@ -238,7 +238,7 @@ export const decodeClaimRequest = (bytes: Uint8Array): Claim | Rejected => readC
 
 export const decodeClaimResponse = (bytes: Uint8Array): Claim | Rejected => readClaim(claimResponseType, bytes)
 
-/** The bytes in a `Msg` of a type made once: an update. */
+/** Decodes an update: returns the bytes in a `Msg` of the given type. */
 export const decodeValue = (type: Type, bytes: Uint8Array): Uint8Array | Rejected => {
   const rejected = openMsg(type, bytes)
   if (rejected !== undefined) return rejected

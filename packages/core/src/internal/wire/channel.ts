@@ -1,11 +1,11 @@
-/** The names of channels: where each kind of message goes, on every kind of bus. */
+/** The names of channels, for each kind of message and each kind of bus. */
 
 export interface Channel {
   /** The name on Redis and on buses in memory, parts joined by `|`. */
   readonly name: string
   /** The subject on NATS. */
   readonly subject: string
-  /** What NATS members of the same subject route on, in `Msg.channel`; "" where the subject says it all. */
+  /** The route in `Msg.channel`, by which NATS members of one subject find the method; "" if the subject is unambiguous. */
   readonly route: string
 }
 
@@ -14,10 +14,10 @@ const encodeUnit = (match: string): string => {
   return code < 0x10000 ? `u+${code.toString(16).padStart(4, "0")}` : `U+${code.toString(16).padStart(8, "0")}`
 }
 
-/** A lone surrogate does not survive UTF-8: it is U+FFFD here as it would be on the wire. */
-const sanitise = (part: string): string => part.toWellFormed().replace(/[^0-9A-Za-z_]/gu, encodeUnit)
+/** Encodes a part of a name as Go does. A lone surrogate becomes U+FFFD, as it does in UTF-8. */
+const sanitize = (part: string): string => part.toWellFormed().replace(/[^0-9A-Za-z_]/gu, encodeUnit)
 
-/** A delimiter goes before a part only where the part before it wrote something. */
+/** Joins parts as Go does: a delimiter follows a part only if that part is not empty. */
 const join = (parts: ReadonlyArray<string>): string => {
   let result = ""
   let delimit = false
@@ -29,12 +29,12 @@ const join = (parts: ReadonlyArray<string>): string => {
   return result
 }
 
-/** The topic counts as one part of the whole: `["a", ""]` leaves two delimiters behind it, `["", "a"]` none before. */
+/** Joins the topic first, as one part: `["a", ""]` leaves two delimiters after it, `["", "a"]` none before it. */
 const methodName = (service: string, method: string, topic: ReadonlyArray<string>, kind: string): string =>
-  join([sanitise(service), sanitise(method), join(topic.map(sanitise)), kind])
+  join([sanitize(service), sanitize(method), join(topic.map(sanitize)), kind])
 
 const clientChannel = (service: string, clientId: string, kind: string): Channel => ({
-  name: join([sanitise(service), sanitise(clientId), kind]),
+  name: join([sanitize(service), sanitize(clientId), kind]),
   subject: `CLI.${service.toWellFormed()}.${clientId.toWellFormed()}.${kind}`,
   route: ""
 })
@@ -47,28 +47,28 @@ const methodChannel = (
   kind: string
 ): Channel => {
   let subject = `SRV.${service.toWellFormed()}`
-  for (const part of topic) if (part !== "") subject += `.${sanitise(part)}`
+  for (const part of topic) if (part !== "") subject += `.${sanitize(part)}`
   if (queue) subject += ".Q"
   return { name: methodName(service, method, topic, kind), subject, route: `${method.toWellFormed()}.${kind}` }
 }
 
-/** Where a method's requests go, or a subscription's updates. `queue`: whether one server of many takes each. */
+/** The channel of a method's requests, or of a subscription's updates. With `queue`, each goes to one server of many. */
 export const request = (service: string, method: string, topic: ReadonlyArray<string>, queue: boolean): Channel =>
   methodChannel(service, method, topic, queue, "REQ")
 
-/** Where a client tells a method's servers whom it has chosen. */
+/** The channel on which a client announces its choice to a method's servers. */
 export const claimResponse = (service: string, method: string, topic: ReadonlyArray<string>): Channel =>
   methodChannel(service, method, topic, false, "RCLAIM")
 
-/** Where a method's servers hear of streams. */
+/** The channel of stream messages to a method's servers. */
 export const stream = (service: string, method: string, topic: ReadonlyArray<string>): Channel =>
   methodChannel(service, method, topic, false, "STR")
 
-/** Where servers offer themselves to a client. */
+/** The channel of claims to a client. */
 export const claimRequest = (service: string, clientId: string): Channel => clientChannel(service, clientId, "CLAIM")
 
-/** Where a client gets its responses. */
+/** The channel of responses to a client. */
 export const response = (service: string, clientId: string): Channel => clientChannel(service, clientId, "RES")
 
-/** Where a client hears of its streams. */
+/** The channel of stream messages to a client. */
 export const clientStream = (service: string, clientId: string): Channel => clientChannel(service, clientId, "STR")

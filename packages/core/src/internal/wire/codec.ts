@@ -1,4 +1,4 @@
-/** Between values and the bytes of a payload. Public in `Payload`. */
+/** The codec of a payload. Public in `Payload`. */
 
 /**
  * The type id of codecs.
@@ -17,9 +17,9 @@ export const TypeId: TypeId = "~effect-psrpc/Payload"
 export type TypeId = "~effect-psrpc/Payload"
 
 /**
- * A payload's two directions. `A` is what a sender may give, `B` what the receiver gets.
+ * Converts values to bytes and back. `A` is the sender's type, `B` the receiver's.
  *
- * Both directions are synchronous and throw on what does not fit; the library turns that into `malformed_request` or
+ * Both directions are synchronous and throw if the input is invalid; the library turns that into `malformed_request` or
  * `malformed_result`.
  *
  * @category models
@@ -28,8 +28,8 @@ export type TypeId = "~effect-psrpc/Payload"
 export interface Codec<in A, out B> {
   readonly [TypeId]: TypeId
   /**
-   * The full protobuf name of what the bytes are, for updates, which travel under their own type; `undefined` where they
-   * are no protobuf message: their updates are a `google.protobuf.BytesValue` with the bytes in it.
+   * The full name of the protobuf message in the bytes, which is the type of an update on the wire. `undefined` if the
+   * bytes are not a protobuf message: an update is then a `google.protobuf.BytesValue` around them.
    */
   readonly typeName: string | undefined
   readonly encode: (value: A) => Uint8Array

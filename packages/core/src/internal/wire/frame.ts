@@ -1,20 +1,20 @@
 /**
- * The `Msg` around what is sent: its head with the type, and its tail with what a bus adds. An encoder begins one, writes
- * its message and ends it; a decoder opens one and reads its message.
+ * The `Msg` around each message: its head with the type, and its tail with the fields that a bus adds. An encoder begins a
+ * `Msg`, writes its message and ends the `Msg`. A decoder opens a `Msg` and reads its message.
  */
 import { type TraceContext, writeTrace } from "./msgTrace.ts"
 import * as Reader from "./reader.ts"
 import * as Writer from "./writer.ts"
 
-/** What a bus adds to a `Msg`. */
+/** The fields that a bus adds to a `Msg`. */
 export interface Frame {
   /** The bytes of the field `channel`: see `channelTail`. */
   readonly tail: Uint8Array
-  /** Whether to add a number that makes the bytes unlike any others. */
+  /** Whether to add a nonce, so that the bytes of no two messages are equal. */
   readonly unique: boolean
 }
 
-/** Why a decoder refuses: `foreign` is a well-formed `Msg` with something else in it. */
+/** The reason for which a decoder rejects a message. `foreign` is a well-formed `Msg` of another type. */
 export type Rejected = "malformed" | "foreign"
 
 export const emptyBytes: Uint8Array = new Uint8Array(0)
@@ -23,56 +23,56 @@ export const noFrame: Frame = { tail: emptyBytes, unique: false }
 
 const copied = (): Uint8Array => Writer.finish().slice()
 
-/** The field `channel` of a `Msg`, made once per method. */
+/** Encodes the field `channel` of a `Msg`. Called once per method. */
 export const channelTail = (local: string): Uint8Array => {
   if (local === "") return emptyBytes
-  Writer.begin(Writer.stringBound(local))
+  Writer.begin(Writer.maxStringSize(local))
   Writer.writeStringField(0x1a, local)
   return copied()
 }
 
-/** The type of what is in a `Msg`, made once. */
+/** The type of the message in a `Msg`. Made once. */
 export interface Type {
   /** The full name of the message. */
   readonly name: string
-  /** What a `Msg` of this type starts with: field 1, and the tag of field 2. */
+  /** The first bytes of a `Msg` of this type: field 1, and the tag of field 2. */
   readonly head: Uint8Array
 }
 
 export const makeType = (name: string): Type => {
   const url = `type.googleapis.com/${name}`
-  Writer.begin(Writer.stringBound(url) + 1)
+  Writer.begin(Writer.maxStringSize(url) + 1)
   Writer.writeStringField(0x0a, url)
   Writer.writeVarint(0x12)
   return { name, head: copied() }
 }
 
 /**
- * Begins a `Msg` for a message of at most `bound` bytes, `likely` ones if nothing is unusual. Give what is returned to
- * `endMsg`, and the same `likely`.
+ * Begins a `Msg` around a message of at most `maxSize` bytes. `sizeHint` is its expected size: a wrong hint costs a move of
+ * the bytes. Returns the start of the message, for `endMsg`, which takes the same `sizeHint`.
  */
-export const beginMsg = (frame: Frame, type: Type, bound: number, likely: number): number => {
-  // besides the head and the tail: 5 bytes of length, 9 of nonce
-  Writer.begin(bound + type.head.length + frame.tail.length + 16)
+export const beginMsg = (frame: Frame, type: Type, maxSize: number, sizeHint: number): number => {
+  // besides head and tail: 5 bytes of length, 9 bytes of nonce
+  Writer.begin(maxSize + type.head.length + frame.tail.length + 16)
   Writer.writeRaw(type.head)
-  return Writer.openLength(likely)
+  return Writer.openLength(sizeHint)
 }
 
-export const endMsg = (frame: Frame, body: number, likely: number, trace?: TraceContext): Uint8Array => {
-  Writer.closeLength(body, likely)
+export const endMsg = (frame: Frame, body: number, sizeHint: number, trace?: TraceContext): Uint8Array => {
+  Writer.closeLength(body, sizeHint)
   if (frame.tail.length > 0) Writer.writeRaw(frame.tail)
   if (frame.unique) Writer.writeNonceField(0x79)
   if (trace !== undefined) writeTrace(trace)
   return Writer.finish()
 }
 
-/** Lets the input go, as reading to the end does. */
+/** Releases the input, as reading to the end does. */
 const rejected = (why: Rejected): Rejected => {
   Reader.done()
   return why
 }
 
-/** Leaves the cursor on what is in the `Msg`. */
+/** Moves the cursor to the message in a `Msg`. Returns a reason if there is no message of the type. */
 export const openMsg = (type: Type, bytes: Uint8Array): Rejected | undefined => {
   Reader.read(bytes)
   if (!Reader.match(type.head)) return openAnyMsg(type, bytes)
@@ -82,7 +82,7 @@ export const openMsg = (type: Type, bytes: Uint8Array): Rejected | undefined => 
   Reader.leave(outer)
   while (Reader.more()) {
     const tag = Reader.readTag()
-    if (tag === 0x0a || tag === 0x12) return openAnyMsg(type, bytes) // given again, and the last one counts
+    if (tag === 0x0a || tag === 0x12) return openAnyMsg(type, bytes) // a repeated field: the last one counts
     Reader.skip(tag)
   }
   if (!Reader.ended()) return rejected("malformed")
@@ -106,7 +106,7 @@ const openAnyMsg = (type: Type, bytes: Uint8Array): Rejected | undefined => {
     } else Reader.skip(tag)
   }
   if (!Reader.ended()) return rejected("malformed")
-  // As Go does, only what is behind the last slash tells the type.
+  // as in Go, the type is the text after the last slash
   if (url.slice(url.lastIndexOf("/") + 1) !== type.name) return rejected("foreign")
   Reader.seek(start, stop)
   return undefined

@@ -1,10 +1,10 @@
 /**
  * Ids: a prefix and 12 random alphanumerics, 71 bits.
  *
- * They need to be unique, not secret: whoever may publish on the bus sees them all. So requests and streams, which a
- * client makes by the ten thousand, take Math.random, which every process seeds for itself. Clients and servers, named
- * once and for as long as they live, take the system's randomness: replies go where the client id says, and processes
- * started from one snapshot, or with one `--random-seed`, share what Math.random says next.
+ * An id must be unique, not secret: every subscriber of the bus can read it. Requests and streams, of which a client makes
+ * tens of thousands a second, use Math.random, which each process seeds by itself. Clients and servers, which have one id
+ * for their lifetime, use the system's random numbers: responses are routed by client id, and processes that start from
+ * one snapshot, or with one `--random-seed`, share the sequence of Math.random.
  */
 
 const alphabet = Array.from("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", (character) =>
@@ -14,7 +14,7 @@ const size = alphabet.length
 const square = size ** 2
 const cube = size ** 3
 
-/** Four draws of three characters each, as a flat string: one put together with + is flattened at its first use. */
+/** Makes a flat string of four draws, three characters each. A string made with + is flattened at its first use. */
 const make = (x: number, y: number, z: number, a: number, b: number, c: number, d: number): string =>
   String.fromCharCode(
     x,
@@ -35,7 +35,7 @@ const make = (x: number, y: number, z: number, a: number, b: number, c: number, 
     alphabet[(d / square) | 0]!
   )
 
-/** Two numbers of Math.random, 52 bits each, give four draws. */
+/** Makes an id of Math.random: two numbers of 52 bits make four draws. */
 const quick = (x: number, y: number, z: number): string => {
   const first = Math.random() * cube * cube
   const second = Math.random() * cube * cube
@@ -46,23 +46,26 @@ const quick = (x: number, y: number, z: number): string => {
 
 const words = new Uint32Array(4)
 
-/** 32 bits modulo 62³: the bias is below 6 in 100,000. */
+/** Makes an id of the system's random numbers: 32 bits modulo 62³, whose bias is below 6 in 100,000. */
 const strong = (x: number, y: number, z: number): string => {
   crypto.getRandomValues(words)
   return make(x, y, z, words[0]! % cube, words[1]! % cube, words[2]! % cube, words[3]! % cube)
 }
 
-/** `CLI_…` */
+/** Makes a client id: `CLI_…` */
 export const newClientId = (): string => strong(67, 76, 73)
 
-/** `SRV_…` */
+/** Makes a server id: `SRV_…` */
 export const newServerId = (): string => strong(83, 82, 86)
 
-/** `REQ_…` */
+/** Makes a request id: `REQ_…` */
 export const newRequestId = (): string => quick(82, 69, 81)
 
-/** `KEY_…` and 24 random alphanumerics, of the system's randomness: who guesses one is given another's answer. */
+/**
+ * Makes an idempotency key: `KEY_…` and 24 alphanumerics of the system's random numbers, since a caller who guesses the key
+ * of another receives the other's response.
+ */
 export const newIdempotencyKey = (): string => strong(75, 69, 89) + strong(75, 69, 89).slice(4)
 
-/** `STR_…` */
+/** Makes a stream id: `STR_…` */
 export const newStreamId = (): string => quick(83, 84, 82)

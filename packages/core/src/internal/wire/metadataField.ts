@@ -1,25 +1,24 @@
-/** Metadata on the wire: a `map<string, string>`, field 7 of every message that has any. */
+/** Metadata on the wire: a `map<string, string>`, field 7 of every message with metadata. */
 import { emptyMetadata, Entries, maxEntries, type Metadata } from "../metadata/model.ts"
 import * as Reader from "./reader.ts"
 import * as Writer from "./writer.ts"
 
-/** The tag of the field. */
 export const metadataTag = 0x3a
 
-/** Of metadata, besides, the two of a trace: they go along after the user's were counted. */
-const mostRead = maxEntries + 2
+/** Maximum number of entries in a message: the user's, and the two of the trace context, which are added after the check. */
+const maxEntriesRead = maxEntries + 2
 
-/** Metadata about to be written. */
+/** Metadata to be written. */
 export interface Listed {
-  /** Key, value, key, value. */
+  /** Keys and values in turn. */
   readonly texts: ReadonlyArray<string>
-  /** The most bytes that it takes. */
-  readonly bound: number
-  /** The bytes that it takes if the texts are short and ASCII. */
-  readonly likely: number
+  /** Maximum size in bytes. */
+  readonly maxSize: number
+  /** The size in bytes if the texts are short and ASCII. */
+  readonly sizeHint: number
 }
 
-const nothing: Listed = { texts: [], bound: 0, likely: 0 }
+const nothing: Listed = { texts: [], maxSize: 0, sizeHint: 0 }
 
 export const list = (metadata: Metadata): Listed => {
   if (metadata === emptyMetadata) return nothing
@@ -33,7 +32,7 @@ export const list = (metadata: Metadata): Listed => {
     texts[2 * i + 1] = value
     units += key.length + value.length
   }
-  return { texts, bound: units * 3 + texts.length * 13, likely: units + texts.length * 3 }
+  return { texts, maxSize: units * 3 + texts.length * 13, sizeHint: units + texts.length * 3 }
 }
 
 export const write = ({ texts }: Listed): void => {
@@ -50,12 +49,12 @@ export const write = ({ texts }: Listed): void => {
 }
 
 /**
- * Reads an entry into `metadata`, or into an object of its own where that is `emptyMetadata`. `count` is how many of the
- * message were read before.
+ * Reads an entry into `metadata`, or into a new object if that is `emptyMetadata`. Returns the object. `count` is the number
+ * of entries read before.
  */
 export const read = (metadata: Metadata, count: number): Metadata => {
   const into: Record<string, string> = metadata === emptyMetadata ? new Entries() : metadata
-  if (count >= mostRead) Reader.refuse()
+  if (count >= maxEntriesRead) Reader.fail()
   let key = ""
   let value = ""
   const outer = Reader.enter()

@@ -1,23 +1,20 @@
-/**
- * The `Msg` that everything travels in, as it is: for authors of buses, who look at what is around a message and not into
- * it.
- */
+/** The `Msg` as a value, for authors of buses, who need the fields around a message and not the message. */
 import * as Reader from "./reader.ts"
 import * as Writer from "./writer.ts"
 
 const emptyBytes: Uint8Array = new Uint8Array(0)
 
-/** A `Msg` as it is, for authors of buses. */
+/** A decoded `Msg`. */
 export interface Msg {
   readonly typeUrl: string
   readonly value: Uint8Array
-  /** The channel on which NATS members route, "" elsewhere. */
+  /** The route by which NATS members find the method; "" on other buses. */
   readonly channel: string
-  /** How many members have handed the message on. */
+  /** How many members have forwarded the message. */
   readonly hops: number
 }
 
-/** Encodes a `Msg`; `nonce` makes its bytes unlike any others. */
+/** Encodes a `Msg`. With `nonce`, no two messages have equal bytes. */
 export const encodeMsg = (msg: {
   readonly typeUrl: string
   readonly value: Uint8Array
@@ -26,7 +23,7 @@ export const encodeMsg = (msg: {
   readonly hops?: number | undefined
 }): Uint8Array => {
   const { channel = "", hops = 0, typeUrl, value } = msg
-  Writer.begin(Writer.stringBound(typeUrl) + value.length + 6 + Writer.stringBound(channel) + 9 + 7)
+  Writer.begin(Writer.maxStringSize(typeUrl) + value.length + 6 + Writer.maxStringSize(channel) + 9 + 7)
   if (typeUrl !== "") Writer.writeStringField(0x0a, typeUrl)
   if (value.length > 0) Writer.writeBytesField(0x12, value)
   if (channel !== "") Writer.writeStringField(0x1a, channel)
@@ -43,7 +40,7 @@ const writeHops = (hops: number): void => {
   Writer.writeVarint(Math.min(Math.floor(hops), 0xffffffff))
 }
 
-/** Decodes a `Msg` whatever is in it. */
+/** Decodes a `Msg` of any type. */
 export const decodeMsg = (bytes: Uint8Array): Msg | "malformed" => {
   const msg: { -readonly [K in keyof Msg]: Msg[K] } = { typeUrl: "", value: emptyBytes, channel: "", hops: 0 }
   Reader.read(bytes)
@@ -58,7 +55,7 @@ export const decodeMsg = (bytes: Uint8Array): Msg | "malformed" => {
   return Reader.done() ? msg : "malformed"
 }
 
-/** The field `channel` of a `Msg`; "" where there is none, and where the bytes are malformed. */
+/** Returns the field `channel` of a `Msg`; "" if there is none, or if the bytes are malformed. */
 export const readChannel = (bytes: Uint8Array): string => {
   let channel = ""
   Reader.read(bytes)
@@ -71,8 +68,8 @@ export const readChannel = (bytes: Uint8Array): string => {
 }
 
 /**
- * The same `Msg` handed on once more, or `by` times. Look at `hops` with `decodeMsg` before: bytes that are malformed come
- * back as they are.
+ * Returns the same `Msg` with its hop count raised by `by`. Check `hops` with `decodeMsg` first. Malformed bytes are returned
+ * unchanged.
  */
 export const withHop = (bytes: Uint8Array, by = 1): Uint8Array => {
   const pieces: Array<number> = []

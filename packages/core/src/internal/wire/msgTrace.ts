@@ -1,11 +1,11 @@
 /**
- * The trace context of an update: two fields of the `Msg` around it, since an update has no envelope of its own. Nobody but
- * this library reads them, and they are there only where the publisher has a tracer.
+ * The trace context of an update: two fields of the `Msg` around it, since an update has no envelope. Only this library
+ * reads them, and only a publisher with a tracer writes them.
  */
 import * as Reader from "./reader.ts"
 import * as Writer from "./writer.ts"
 
-/** Trace context as it travels: what W3C calls the header fields of these names. */
+/** Trace context on the wire: the header fields of these names in W3C Trace Context. */
 export interface TraceContext {
   readonly traceparent: string
   readonly tracestate: string | undefined
@@ -14,9 +14,9 @@ export interface TraceContext {
 const traceparentTag = 0x8a // field 17, text
 const tracestateTag = 0x92 // field 18, text
 
-/** The most bytes that they take. */
-export const traceBound = ({ traceparent, tracestate = "" }: TraceContext): number =>
-  Writer.stringBound(traceparent) + Writer.stringBound(tracestate) + 2
+/** Returns the maximum size of both fields in bytes. */
+export const maxTraceSize = ({ traceparent, tracestate = "" }: TraceContext): number =>
+  Writer.maxStringSize(traceparent) + Writer.maxStringSize(tracestate) + 2
 
 export const writeTrace = ({ traceparent, tracestate = "" }: TraceContext): void => {
   Writer.writeVarint(traceparentTag)
@@ -26,7 +26,7 @@ export const writeTrace = ({ traceparent, tracestate = "" }: TraceContext): void
   Writer.writeString(tracestate)
 }
 
-/** The trace context of a `Msg`; `undefined` where there is none, and where the bytes are malformed. */
+/** Returns the trace context of a `Msg`; `undefined` if there is none, or if the bytes are malformed. */
 export const readTrace = (bytes: Uint8Array): TraceContext | undefined => {
   let traceparent: string | undefined
   let tracestate: string | undefined

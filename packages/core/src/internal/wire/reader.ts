@@ -1,32 +1,28 @@
 /**
- * Protobuf's wire format, read with a cursor.
+ * Reads protobuf's wire format with a cursor. Only the wire room imports this module.
  *
- * The state is this module's: reading is synchronous, so nobody can come in between, and an object per message would cost
- * as much as the bytes.
+ * The cursor is the state of this module, and so one message is read at a time: reading is synchronous, and an object per
+ * message would cost as much as the bytes.
  */
 
 const emptyBytes: Uint8Array = new Uint8Array(0)
 const low28 = 0x10000000
 const scratch = new DataView(new ArrayBuffer(4))
 
-//
-// Nothing here throws. What is malformed puts the cursor where it cannot be in a message that is not, so that every
-// loop ends, every further read reads nothing, and one look at the end tells: `ended`.
-
-const poison = 0x7fffffff
+/**
+ * The position of the cursor after malformed input, which no well-formed message has. Nothing throws: every loop ends, every
+ * further read returns an empty value, and one comparison at the end detects the failure (`ended`).
+ */
+const invalid = 0x7fffffff
 
 let bytes: Uint8Array = emptyBytes
 let cursor = 0
 let end = 0
 
-const fail = (): number => {
-  cursor = poison
+/** Marks the input as malformed. Returns 0, as the value of the failed read. */
+export const fail = (): number => {
+  cursor = invalid
   return 0
-}
-
-/** What is read is not what it should be. */
-export const refuse = (): void => {
-  fail()
 }
 
 /** Reads from the start of `input`. */
@@ -34,16 +30,16 @@ export const read = (input: Uint8Array): void => {
   bytes = input
   end = input.length
   cursor = 0
-  if (end >= poison) fail()
+  if (end >= invalid) fail()
 }
 
-/** Whether a field follows. */
+/** Returns whether a field follows. */
 export const more = (): boolean => cursor < end
 
-/** Whether all was read and well formed. */
+/** Returns whether the whole input was read and is well-formed. */
 export const ended = (): boolean => cursor === end
 
-/** The same at the very end, where the input is let go: an idle process should not hold on to its last message. */
+/** Like `ended`, and releases the input, so that an idle process does not keep its last message in memory. */
 export const done = (): boolean => {
   bytes = emptyBytes
   return cursor === end
@@ -51,13 +47,13 @@ export const done = (): boolean => {
 
 export const position = (): number => cursor
 
-/** Goes on with the bytes from `start` to `stop`, a range that was read before. */
+/** Moves the cursor to the bytes from `start` to `stop`, a range that was read before. */
 export const seek = (start: number, stop: number): void => {
   cursor = start
   end = stop
 }
 
-/** Whether the input starts with `head`; goes behind it if so. */
+/** Returns whether the input starts with `head`; if so, moves the cursor after it. */
 export const match = (head: Uint8Array): boolean => {
   const length = head.length
   if (length > end) return false
@@ -67,7 +63,7 @@ export const match = (head: Uint8Array): boolean => {
   return true
 }
 
-// The last varint: bits 0–27, 28–55, 56–63.
+// the last varint: bits 0–27, 28–55, 56–63
 let low = 0
 let mid = 0
 let high = 0
@@ -99,11 +95,11 @@ const readVarint = (): void => {
   high = ninth & 0x7f
   if (ninth < 0x80) return
   const tenth = cursor < end ? bytes[cursor++]! : fail()
-  if (tenth > 1) fail() // more than 64 bits, which Go refuses too
+  if (tenth > 1) fail() // more than 64 bits, which Go rejects too
   high |= tenth << 7
 }
 
-/** A tag: field number × 8 + wire type. Call it only where `more` says so. */
+/** Reads a tag: field number × 8 + wire type. Call it only if `more` returns true. */
 export const readTag = (): number => {
   const c = bytes[cursor]!
   if (c < 0x80) {
@@ -115,13 +111,13 @@ export const readTag = (): number => {
   return tag > 7 && tag <= 0xffffffff && high === 0 ? tag : fail()
 }
 
-/** The length of what follows, which is there. */
+/** Reads a length, and checks that as many bytes follow. */
 const readLength = (): number => {
   let length: number
   if (cursor < end && bytes[cursor]! < 0x80) length = bytes[cursor++]!
   else {
     readVarint()
-    length = high === 0 ? low + mid * low28 : poison
+    length = high === 0 ? low + mid * low28 : invalid
   }
   return length <= end - cursor ? length : fail()
 }
@@ -131,7 +127,7 @@ const advance = (length: number): void => {
   else fail()
 }
 
-const maxGroups = 100 // as deep as protobuf-es goes
+const maxGroups = 100 // the depth limit of protobuf-es
 
 const skipGroup = (field: number, depth: number): void => {
   while (cursor < end) {
@@ -164,10 +160,10 @@ const skipField = (tag: number, depth: number): void => {
   }
 }
 
-/** Skips the field of a tag that nobody here knows, or knows with another wire type. */
+/** Skips the field of a tag that is unknown, or known with another wire type. */
 export const skip = (tag: number): void => skipField(tag, 0)
 
-/** A view of the input, a plain Uint8Array even where the input is a Buffer. */
+/** Reads bytes: a view of the input, which is a plain Uint8Array even if the input is a Buffer. */
 export const readBytes = (): Uint8Array => {
   const length = readLength()
   if (length === 0) return emptyBytes
@@ -176,12 +172,12 @@ export const readBytes = (): Uint8Array => {
   return new Uint8Array(bytes.buffer, bytes.byteOffset + start, length)
 }
 
-// A leading U+FEFF is text. `fatal`: see `readString`.
+// a leading U+FEFF is text
 const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /**
- * Text. Invalid UTF-8 is malformed: Go refuses it too, and with replacement characters two ids that differ could become
- * one.
+ * Reads text. Invalid UTF-8 is malformed: Go rejects it too, and replacement characters could make two different ids
+ * equal.
  */
 export const readString = (): string => {
   const length = readLength()
@@ -190,7 +186,7 @@ export const readString = (): string => {
   const p = cursor
   cursor += length
   if (length === 16) {
-    // every generated id: 4 + 12 characters
+    // the length of every generated id: 4 + 12 characters
     let all = 0
     for (let i = p; i < p + 16; i++) all |= b[i]!
     if (all < 0x80) {
@@ -233,19 +229,19 @@ export const readBool = (): boolean => {
   return (low | mid | high) !== 0
 }
 
-/** A varint as a number: exact below 2^53. */
+/** Reads a varint as a number, which is exact below 2^53. */
 export const readNumber = (): number => {
   readVarint()
   return low + mid * low28 + high * 72057594037927936
 }
 
-/** A uint32: of a varint with more bits, the low ones. */
+/** Reads a uint32: the low bits of a longer varint. */
 export const readUint32 = (): number => {
   readVarint()
   return (low | (mid << 28)) >>> 0
 }
 
-/** int64 nanoseconds as milliseconds: exact where they are whole. */
+/** Reads int64 nanoseconds as milliseconds. Whole milliseconds are exact. */
 export const readNanos = (): number => {
   readVarint()
   const top = high < 0x80 ? high : high - 0x100
@@ -258,31 +254,31 @@ export const readNanos = (): number => {
 export const readFloat = (): number => {
   const p = cursor
   advance(4)
-  if (cursor === poison) return 0
+  if (cursor === invalid) return 0
   for (let i = 0; i < 4; i++) scratch.setUint8(i, bytes[p + i]!)
   return scratch.getFloat32(0, true)
 }
 
-/** Enters a message in the message: reading ends where it does. Give what is returned to `leave`. */
+/** Enters a nested message: `more` is false at its end. Returns the end of the outer message, for `leave`. */
 export const enter = (): number => {
   const outer = end
   const length = readLength()
-  if (cursor !== poison) end = cursor + length
+  if (cursor !== invalid) end = cursor + length
   return outer
 }
 
-/** Only after reading to the end of it. What ended badly stays so: the cursor is behind every end. */
+/** Leaves a nested message that was read to its end. Malformed input stays so: the cursor is after every end. */
 export const leave = (outer: number): void => {
   end = outer
 }
 
-/** Goes to the end of what was entered, and says where that is. */
+/** Moves the cursor to the end of the entered message, and returns that position. */
 export const skipRest = (): number => {
   if (cursor <= end) cursor = end
   return cursor
 }
 
-/** A view of what is left, plain as `readBytes` has it. */
+/** Reads the remaining bytes, as `readBytes` does. */
 export const readRest = (): Uint8Array => {
   const length = end - cursor
   if (length <= 0) return emptyBytes

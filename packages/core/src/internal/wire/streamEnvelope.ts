@@ -1,18 +1,18 @@
 /**
- * The messages of a stream, written and read by the rules of envelope.ts. One `internal.Stream` is one of six things, told
- * apart by its body, which is a oneof: a later body replaces the one before, and the same one given twice is merged, the
- * second's fields over the first's.
+ * The envelopes of streams, written and read by the rules of callEnvelope.ts. An `internal.Stream` has one of six kinds,
+ * given by its body, which is a oneof: a later body replaces an earlier one, and a repeated body is merged, the second's
+ * fields over the first's.
  *
- * Two of the six, and the fields from 100 on, are this library's. Go skips such fields as unknown and ignores a `Stream`
- * without a body.
+ * Two of the six kinds, and the fields from 100 on, are extensions of this library. Go skips such fields as unknown, and
+ * ignores a `Stream` without a body.
  */
 import { emptyMetadata } from "../metadata/model.ts"
-import * as Entries from "./metadataField.ts"
+import * as MetadataField from "./metadataField.ts"
 import { beginMsg, emptyBytes, endMsg, type Frame, makeType, openMsg, type Rejected } from "./frame.ts"
 import * as Reader from "./reader.ts"
 import * as Writer from "./writer.ts"
 
-/** What every message of a stream has. An answer to one has the same. */
+/** The fields of every message of a stream. An ack repeats those of the message that it acknowledges. */
 export interface StreamHead {
   readonly streamId: string
   readonly requestId: string
@@ -22,19 +22,19 @@ export interface StreamHead {
   readonly expiry: number
 }
 
-/** What the two ends of a stream tell each other about themselves: nothing, where the peer is Go. */
-export interface StreamAbilities {
-  /** A set of 32 bits. */
+/** The capabilities that an endpoint announces when a stream opens. Go announces none. */
+export interface StreamCapabilities {
+  /** 32 flags. */
   readonly features: number
-  /** How often a sign of life will come at least, in milliseconds below 2^32; 0 for never. */
+  /** The keepalive interval in milliseconds, below 2^32; 0 if the endpoint sends none. */
   readonly keepalive: number
-  /** How many messages this end takes in unread, before it makes the sender wait; 0 where it does not say. */
+  /** How many unread messages the endpoint buffers before its acks wait; 0 if unknown. */
   readonly buffer: number
 }
 
-export interface StreamOpening extends StreamAbilities {
+export interface StreamOpening extends StreamCapabilities {
   readonly clientId: string
-  /** Inherits nothing: a key is there only if it was sent. */
+  /** Has no inherited properties. */
   readonly metadata: Readonly<Record<string, string>>
 }
 
@@ -48,8 +48,8 @@ export interface StreamMessage extends StreamHead {
   readonly raw: Uint8Array
 }
 
-/** Of an opening, with abilities; of a message, without. */
-export interface StreamAck extends StreamHead, StreamAbilities {
+/** The ack of an opening, with capabilities, or of a message, without. */
+export interface StreamAck extends StreamHead, StreamCapabilities {
   readonly kind: "ack"
 }
 
@@ -59,15 +59,15 @@ export interface StreamClose extends StreamHead {
   readonly code: string
 }
 
-/** No more messages follow. */
+/** The half-close: the sender sends no more messages. */
 export interface StreamEnd extends StreamHead {
   readonly kind: "end"
 }
 
-/** A sign of life. */
+/** A message without content. */
 export interface StreamKeepalive extends StreamHead {
   readonly kind: "keepalive"
-  /** Asks the other end to answer at once with a sign of life. */
+  /** Whether the peer should answer with a keepalive at once. */
   readonly probe: boolean
 }
 
@@ -79,23 +79,23 @@ const openTag = 0x32
 const messageTag = 0x3a
 const ackTag = 0x42
 const closeTag = 0x4a
-/** In the `Stream`: fields 100 and 101, bool. */
+/** Fields 100 and 101 of `Stream`, bool. */
 const endTag = 800
 const probeTag = 808
-/** In an opening and in an ack: fields 100 to 102, uint32. */
+/** Fields 100 to 102 of an opening and of an ack, uint32. */
 const featuresTag = 800
 const keepaliveTag = 808
 const bufferTag = 816
 
 // ── encoding ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** The bytes of the head when the ids are ASCII and the times of our time. */
-const likelyHead = (head: StreamHead): number => head.streamId.length + head.requestId.length + 24
+/** Returns the size of the head if the ids are ASCII and the times are of this century. */
+const headSizeHint = (head: StreamHead): number => head.streamId.length + head.requestId.length + 24
 
-/** Begins a `Msg` with a `Stream` that takes `bound` bytes at most besides its head, and `likely` in all. */
-const beginStream = (frame: Frame, head: StreamHead, bound: number, likely: number): number => {
+/** Begins a `Msg` with a `Stream` of at most `maxSize` bytes without its head. `sizeHint` is the expected size with it. */
+const beginStream = (frame: Frame, head: StreamHead, maxSize: number, sizeHint: number): number => {
   const { requestId, streamId } = head
-  const body = beginMsg(frame, streamType, (streamId.length + requestId.length) * 3 + 32 + bound, likely)
+  const body = beginMsg(frame, streamType, (streamId.length + requestId.length) * 3 + 32 + maxSize, sizeHint)
   if (streamId !== "") Writer.writeStringField(0x0a, streamId)
   if (requestId !== "") Writer.writeStringField(0x12, requestId)
   Writer.writeNanosField(0x18, head.sentAt)
@@ -111,94 +111,94 @@ const writeUint32Field = (tag: number, value: number): void => {
   Writer.writeVarint(value)
 }
 
-/** The nearest whole number that the field can tell. */
+/** Returns the nearest uint32. */
 const toUint32 = (amount: number): number => (amount >= 1 ? Math.min(amount, 0xffffffff) >>> 0 : 0)
 
-/** The bytes that `writeAbilities` writes, 21 at most. */
-const abilitiesSize = (abilities: StreamAbilities): number =>
-  uint32Size(abilities.features >>> 0) +
-  uint32Size(toUint32(abilities.keepalive)) +
-  uint32Size(toUint32(abilities.buffer))
+/** Returns the number of bytes that `writeCapabilities` writes, at most 21. */
+const capabilitiesSize = (capabilities: StreamCapabilities): number =>
+  uint32Size(capabilities.features >>> 0) +
+  uint32Size(toUint32(capabilities.keepalive)) +
+  uint32Size(toUint32(capabilities.buffer))
 
-const writeAbilities = (abilities: StreamAbilities): void => {
-  writeUint32Field(featuresTag, abilities.features >>> 0)
-  writeUint32Field(keepaliveTag, toUint32(abilities.keepalive))
-  writeUint32Field(bufferTag, toUint32(abilities.buffer))
+const writeCapabilities = (capabilities: StreamCapabilities): void => {
+  writeUint32Field(featuresTag, capabilities.features >>> 0)
+  writeUint32Field(keepaliveTag, toUint32(capabilities.keepalive))
+  writeUint32Field(bufferTag, toUint32(capabilities.buffer))
 }
 
 export const encodeStreamOpen = (frame: Frame, head: StreamHead, opening: StreamOpening): Uint8Array => {
   const { clientId } = opening
-  const metadata = Entries.list(opening.metadata)
-  const abilities = abilitiesSize(opening)
-  let size = metadata.likely + abilities
+  const metadata = MetadataField.list(opening.metadata)
+  const capabilities = capabilitiesSize(opening)
+  let size = metadata.sizeHint + capabilities
   if (clientId !== "") size += clientId.length + 2
-  const likely = likelyHead(head) + 1 + Writer.varintSize(size) + size
-  const body = beginStream(frame, head, Writer.stringBound(clientId) + metadata.bound + abilities + 6, likely)
+  const sizeHint = headSizeHint(head) + 1 + Writer.varintSize(size) + size
+  const body = beginStream(frame, head, Writer.maxStringSize(clientId) + metadata.maxSize + capabilities + 6, sizeHint)
   Writer.writeVarint(openTag)
   const open = Writer.openLength(size)
   if (clientId !== "") Writer.writeStringField(0x0a, clientId)
-  Entries.write(metadata)
-  writeAbilities(opening)
+  MetadataField.write(metadata)
+  writeCapabilities(opening)
   Writer.closeLength(open, size)
-  return endMsg(frame, body, likely)
+  return endMsg(frame, body, sizeHint)
 }
 
 export const encodeStreamMessage = (frame: Frame, head: StreamHead, raw: Uint8Array): Uint8Array => {
   const { length } = raw
   const size = length === 0 ? 0 : 1 + Writer.varintSize(length) + length
-  const likely = likelyHead(head) + 1 + Writer.varintSize(size) + size
-  const body = beginStream(frame, head, size + 6, likely)
+  const sizeHint = headSizeHint(head) + 1 + Writer.varintSize(size) + size
+  const body = beginStream(frame, head, size + 6, sizeHint)
   Writer.writeVarint(messageTag)
   Writer.writeVarint(size)
   if (length > 0) Writer.writeBytesField(0x12, raw)
-  return endMsg(frame, body, likely)
+  return endMsg(frame, body, sizeHint)
 }
 
-/** The ack of a message tells no abilities. `head` may be the message itself: an ack echoes it. */
-export const encodeStreamAck = (frame: Frame, head: StreamHead, abilities?: StreamAbilities): Uint8Array => {
-  const size = abilities === undefined ? 0 : abilitiesSize(abilities)
-  const likely = likelyHead(head) + 2 + size
-  const body = beginStream(frame, head, size + 2, likely)
+/** Encodes an ack. The ack of a message has no capabilities, and `head` may be the message. */
+export const encodeStreamAck = (frame: Frame, head: StreamHead, capabilities?: StreamCapabilities): Uint8Array => {
+  const size = capabilities === undefined ? 0 : capabilitiesSize(capabilities)
+  const sizeHint = headSizeHint(head) + 2 + size
+  const body = beginStream(frame, head, size + 2, sizeHint)
   Writer.writeVarint(ackTag)
   Writer.writeVarint(size)
-  if (abilities !== undefined) writeAbilities(abilities)
-  return endMsg(frame, body, likely)
+  if (capabilities !== undefined) writeCapabilities(capabilities)
+  return endMsg(frame, body, sizeHint)
 }
 
 export const encodeStreamClose = (frame: Frame, head: StreamHead, error: string, code: string): Uint8Array => {
   const size = (error === "" ? 0 : error.length + 2) + (code === "" ? 0 : code.length + 2)
-  const likely = likelyHead(head) + 1 + Writer.varintSize(size) + size
-  const body = beginStream(frame, head, Writer.stringBound(error) + Writer.stringBound(code) + 6, likely)
+  const sizeHint = headSizeHint(head) + 1 + Writer.varintSize(size) + size
+  const body = beginStream(frame, head, Writer.maxStringSize(error) + Writer.maxStringSize(code) + 6, sizeHint)
   Writer.writeVarint(closeTag)
   const close = Writer.openLength(size)
   if (error !== "") Writer.writeStringField(0x0a, error)
   if (code !== "") Writer.writeStringField(0x12, code)
   Writer.closeLength(close, size)
-  return endMsg(frame, body, likely)
+  return endMsg(frame, body, sizeHint)
 }
 
 export const encodeStreamEnd = (frame: Frame, head: StreamHead): Uint8Array => {
-  const likely = likelyHead(head) + 3
-  const body = beginStream(frame, head, 3, likely)
+  const sizeHint = headSizeHint(head) + 3
+  const body = beginStream(frame, head, 3, sizeHint)
   writeUint32Field(endTag, 1)
-  return endMsg(frame, body, likely)
+  return endMsg(frame, body, sizeHint)
 }
 
 export const encodeStreamKeepalive = (frame: Frame, head: StreamHead, probe = false): Uint8Array => {
   const size = probe ? 3 : 0
-  const likely = likelyHead(head) + size
-  const body = beginStream(frame, head, size, likely)
+  const sizeHint = headSizeHint(head) + size
+  const body = beginStream(frame, head, size, sizeHint)
   if (probe) writeUint32Field(probeTag, 1)
-  return endMsg(frame, body, likely)
+  return endMsg(frame, body, sizeHint)
 }
 
 // ── decoding ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Where a body, `end` and `probe` come together, which nobody sends, the first of them in this order counts. */
+/** Decodes a message of a stream. If it has a body, `end` and `probe`, the first in this order counts; no peer sends that. */
 export const decodeStream = (bytes: Uint8Array): Stream | Rejected => {
   const rejected = openMsg(streamType, bytes)
   if (rejected !== undefined) return rejected
-  // Messages and acks are most of what comes. What they have is kept in variables, so that each is one object in the end.
+  // most envelopes are messages and acks: their fields are kept in variables, so that each allocates one object
   let kind: Stream["kind"] = "keepalive"
   let streamId = ""
   let requestId = ""
@@ -295,13 +295,13 @@ type Opening = { -readonly [K in keyof StreamOpening]: StreamOpening[K] }
 
 const noOpening: Opening = { clientId: "", metadata: emptyMetadata, features: 0, keepalive: 0, buffer: 0 }
 
-/** Returns how many entries of metadata the `Stream` has had by then, `entries` of them before. */
+/** Reads an opening. Returns the number of metadata entries read so far, of which `entries` were read before. */
 const readOpening = (opening: Opening, entries: number): number => {
   const outer = Reader.enter()
   while (Reader.more()) {
     const tag = Reader.readTag()
     if (tag === 0x0a) opening.clientId = Reader.readString()
-    else if (tag === Entries.metadataTag) opening.metadata = Entries.read(opening.metadata, entries++)
+    else if (tag === MetadataField.metadataTag) opening.metadata = MetadataField.read(opening.metadata, entries++)
     else if (tag === featuresTag) opening.features = Reader.readUint32()
     else if (tag === keepaliveTag) opening.keepalive = Reader.readUint32()
     else if (tag === bufferTag) opening.buffer = Reader.readUint32()

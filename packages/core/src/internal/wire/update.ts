@@ -1,6 +1,6 @@
 /**
- * What updates travel as: a protobuf message under its own type, with no envelope of this library around it. Bytes that are
- * none, the JSON of a Schema for one, are the value of a `google.protobuf.BytesValue`, which every peer can read.
+ * Updates on the wire: a protobuf message under its own type, without an envelope. A payload that is not a protobuf message,
+ * such as the JSON of a Schema, is the value of a `google.protobuf.BytesValue`, which every peer can read.
  */
 import type { Codec } from "./codec.ts"
 import { makeType, type Type } from "./callEnvelope.ts"
@@ -16,7 +16,7 @@ const wrap = (value: Uint8Array): Uint8Array => {
   return Writer.finish()
 }
 
-/** A view of the value; throws where there is none to be had. */
+/** Returns a view of the value. Throws if the message is malformed. */
 const unwrap = (message: Uint8Array): Uint8Array => {
   let value = emptyBytes
   Reader.read(message)
@@ -29,7 +29,7 @@ const unwrap = (message: Uint8Array): Uint8Array => {
   return value
 }
 
-/** The type that a payload's updates have, and the codec between values and messages of that type. */
+/** Returns the type of a payload's updates, and the codec between values and messages of that type. */
 export const updateOf = (
   payload: Codec<unknown, unknown>
 ): { readonly type: Type; readonly message: Codec<unknown, unknown> } =>

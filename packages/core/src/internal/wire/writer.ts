@@ -1,16 +1,15 @@
 /**
- * Protobuf's wire format, written into slabs.
+ * Writes protobuf's wire format into slabs. Only the wire room imports this module.
  *
- * The state is this module's: writing is synchronous, so nobody can come in between, and an object per message would cost
- * as much as the bytes.
+ * The slab is the state of this module, and so one message is written at a time: writing is synchronous, and an object per
+ * message would cost as much as the bytes.
  *
- * A slab is never rewritten. What is handed out is a view of it, valid for ever; when a slab is full the next one is
- * allocated, and the garbage collector takes the old one with its last view. So a view keeps at most `slabSize` bytes
- * alive: whoever stores one for long copies it first (`slice`). A message that does not fit into a quarter of a slab
- * gets memory of its own, which nothing else is written into.
+ * A slab is never rewritten. `finish` returns a view of it that stays valid. A full slab is replaced by a new one, and
+ * collected with its last view. A view keeps up to `slabSize` bytes alive, so code that stores it for long copies it first
+ * (`slice`). A message larger than a quarter of a slab gets memory of its own.
  */
 
-/** The size of a slab in bytes. */
+/** Bytes. */
 export const slabSize = 64 * 1024
 const ownSize = slabSize / 4
 
@@ -19,19 +18,19 @@ const utf8 = new TextEncoder()
 let out = new Uint8Array(slabSize)
 let at = 0
 let from = 0
-/** Where the slab goes on after a message with memory of its own. */
+/** The slab, and the position in it, to return to after a message with memory of its own. */
 let kept: Uint8Array<ArrayBuffer> | undefined
 let keptAt = 0
 
-/** Begins a message that takes at most `bound` bytes: the caller must not write more. Ends with `finish`. */
-export const begin = (bound: number): void => {
+/** Begins a message of at most `maxSize` bytes: the caller must not write more. `finish` ends it. */
+export const begin = (maxSize: number): void => {
   if (kept !== undefined) restore()
-  if (bound > ownSize) {
+  if (maxSize > ownSize) {
     kept = out
     keptAt = at
-    out = new Uint8Array(bound)
+    out = new Uint8Array(maxSize)
     at = 0
-  } else if (at + bound > slabSize) {
+  } else if (at + maxSize > slabSize) {
     out = new Uint8Array(slabSize)
     at = 0
   }
@@ -44,22 +43,22 @@ const restore = (): void => {
   kept = undefined
 }
 
-/** Ends a message and hands out its bytes. */
+/** Ends a message and returns its bytes. */
 export const finish = (): Uint8Array => {
   if (kept === undefined) return out.subarray(from, at)
-  // The bound counts three bytes a UTF-16 unit: do not keep what turned out to be spare.
+  // the maximum counts three bytes per UTF-16 unit: a copy releases a large unused rest
   const bytes = out.length - at > ownSize ? out.slice(0, at) : out.subarray(0, at)
   restore()
   return bytes
 }
 
-/** The most bytes a string can take, its tag and length included. */
-export const stringBound = (value: string): number => value.length * 3 + 10
+/** Returns the maximum size of a string in bytes, with tag and length. */
+export const maxStringSize = (value: string): number => value.length * 3 + 10
 
 export const varintSize = (value: number): number =>
   value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x200000 ? 3 : value < 0x10000000 ? 4 : 5
 
-/** A varint below 2^32. */
+/** Writes a varint below 2^32. */
 export const writeVarint = (value: number): void => {
   while (value > 0x7f) {
     out[at++] = (value & 0x7f) | 0x80
@@ -68,11 +67,11 @@ export const writeVarint = (value: number): void => {
   out[at++] = value
 }
 
-/** Bytes as they are. */
+/** Writes bytes without tag and length. */
 export const writeRaw = (bytes: Uint8Array): void => {
   const length = bytes.length
   if (length > 48) {
-    // below, the call of `set` costs more than the loop
+    // for fewer bytes, a call of `set` costs more than the loop
     out.set(bytes, at)
     at += length
   } else {
@@ -89,7 +88,7 @@ export const writeBytesField = (tag: number, bytes: Uint8Array): void => {
   writeRaw(bytes)
 }
 
-/** Length and text. A lone surrogate becomes U+FFFD. */
+/** Writes length and text. A lone surrogate becomes U+FFFD. */
 export const writeString = (value: string): void => {
   const length = value.length
   if (length < 0x80) {
@@ -123,12 +122,12 @@ export const writeTrueField = (tag: number): void => {
 }
 
 const low28 = 0x10000000
-/** The latest time an int64 of nanoseconds can tell, in 2262. */
+/** The last millisecond that int64 nanoseconds can represent, in 2262. */
 const maxMillis = 9223372036854
 
 /**
- * A time in unix milliseconds as int64 nanoseconds, without BigInt. Exact for whole milliseconds, to the nanosecond for
- * the rest; a time before 1970 and NaN are 0, one after 2262 (Infinity too) is the last that fits.
+ * Writes Unix milliseconds as int64 nanoseconds, without BigInt. Whole milliseconds are exact, fractions are rounded to the
+ * nanosecond. A time before 1970 and NaN are 0; a time after 2262, such as Infinity, is the last representable one.
  */
 export const writeNanosField = (tag: number, millis: number): void => {
   if (!(millis > 0)) return
@@ -173,7 +172,7 @@ export const writeNanosField = (tag: number, millis: number): void => {
   } else if (a > 0) {
     at = p
     writeVarint(a)
-  } // else less than half a nanosecond: nothing is written, not even the tag
+  } // else the time is less than half a nanosecond, and the field is left out
 }
 
 const scratch = new DataView(new ArrayBuffer(8))
@@ -186,7 +185,7 @@ export const writeFloatField = (tag: number, value: number): void => {
 
 const counter = crypto.getRandomValues(new Uint32Array(2))
 
-/** A fixed64 that no other call writes: a counter that starts at random. */
+/** Writes a nonce as a fixed64: a counter with a random start, so that no two calls write the same value. */
 export const writeNonceField = (tag: number): void => {
   counter[0]!++
   if (counter[0] === 0) counter[1]!++
@@ -197,14 +196,15 @@ export const writeNonceField = (tag: number): void => {
 }
 
 /**
- * Begins something whose length goes before it, in the room that `likely` bytes need; `closeLength` with the same
- * number moves what was written since where it turns out to be another. Needs 5 bytes of the bound.
+ * Begins a length-delimited value. Reserves as many bytes for the length as `sizeHint` needs; `closeLength`, with the same
+ * hint, moves the value if its length needs another number. Takes up to 5 bytes of the maximum size. Returns the start of
+ * the value.
  */
-export const openLength = (likely: number): number => (at += varintSize(likely))
+export const openLength = (sizeHint: number): number => (at += varintSize(sizeHint))
 
-export const closeLength = (body: number, likely: number): void => {
+export const closeLength = (body: number, sizeHint: number): void => {
   const length = at - body
-  const room = varintSize(likely)
+  const room = varintSize(sizeHint)
   const need = varintSize(length)
   if (need !== room) out.copyWithin(body - room + need, body, at)
   at = body - room
