@@ -100,7 +100,7 @@ export default defineConfig({
     { files: ["packages/core/src/**"], rules: { "no-restricted-imports": ["error", { patterns: [cursors] }] } },
     ...directions,
     {
-      files: ["packages/core/src/testing/**", "packages/nats/src/**"],
+      files: ["packages/nats/src/**"],
       rules: { "import/no-cycle": "off" }
     }
   ]
