@@ -1,5 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { rooms } from "../rooms.ts"
@@ -110,6 +120,28 @@ describe("rooms of core", () => {
         .filter((room) => !/^[A-Z]/.test(room))
         .sort(),
       there.sort()
+    )
+  })
+
+  it("docs/architecture.md draws the rooms in their order, and describes each", () => {
+    const text = readFileSync(join(root, "docs/architecture.md"), "utf8")
+    const [, picture] = /```mermaid\nflowchart BT\n([\s\S]*?)```/.exec(text)!
+    const drawn = [...picture!.matchAll(/\["(.+)"\]/g)].map(([, label]) => label!.split(", "))
+    const rows = rooms.map((row) => row.filter((room) => !/^[A-Z]/.test(room))).filter((row) => row.length > 0)
+    assert.deepStrictEqual(drawn, [...rows, ["public modules"]])
+    const described = [...text.matchAll(/^\| `(\w+)` \| /gm)].map(([, room]) => room)
+    assert.deepStrictEqual(described, rows.flat())
+  })
+
+  it("docs/architecture.md names files that are there", () => {
+    const text = readFileSync(join(root, "docs/architecture.md"), "utf8")
+    const named = [...text.matchAll(/`((?:\.\.\/|[a-z]\w*\/)[\w/]+\.ts)`/g)].map(([, file]) => file!)
+    assert.isAtLeast(named.length, 10)
+    const isThere = (file: string) =>
+      existsSync(join(root, "packages/core/src/internal", file)) || existsSync(join(root, file))
+    assert.deepStrictEqual(
+      named.filter((file) => !isThere(file)),
+      []
     )
   })
 })
