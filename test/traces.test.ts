@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Attributes from "../packages/core/src/internal/telemetry/attributes.ts"
-import { mostEvents } from "../packages/core/src/internal/telemetry/spans.ts"
+import { maxEvents } from "../packages/core/src/internal/telemetry/spans.ts"
 import { root } from "./snippets.ts"
 
 const text = readFileSync(join(root, "docs/guide/telemetry.md"), "utf8")
@@ -25,5 +25,5 @@ describe("docs/guide/telemetry.md", () => {
     )
   })
 
-  it("says how many events a span has at most", () => assert.include(traces, `A span has ${mostEvents} events at most`))
+  it("says how many events a span has at most", () => assert.include(traces, `A span has ${maxEvents} events at most`))
 })

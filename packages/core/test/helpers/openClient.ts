@@ -5,7 +5,7 @@ import type { ClientState } from "../../src/internal/client/state.ts"
 import { servicesOf } from "../../src/internal/interceptors/interceptorServices.ts"
 import * as Deadlines from "../../src/internal/time/deadlines.ts"
 import * as Drops from "../../src/internal/telemetry/drops.ts"
-import * as Meter from "../../src/internal/telemetry/metrics/meter.ts"
+import * as MethodMetrics from "../../src/internal/telemetry/metrics/methodMetrics.ts"
 import * as Envelope from "../../src/internal/wire/callEnvelope.ts"
 import { decodeStream, type Stream } from "../../src/internal/wire/streamEnvelope.ts"
 import { MessageBus } from "../../src/MessageBus.ts"
@@ -15,7 +15,7 @@ import * as Metadata from "../../src/Metadata.ts"
 export const openClient = Effect.fnUntraced(function* (service: string, options: Partial<ClientState> = {}) {
   const bus = yield* MessageBus
   const context = yield* Effect.context<never>()
-  const meter = Meter.make(context, "client", service)
+  const metrics = MethodMetrics.make(context, "client", service)
   const state: ClientState = {
     clientId: "CLI_open",
     bus,
@@ -23,8 +23,8 @@ export const openClient = Effect.fnUntraced(function* (service: string, options:
     calls: new Map(),
     streams: new Map(),
     subscriptions: new Set(),
-    meter,
-    drops: Drops.make(context, meter),
+    metrics,
+    drops: Drops.make(context, metrics),
     fork: Effect.runForkWith(context),
     timeout: undefined,
     selection: undefined,

@@ -6,7 +6,7 @@ import { type AnyStreamOpener, opener } from "../../src/internal/client/streamCa
 import * as Channels from "../../src/internal/wire/channel.ts"
 import * as Deadlines from "../../src/internal/time/deadlines.ts"
 import * as Drops from "../../src/internal/telemetry/drops.ts"
-import * as Meter from "../../src/internal/telemetry/metrics/meter.ts"
+import * as MethodMetrics from "../../src/internal/telemetry/metrics/methodMetrics.ts"
 import { BoundedCache } from "../../src/internal/support/boundedCache.ts"
 import { methodOf, type StreamMethod } from "../../src/internal/definition/method.ts"
 import type { Replies, ServerState } from "../../src/internal/server/state.ts"
@@ -29,13 +29,13 @@ const openChat = Effect.map(openClient("Chat", { streamBufferSize: 2, keepalive:
 const openServer = Effect.fnUntraced(function* (handler: StreamHandler["handle"]) {
   const bus = yield* MessageBus
   const context = yield* Effect.context<never>()
-  const meter = Meter.make(context, "server", "Chat")
+  const metrics = MethodMetrics.make(context, "server", "Chat")
   const state: ServerState = {
     serverId: "SRV_open",
     bus,
     deadlines: yield* Deadlines.make,
-    meter,
-    drops: Drops.make(context, meter),
+    metrics,
+    drops: Drops.make(context, metrics),
     context,
     replies: new BoundedCache<string, Replies>(10, (clientId) => ({
       claim: bus.target(Channels.claimRequest("Chat", clientId)),

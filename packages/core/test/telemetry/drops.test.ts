@@ -4,7 +4,7 @@ import { Effect, Schema } from "effect"
 import * as Client from "../../src/Client.ts"
 import * as Channels from "../../src/internal/wire/channel.ts"
 import * as Drops from "../../src/internal/telemetry/drops.ts"
-import * as Meter from "../../src/internal/telemetry/metrics/meter.ts"
+import * as MethodMetrics from "../../src/internal/telemetry/metrics/methodMetrics.ts"
 import * as Publisher from "../../src/Publisher.ts"
 import * as Rpc from "../../src/Rpc.ts"
 import * as Service from "../../src/Service.ts"
@@ -32,7 +32,7 @@ describe("what is warned of", () => {
   it.effect("is so the first time, the tenth, the hundredth and so on, and says how often it was", () =>
     Effect.gen(function* () {
       const context = yield* Effect.context<never>()
-      const drops = Drops.make(context, Meter.make(context, "client", "News"))
+      const drops = Drops.make(context, MethodMetrics.make(context, "client", "News"))
       for (let i = 0; i < 10_001; i++) drops("overflow", "News.Told", "updates", "updates are lost")
       for (let i = 0; i < 9; i++) drops("malformed", "News.Told", undefined, "updates cannot be read")
       for (let i = 0; i < 9; i++) drops("expired", "News.Told")

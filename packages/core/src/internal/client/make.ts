@@ -15,7 +15,7 @@ import { defaultMaxMetadataSize } from "../metadata/metadataCheck.ts"
 import { emptyMetadata } from "../metadata/model.ts"
 import { checkKeepalive } from "../stream/keepalive.ts"
 import * as Drops from "../telemetry/drops.ts"
-import * as Meter from "../telemetry/metrics/meter.ts"
+import * as MethodMetrics from "../telemetry/metrics/methodMetrics.ts"
 import * as Deadlines from "../time/deadlines.ts"
 import * as Envelope from "../wire/callEnvelope.ts"
 import * as Channels from "../wire/channel.ts"
@@ -44,7 +44,7 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
   const context = Context.omit(Scope.Scope)(yield* Effect.context<Scope.Scope>())
   const maxMetadataSize = yield* checkCount(at, "maxMetadataSize", options.maxMetadataSize ?? defaultMaxMetadataSize)
   const bufferSize = (option: BufferOption) => checkCount(at, option, options[option] ?? defaultBufferSize)
-  const meter = Meter.make(context, "client", name)
+  const metrics = MethodMetrics.make(context, "client", name)
   const state: ClientState = {
     clientId,
     bus: yield* MessageBus,
@@ -52,8 +52,8 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
     calls: new Map(),
     streams: new Map(),
     subscriptions: new Set(),
-    meter,
-    drops: Drops.make(context, meter),
+    metrics,
+    drops: Drops.make(context, metrics),
     fork: Effect.runForkWith(context),
     timeout: options.timeout === undefined ? undefined : yield* checkTimeout(at, "timeout", options.timeout),
     selection: options.selection,

@@ -13,7 +13,7 @@ import type { CallMethod } from "../definition/method.ts"
 import { millisOf } from "../time/millis.ts"
 import { countOf } from "../support/count.ts"
 import * as Attributes from "../telemetry/attributes.ts"
-import { type CallSpan, describeCalls, opening } from "../telemetry/spans.ts"
+import { type CallSpan, templateOfCalls, withOpenSpan } from "../telemetry/spans.ts"
 import type { Outcome, Series } from "../telemetry/metrics/series.ts"
 import { answerOf, errorOf } from "./answer.ts"
 import { type AnyCallOptions, type Prepared, preparation } from "./prepare.ts"
@@ -228,8 +228,8 @@ export const multi = (
   const { label } = method
   const prepare = preparation(client, method)
 
-  const described = describeCalls(method, "client")
-  const series = client.meter.of(method)
+  const spanTemplate = templateOfCalls(method, "client")
+  const series = client.metrics.of(method)
 
   const start = (
     fiber: Fiber.Fiber<unknown, unknown>,
@@ -277,7 +277,7 @@ export const multi = (
       Effect.withFiber((fiber) =>
         fiber.cache.tracer === undefined
           ? start(fiber, request, options, undefined)
-          : opening(fiber, described, Attributes.topic(method, options?.topic), (span) =>
+          : withOpenSpan(fiber, spanTemplate, Attributes.topic(method, options?.topic), (span) =>
               start(fiber, request, options, span)
             )
       )

@@ -25,7 +25,7 @@ const untilClosed = (client: ClientState): Effect.Effect<void> =>
 /** What tells interceptors of the client, in what they are told of its calls. Made once for each method. */
 export const ownedBy = (client: ClientState, method: Method): Owned => ({
   [closed]: untilClosed(client),
-  [series]: client.meter.of(method)
+  [series]: client.metrics.of(method)
 })
 
 /** Waits until the client of a call is closed; `undefined` where the call does not tell. */

@@ -8,7 +8,7 @@ import type { Drops } from "../telemetry/drops.ts"
 import type * as Envelope from "../wire/callEnvelope.ts"
 import type { Interception } from "../interceptors/interceptorServices.ts"
 import type { Stream } from "../wire/streamEnvelope.ts"
-import type { Meter } from "../telemetry/metrics/meter.ts"
+import type { MethodMetrics } from "../telemetry/metrics/methodMetrics.ts"
 
 /** A call that waits for something from servers, in the client's map by its request id. */
 export interface Waiting {
@@ -39,7 +39,7 @@ export interface ClientState {
   readonly calls: Map<string, Waiting>
   readonly streams: Map<string, StreamReceiver>
   readonly subscriptions: Set<Open>
-  readonly meter: Meter
+  readonly metrics: MethodMetrics
   readonly drops: Drops
   /** Runs what is not the caller's, such as a line in the log. */
   readonly fork: (effect: Effect.Effect<void>) => void

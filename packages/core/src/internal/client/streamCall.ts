@@ -14,7 +14,7 @@ import * as Envelope from "../wire/streamEnvelope.ts"
 import { Endpoint } from "../stream/endpoint.ts"
 import { observed, pump } from "../stream/pump.ts"
 import * as Attributes from "../telemetry/attributes.ts"
-import { type CallSpan, describeCalls, opening } from "../telemetry/spans.ts"
+import { type CallSpan, templateOfCalls, withOpenSpan } from "../telemetry/spans.ts"
 import type { Outcome, Series } from "../telemetry/metrics/series.ts"
 import { StreamSpan } from "../telemetry/streamSpan.ts"
 import { ClaimedCall } from "./claimedCall.ts"
@@ -136,8 +136,8 @@ export const opener = (client: ClientState, method: StreamMethod): AnyStreamOpen
   const { label } = method
   const defaultSelection = client.selection ?? (method.affinity ? Selection.affinity : Selection.first)
   const prepare = preparation(client, method)
-  const described = describeCalls(method, "client")
-  const series = client.meter.of(method)
+  const spanTemplate = templateOfCalls(method, "client")
+  const series = client.metrics.of(method)
 
   const behind = Intercepted.opener<AnyStreamOptions>(client, method)
 
@@ -180,7 +180,7 @@ export const opener = (client: ClientState, method: StreamMethod): AnyStreamOpen
     Effect.withFiber((fiber) => {
       if (fiber.cache.tracer === undefined) return openIn(fiber, options, waiting, undefined)
       // an open stream ends its span itself
-      return opening(fiber, described, Attributes.topic(method, options?.topic), (span) =>
+      return withOpenSpan(fiber, spanTemplate, Attributes.topic(method, options?.topic), (span) =>
         openIn(fiber, options, waiting, span)
       )
     })

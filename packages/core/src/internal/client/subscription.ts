@@ -11,7 +11,7 @@ import { countOf } from "../support/count.ts"
 import { EveryTenfold } from "../support/logThrottle.ts"
 import * as LogAnnotations from "../telemetry/logAnnotations.ts"
 import type { Series } from "../telemetry/metrics/series.ts"
-import { describeUpdates, Spans } from "../telemetry/spans.ts"
+import { templateOfUpdates, Spans } from "../telemetry/spans.ts"
 import { UpdateSpans } from "../telemetry/updateSpans.ts"
 import { byTopic } from "../definition/byTopic.ts"
 import { type ClientState, clientClosed, type Open } from "./state.ts"
@@ -177,12 +177,12 @@ export const subscriber = (
   options?: AnySubscribeOptions
 ) => Effect.Effect<Stream.Stream<unknown, PsrpcError.PsrpcError>, PsrpcError.PsrpcError, Scope.Scope>) => {
   const { label, name, queue, service } = method
-  const series = client.meter.of(method)
+  const series = client.metrics.of(method)
   const channelOf = byTopic(method, (topic) => Channels.request(service, name, topic, queue))
 
   /** What an update is told to of its life, where the subscriber has a tracer. */
   const spansIn = (context: Context.Context<never>, topic: AnySubscribeOptions["topic"]): UpdateSpans | undefined => {
-    const spans = Spans.make(context, () => describeUpdates(method, "consumer", topic))
+    const spans = Spans.make(context, () => templateOfUpdates(method, "consumer", topic))
     return spans === undefined ? undefined : new UpdateSpans(spans)
   }
 

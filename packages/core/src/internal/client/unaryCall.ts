@@ -7,7 +7,7 @@ import * as Envelope from "../wire/callEnvelope.ts"
 import type { CallMethod } from "../definition/method.ts"
 import * as Attributes from "../telemetry/attributes.ts"
 import { outcomeOf } from "../telemetry/metrics/series.ts"
-import { type CallSpan, describeCalls, within } from "../telemetry/spans.ts"
+import { type CallSpan, templateOfCalls, within } from "../telemetry/spans.ts"
 import { answerOf, errorOf } from "./answer.ts"
 import { ClaimedCall } from "./claimedCall.ts"
 import { unencodable } from "../errors/failures.ts"
@@ -63,8 +63,8 @@ export const unary = (
   const defaultSelection = client.selection ?? (method.affinity ? Selection.affinity : Selection.first)
   const prepare = preparation(client, method)
 
-  const described = describeCalls(method, "client")
-  const series = client.meter.of(method)
+  const spanTemplate = templateOfCalls(method, "client")
+  const series = client.metrics.of(method)
 
   const run = (
     fiber: Fiber.Fiber<unknown, unknown>,
@@ -95,7 +95,7 @@ export const unary = (
     Effect.withFiber((fiber) =>
       fiber.cache.tracer === undefined
         ? run(fiber, request, options, undefined)
-        : within(fiber, described, Attributes.topic(method, options?.topic), (span) =>
+        : within(fiber, spanTemplate, Attributes.topic(method, options?.topic), (span) =>
             run(fiber, request, options, span)
           )
     )

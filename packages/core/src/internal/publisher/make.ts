@@ -9,7 +9,7 @@ import { checkTimeout } from "../errors/checks.ts"
 import { servicesOf } from "../interceptors/interceptorServices.ts"
 import type { Interception } from "../interceptors/interceptorServices.ts"
 import { checkInterceptors } from "../interceptors/checkInterceptors.ts"
-import * as Meter from "../telemetry/metrics/meter.ts"
+import * as MethodMetrics from "../telemetry/metrics/methodMetrics.ts"
 import * as Intercepted from "./intercepted.ts"
 import { type AnyPublishOptions, publisher } from "./publish.ts"
 import type { FromMethods, Options } from "./types.ts"
@@ -25,7 +25,7 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
   const name = service.serviceName
   const at = `publisher of ${name}`
   const bus = yield* MessageBus
-  const meter = Meter.make(yield* Effect.context<never>(), "publisher", name)
+  const metrics = MethodMetrics.make(yield* Effect.context<never>(), "publisher", name)
   const clock = yield* Clock.Clock
   const timeout = yield* checkTimeout(at, "timeout", options.timeout ?? defaultTimeout)
   const interception: Interception = {
@@ -39,7 +39,7 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
     const publish = Intercepted.publisher(
       interception,
       method,
-      publisher(bus, clock, method, timeout, meter.of(method))
+      publisher(bus, clock, method, timeout, metrics.of(method))
     )
     const sendsNothing = (rpc as { readonly message?: unknown }).message === undefined
     all[key] = sendsNothing ? (publishOptions?: AnyPublishOptions) => publish(undefined, publishOptions) : publish

@@ -10,7 +10,7 @@ import { invalidArgument } from "../errors/invalidArgument.ts"
 import { messageOf } from "../errors/messageOf.ts"
 import * as Attributes from "../telemetry/attributes.ts"
 import type { Outcome, Series } from "../telemetry/metrics/series.ts"
-import { type CallSpan, describeUpdates, within } from "../telemetry/spans.ts"
+import { type CallSpan, templateOfUpdates, within } from "../telemetry/spans.ts"
 import { millisOf } from "../time/millis.ts"
 import { encodeValue } from "../wire/callEnvelope.ts"
 import * as Channels from "../wire/channel.ts"
@@ -73,7 +73,7 @@ export const publisher = (
   const targetOf = byTopic(method, (topic) =>
     bus.target(Channels.request(service, name, topic, queue), { unique: true })
   )
-  const described = describeUpdates(method, "producer")
+  const spanTemplate = templateOfUpdates(method, "producer")
 
   const publish = (
     message: unknown,
@@ -110,7 +110,7 @@ export const publisher = (
     Effect.withFiber((fiber) =>
       fiber.cache.tracer === undefined
         ? publish(message, options, undefined)
-        : within(fiber, described, Attributes.destination(method, options?.topic), (span) =>
+        : within(fiber, spanTemplate, Attributes.destination(method, options?.topic), (span) =>
             publish(message, options, span)
           )
     )

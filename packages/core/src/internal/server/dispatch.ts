@@ -15,7 +15,7 @@ import type { CalledMethod } from "../definition/method.ts"
 import * as Attributes from "../telemetry/attributes.ts"
 import * as LogAnnotations from "../telemetry/logAnnotations.ts"
 import type { ClaimOutcome, Outcome, Series } from "../telemetry/metrics/series.ts"
-import { type CallSpan, describeCalls, Spans } from "../telemetry/spans.ts"
+import { type CallSpan, templateOfCalls, Spans } from "../telemetry/spans.ts"
 import { fromMetadata } from "../telemetry/traceContext.ts"
 import type { AnyCall, AnyEffect, AnyTopic } from "../calls/callContext.ts"
 import type { Interruption, ServerState } from "./state.ts"
@@ -61,7 +61,7 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
     this.server = server
     this.method = method
     this.topic = topic
-    this.series = server.meter.of(method)
+    this.series = server.metrics.of(method)
     this.reply = {
       wanted: () => true,
       delivered() {},
@@ -69,8 +69,8 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
     }
     this.#annotations = LogAnnotations.ofCalls(server.context, method.service, method.name)
     this.#spans = Spans.make(server.context, () => {
-      const described = describeCalls(method, "server")
-      return { ...described, attributes: { ...described.attributes, ...Attributes.topic(method, topic) } }
+      const spanTemplate = templateOfCalls(method, "server")
+      return { ...spanTemplate, attributes: { ...spanTemplate.attributes, ...Attributes.topic(method, topic) } }
     })
   }
 

@@ -11,7 +11,7 @@ import { defaultBufferSize, defaultKeepalive } from "../calls/defaults.ts"
 import * as Channels from "../wire/channel.ts"
 import * as Deadlines from "../time/deadlines.ts"
 import * as Drops from "../telemetry/drops.ts"
-import * as Meter from "../telemetry/metrics/meter.ts"
+import * as MethodMetrics from "../telemetry/metrics/methodMetrics.ts"
 import { newServerId } from "../wire/id.ts"
 import { intercepted } from "./interceptedHandler.ts"
 import { type CalledMethod, methodOf } from "../definition/method.ts"
@@ -73,13 +73,13 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
   const interceptors = yield* checkInterceptors(at, "server", options.interceptors)
   const bus = yield* MessageBus
   const idle = new Idle()
-  const meter = Meter.make(context, "server", name)
+  const metrics = MethodMetrics.make(context, "server", name)
   const state: ServerState = {
     serverId,
     bus,
     deadlines: yield* Deadlines.make,
-    meter,
-    drops: Drops.make(context, meter),
+    metrics,
+    drops: Drops.make(context, metrics),
     context,
     replies: new BoundedCache<string, Replies>(clientsKept, (clientId) => ({
       claim: bus.target(Channels.claimRequest(name, clientId)),

@@ -3,14 +3,14 @@ import type { MessageBus, Target } from "../../MessageBus.ts"
 import type { BoundedCache } from "../support/boundedCache.ts"
 import type { Deadlines } from "../time/deadlines.ts"
 import type { Drops } from "../telemetry/drops.ts"
-import type { Meter } from "../telemetry/metrics/meter.ts"
+import type { MethodMetrics } from "../telemetry/metrics/methodMetrics.ts"
 
 /** The server that its dispatches share. */
 export interface ServerState {
   readonly serverId: string
   readonly bus: MessageBus["Service"]
   readonly deadlines: Deadlines
-  readonly meter: Meter
+  readonly metrics: MethodMetrics
   readonly drops: Drops
   /** What handlers run with, but for what belongs to one call. */
   readonly context: Context.Context<never>

@@ -1,32 +1,32 @@
-/** What the attributes of spans are called: by OpenTelemetry's conventions for RPC and messaging, and by Go's otelpsrpc. */
+/** The names of span attributes: those of OpenTelemetry's conventions for RPC and messaging, and those of Go's otelpsrpc. */
 import * as Channels from "../wire/channel.ts"
 import type { Method, SubscriptionMethod } from "../definition/method.ts"
 
 export const rpcSystem = "rpc.system.name"
-/** The service alone, for who asks by it: OpenTelemetry has it in the method's name only. */
+/** The service alone. OpenTelemetry has it only as a part of the method's name. */
 export const rpcService = "rpc.service"
-/** The method's full name, which is the service's and its own. */
+/** The method's full name: `Service/Method`. */
 export const rpcMethod = "rpc.method"
-/** The code of a failure, as Go has it and as it was on the wire; there is none on a success. */
+/** The code of a failure, as it was on the wire, under Go's name. Absent after a success. */
 export const statusCode = "rpc.psrpc.status_code"
-/** The same by OpenTelemetry's name, and what it tells failures apart by: of psrpc's codes only. */
+/** The code of a failure under OpenTelemetry's name: codes of psrpc only. */
 export const rpcStatusCode = "rpc.status_code"
 export const errorType = "error.type"
 export const requestId = "rpc.psrpc.request_id"
 export const streamId = "rpc.psrpc.stream_id"
-/** Who is at the other end: the server's id on a client, the client's on a server. */
+/** The peer's id: the server's on a client, the client's on a server. */
 export const peerId = "rpc.psrpc.peer_id"
-/** How well a server fits, by its own claim. */
+/** The affinity of a claim. */
 export const affinity = "rpc.psrpc.affinity"
-/** How many servers have answered. */
+/** Number of servers that have answered. */
 export const answers = "rpc.psrpc.answers"
 export const messagesSent = "rpc.psrpc.messages_sent"
 export const messagesReceived = "rpc.psrpc.messages_received"
 
-/** A message on a stream: the name of the event, and what it has. */
+/** The event of a message on a stream, and its attributes. */
 export const messageEvent = "rpc.message"
 export const messageType = "rpc.message.type"
-/** From 1, sent and received ones counted by themselves. */
+/** The number of the message, from 1, counted separately for sent and received messages. */
 export const messageId = "rpc.message.id"
 /** Bytes. */
 export const messageSize = "rpc.message.uncompressed_size"
@@ -39,16 +39,16 @@ export const messagingDestinationTemplate = "messaging.destination.template"
 /** Bytes. */
 export const messagingBodySize = "messaging.message.body.size"
 
-/** What is called: `Service/Method`. */
+/** Returns the full name of a method: `Service/Method`. */
 export const fullName = (service: string, method: string): string => `${service}/${method}`
 
-/** What every span of a method has. */
+/** The attributes of every span of a method. */
 export const ofMethod = ({ name, service }: Method): Record<string, unknown> => ({
   [rpcService]: service,
   [rpcMethod]: fullName(service, name)
 })
 
-/** A call's topic, part by part. Nothing where it is none of the method's: that is for the call itself to say. */
+/** The attributes of a call's topic, one for each parameter. None for an invalid topic: the call itself fails with it. */
 export const topic = (
   method: Method,
   values: Readonly<Record<string, unknown>> | undefined
@@ -65,7 +65,7 @@ export const topic = (
   return attributes
 }
 
-/** Where an update goes: its topic, and the channel's name. */
+/** The attributes of an update's destination: its topic, and the name of the channel. */
 export const destination = (
   method: SubscriptionMethod,
   values: Readonly<Record<string, unknown>> | undefined

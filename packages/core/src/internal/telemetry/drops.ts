@@ -1,31 +1,31 @@
 import { type Context, Effect } from "effect"
 import { EveryTenfold } from "../support/logThrottle.ts"
 import * as LogAnnotations from "./logAnnotations.ts"
-import type { Meter } from "./metrics/meter.ts"
+import type { MethodMetrics } from "./metrics/methodMetrics.ts"
 
-/** Why a message that arrived was not used. */
+/** Why a message was dropped. */
 export type DropReason =
-  /** It is not what the channel carries, or not readable at all. */
+  /** The message cannot be decoded, or has another type than its channel. */
   | "malformed"
-  /** It is something else, well-formed. */
+  /** A well-formed message of another type. */
   | "foreign"
-  /** Its sender has stopped waiting. */
+  /** The deadline has passed. */
   | "expired"
-  /** A buffer was full. */
+  /** A buffer or a limit was full. */
   | "overflow"
-  /** An answer or a claim that could not be sent. */
+  /** An answer or a claim could not be sent. */
   | "undelivered"
-  /** The same request or answer, again. */
+  /** A request or an answer arrived twice. */
   | "repeated"
-  /** The server takes no more streams. */
+  /** The server is draining and takes no more streams. */
   | "leaving"
-  /** A request that the server has claimed, and heard no more of until its time was over. */
+  /** The server sent a claim, and no selection arrived before the deadline. */
   | "unclaimed"
 
 /**
- * Counts what came to nothing. `where` is the label of its method, or says what it was where no method can be told.
- * `warning` is for what its user should see: logged as a warning the first time, the tenth, the hundredth, …
- * `request` is whose request it was, where that is known.
+ * Counts a dropped message and logs it. `where` is the label of its method; the kind of the message if the method is unknown.
+ * `warning` is the text of a warning, logged the first time, the tenth, the hundredth, and so on. `request` is the request
+ * that the message belongs to, if known.
  */
 export type Drops = (
   reason: DropReason,
@@ -35,12 +35,12 @@ export type Drops = (
   request?: LogAnnotations.Requested
 ) => void
 
-/** Counts and logs from callbacks: at debug level, but for what is warned of. */
-export const make = (context: Context.Context<never>, meter: Meter): Drops => {
+/** Makes the function that counts and logs dropped messages: at debug level, and warnings besides. */
+export const make = (context: Context.Context<never>, metrics: MethodMetrics): Drops => {
   const runFork = Effect.runForkWith(context)
-  const { service } = meter
+  const { service } = metrics
   const prefix = `${service}.`
-  /** A line about a method where `where` is one of the service's, and about the service otherwise. */
+  /** Logs a line about a method if `where` is a label of the service, otherwise about the service. */
   const log = (where: string, request: LogAnnotations.Requested | undefined, line: Effect.Effect<void>): void => {
     const method = where.startsWith(prefix) ? where.slice(prefix.length) : undefined
     runFork(LogAnnotations.annotate(line, service, method, request))
@@ -53,7 +53,7 @@ export const make = (context: Context.Context<never>, meter: Meter): Drops => {
     return throttle.record()
   }
   return (reason, where, detail, warning, request) => {
-    meter.at(where).drops.add(reason)
+    metrics.at(where).drops.add(reason)
     const count = warning === undefined ? undefined : due(warning)
     if (count !== undefined) log(where, request, Effect.logWarning(`psrpc: ${warning}, ${count} so far`))
     const text = `psrpc: message dropped (${reason}) at ${where}`

@@ -1,10 +1,10 @@
-/** What log lines about methods and calls carry, so that they can be found by them. */
+/** Annotations of log lines about services, methods and requests. */
 import { Context, Effect, References } from "effect"
 import * as Attributes from "./attributes.ts"
 
 type Annotations = Readonly<Record<string, unknown>>
 
-/** Whose request it is. */
+/** A request, as far as annotations need it. */
 export interface Requested {
   readonly requestId: string
   readonly header: { readonly remoteId: string }
@@ -15,10 +15,12 @@ const ofRequest = ({ header, requestId }: Requested): Annotations => ({
   [Attributes.peerId]: header.remoteId
 })
 
-/** What tells of a call. */
+/** The annotations of a call. */
 const keys = new Set([Attributes.rpcService, Attributes.rpcMethod, Attributes.requestId, Attributes.peerId])
 
-/** A line about a service, its method, a request for that: whatever else its fiber tells of, another call is not told of. */
+/**
+ * Annotates a log line with service, method and request. Removes annotations of the fiber that belong to another call.
+ */
 export const annotate = (
   line: Effect.Effect<void>,
   service: string,
@@ -37,7 +39,7 @@ export const annotate = (
     }
   })
 
-/** The annotations of the lines of a method's calls, over those of the context; what does not change is made once. */
+/** Returns the annotations of a method's calls, over those of the context. Constant parts are made once. */
 export const ofCalls = (
   context: Context.Context<never>,
   service: string,

@@ -1,9 +1,9 @@
 /**
- * Spans of calls, streams and updates, where a tracer is installed. Without one there is no `Spans`, and so no span: what is
- * left of this on the hot path is a look at an undefined field.
+ * Spans of calls, streams and updates, if a tracer is installed. Without a tracer there is no `Spans` object: the cost on the
+ * hot path is the check of an undefined field.
  *
- * Spans are Effect's own, so that what it lets a program say of spans (their links, their annotations, the least level,
- * that there be none) holds for these.
+ * Spans are made by Effect, so that Effect's options for spans (links, annotations, minimum level, disabled propagation)
+ * apply.
  */
 import { Cause, Clock, Context, Effect, type Exit, type Fiber, References, Tracer } from "effect"
 import type { Metadata } from "../metadata/model.ts"
@@ -15,16 +15,16 @@ import { wireCodeOf } from "../errors/wireCode.ts"
 import * as Attributes from "./attributes.ts"
 import { intoMetadata, outgoing } from "./traceContext.ts"
 
-/** The most events that a span has: what OpenTelemetry's SDKs keep of one, where nobody says otherwise. */
-export const mostEvents = 128
+/** Maximum number of events of a span: the default limit of OpenTelemetry's SDKs. */
+export const maxEvents = 128
 
-/** Whether somebody would see a span made in this context. */
+/** Whether a span made in this context reaches a tracer. */
 const isTraced = (context: Context.Context<never>): boolean =>
   Context.getOrUndefined(context, Tracer.Tracer) !== undefined &&
   Context.get(context, References.TracerEnabled) &&
   !Context.get(context, Tracer.DisablePropagation)
 
-/** The code that a failure has on the wire. */
+/** Returns the code that a failure has on the wire. */
 const codeOf = (cause: Cause.Cause<unknown>, errors: DomainError<unknown> | undefined): string => {
   if (Cause.hasInterruptsOnly(cause)) return "canceled"
   const failure = Cause.findErrorOption(cause)
@@ -38,15 +38,15 @@ const codeOf = (cause: Cause.Cause<unknown>, errors: DomainError<unknown> | unde
   }
 }
 
-/** A line in the log about a tracer that throws: what it is to tell of goes on without it. */
+/** Logs a warning about a tracer that throws. The call continues without its span. */
 const warn = (context: Context.Context<never>, name: string, cause: Cause.Cause<unknown>): void => {
   Effect.runForkWith(context)(Effect.logWarning(`psrpc: the tracer failed at a span of ${name}`, cause))
 }
 
-/** A span, from its start to its one end. A tracer that throws loses the span, and the call nothing. */
+/** A span, from its start to its only end. If the tracer throws, the span is lost and the call continues. */
 export class CallSpan {
   readonly span: Tracer.Span
-  readonly #described: Described
+  readonly #template: SpanTemplate
   readonly #context: Context.Context<never>
   readonly #clock: Clock.Clock
   readonly #hasTime: boolean
@@ -54,9 +54,9 @@ export class CallSpan {
   #isBroken = false
   #hasEnded = false
 
-  constructor(span: Tracer.Span, described: Described, context: Context.Context<never>) {
+  constructor(span: Tracer.Span, template: SpanTemplate, context: Context.Context<never>) {
     this.span = span
-    this.#described = described
+    this.#template = template
     this.#context = context
     this.#clock = Context.get(context, Clock.Clock)
     this.#hasTime = Context.get(context, References.TracerTimingEnabled)
@@ -89,7 +89,7 @@ export class CallSpan {
 
   /** One of its first events; what comes after them is not kept. */
   event(name: string, attributes: Record<string, unknown>): void {
-    if (this.#isBroken || this.#events++ >= mostEvents) return
+    if (this.#isBroken || this.#events++ >= maxEvents) return
     try {
       this.span.event(name, this.#now(), attributes)
     } catch (defect) {
@@ -101,7 +101,7 @@ export class CallSpan {
   end(exit: Exit.Exit<unknown, unknown>, code?: string): void {
     if (this.#hasEnded) return
     this.#hasEnded = true
-    if (exit._tag === "Failure") this.#failedWith(exit.cause, code ?? codeOf(exit.cause, this.#described.errors))
+    if (exit._tag === "Failure") this.#failedWith(exit.cause, code ?? codeOf(exit.cause, this.#template.errors))
     // also where the tracer has failed before: what it has begun can still end
     try {
       this.span.end(this.#now(), exit)
@@ -111,7 +111,7 @@ export class CallSpan {
   }
 
   #failedWith(cause: Cause.Cause<unknown>, code: string): void {
-    const { kind } = this.#described
+    const { kind } = this.#template
     // what a peer makes up is no class of failures
     const known = PsrpcError.isCode(code) ? code : "unknown"
     this.attribute(Attributes.statusCode, code)
@@ -121,7 +121,7 @@ export class CallSpan {
   }
 
   #failed(defect: unknown): void {
-    if (!this.#isBroken) warn(this.#context, this.#described.name, Cause.die(defect))
+    if (!this.#isBroken) warn(this.#context, this.#template.name, Cause.die(defect))
     this.#isBroken = true
   }
 
@@ -130,36 +130,36 @@ export class CallSpan {
   }
 }
 
-/** What a span begins with. */
+/** The start of a span. */
 export interface Start {
-  /** The span at the other end. Without it, one that came with the context, unless `root` says that there is none. */
+  /** The peer's span. Default: the parent span of the context, unless `root` is true. */
   readonly parent?: Tracer.AnySpan | undefined
   readonly root?: boolean | undefined
   readonly attributes?: Record<string, unknown> | undefined
 }
 
-/** What the spans of one method have in common on one side; made once. */
-export interface Described {
+/** The constant part of the spans of one method on one side. */
+export interface SpanTemplate {
   readonly name: string
   readonly kind: Tracer.SpanKind
   readonly attributes: Record<string, unknown>
   readonly errors: DomainError<unknown> | undefined
 }
 
-/** Spans of calls and streams. */
-export const describeCalls = (method: Method, kind: "client" | "server"): Described => ({
+/** Makes the template of the spans of calls and streams. */
+export const templateOfCalls = (method: Method, kind: "client" | "server"): SpanTemplate => ({
   name: Attributes.fullName(method.service, method.name),
   kind,
   attributes: { [Attributes.rpcSystem]: "psrpc", ...Attributes.ofMethod(method) },
   errors: method.kind === "stream" || method.kind === "subscription" ? undefined : method.error
 })
 
-/** Spans of updates; a subscription has one topic, which all of its spans have. */
-export const describeUpdates = (
+/** Makes the template of the spans of updates. All spans of a subscription have its topic. */
+export const templateOfUpdates = (
   method: SubscriptionMethod,
   kind: "producer" | "consumer",
   topic?: Readonly<Record<string, unknown>>
-): Described => {
+): SpanTemplate => {
   const operation = kind === "producer" ? "publish" : "receive"
   const destination = Attributes.fullName(method.service, method.name)
   return {
@@ -169,7 +169,7 @@ export const describeUpdates = (
       ...Attributes.ofMethod(method),
       [Attributes.messagingSystem]: "psrpc",
       [Attributes.messagingOperationName]: operation,
-      // what is pushed is "process": "receive" is for who asks for messages, whose spans are a client's
+      // a pushed message is "process": the conventions use "receive" for messages that a client polls
       [Attributes.messagingOperationType]: kind === "producer" ? "send" : "process",
       [Attributes.messagingDestinationTemplate]: destination,
       ...(kind === "consumer" && Attributes.destination(method, topic))
@@ -178,81 +178,81 @@ export const describeUpdates = (
   }
 }
 
-/** Starts a span in a context; there is none where nobody would see it. */
+/** Starts a span in a context. Returns `undefined` without a tracer. */
 export const startIn = (
   context: Context.Context<never>,
-  described: Described,
+  template: SpanTemplate,
   { attributes, parent, root }: Start
 ): CallSpan | undefined => {
   if (!isTraced(context)) return undefined
   const options = {
-    kind: described.kind,
-    attributes: attributes === undefined ? described.attributes : { ...described.attributes, ...attributes },
+    kind: template.kind,
+    attributes: attributes === undefined ? template.attributes : { ...template.attributes, ...attributes },
     parent,
     root
   }
-  const exit = Effect.runSyncExitWith(context)(Effect.makeSpan(described.name, options))
-  if (exit._tag === "Success") return new CallSpan(exit.value, described, context)
-  warn(context, described.name, exit.cause)
+  const exit = Effect.runSyncExitWith(context)(Effect.makeSpan(template.name, options))
+  if (exit._tag === "Success") return new CallSpan(exit.value, template, context)
+  warn(context, template.name, exit.cause)
   return undefined
 }
 
-/** What makes a server's, or a subscription's spans; `undefined` where nobody would see them. */
+/** Makes the spans of a server or of a subscription. */
 export class Spans {
   readonly #context: Context.Context<never>
-  readonly #described: Described
+  readonly #template: SpanTemplate
 
-  private constructor(context: Context.Context<never>, described: Described) {
+  private constructor(context: Context.Context<never>, template: SpanTemplate) {
     this.#context = context
-    this.#described = described
+    this.#template = template
   }
 
-  static make(context: Context.Context<never>, described: () => Described): Spans | undefined {
-    return isTraced(context) ? new Spans(context, described()) : undefined
+  static make(context: Context.Context<never>, template: () => SpanTemplate): Spans | undefined {
+    return isTraced(context) ? new Spans(context, template()) : undefined
   }
 
-  /** Starts a span of what came from somebody else: never within one that is under way here. */
+  /** Starts a span of a message of a peer. Without the peer's span it is a root span. */
   start(parent: Tracer.ExternalSpan | undefined, attributes: Record<string, unknown>): CallSpan | undefined {
     return startIn(
       this.#context,
-      this.#described,
+      this.#template,
       parent === undefined ? { root: true, attributes } : { parent, attributes }
     )
   }
 }
 
-/** Runs something with a span of what a fiber asks for; no interruption comes between its start and who ends it. */
+/** Runs an Effect with a span of the fiber. No interruption separates the start of the span from its end. */
 const withSpan = <A, E, R>(
   fiber: Fiber.Fiber<unknown, unknown>,
-  described: Described,
+  template: SpanTemplate,
   attributes: Record<string, unknown>,
   run: (span: CallSpan | undefined) => Effect.Effect<A, E, R>,
   ended: (span: CallSpan, exit: Exit.Exit<A, E>) => void
 ): Effect.Effect<A, E, R> =>
   Effect.uninterruptibleMask((restore) => {
-    const span = startIn(fiber.context, described, { attributes })
+    const span = startIn(fiber.context, template, { attributes })
     const body = restore(Effect.suspend(() => run(span)))
     if (span === undefined) return body
-    // what is done for the sake of a call is done within its span
+    // spans that are made for the call are children of its span
     const within = Effect.provideService(body, Tracer.ParentSpan, span.span) as Effect.Effect<A, E, R>
     return Effect.onExit(within, (exit) => Effect.sync(() => ended(span, exit)))
   })
 
-/** Runs it within a span that ends as it does. Look for a tracer before: without one there is nothing to do. */
+/** Runs an Effect within a span that ends with it. Callers check for a tracer first. */
 export const within = <A, E, R>(
   fiber: Fiber.Fiber<unknown, unknown>,
-  described: Described,
+  template: SpanTemplate,
   attributes: Record<string, unknown>,
   run: (span: CallSpan | undefined) => Effect.Effect<A, E, R>
-): Effect.Effect<A, E, R> => withSpan(fiber, described, attributes, run, (span, exit) => span.end(exit))
+): Effect.Effect<A, E, R> => withSpan(fiber, template, attributes, run, (span, exit) => span.end(exit))
 
-/** The same for what goes on when `run` has succeeded: who was given the span ends it then. */
-export const opening = <A, E, R>(
+/** Runs an Effect within a span that stays open after a success: `run` passes the span on to its later end. */
+export const withOpenSpan = <A, E, R>(
   fiber: Fiber.Fiber<unknown, unknown>,
-  described: Described,
+  template: SpanTemplate,
   attributes: Record<string, unknown>,
   run: (span: CallSpan | undefined) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R> =>
-  withSpan(fiber, described, attributes, run, (span, exit) => {
+  withSpan(fiber, template, attributes, run, (span, exit) => {
     if (exit._tag === "Failure") span.end(exit)
   })

@@ -2,7 +2,7 @@
 import { Metric } from "effect"
 import { boundaries } from "./histogram.ts"
 import type { Owner, Series } from "./series.ts"
-import type { Tally } from "./tally.ts"
+import type { LabeledCounter } from "./labeledCounter.ts"
 import type { Histogram } from "./histogram.ts"
 
 /** A metric, as the documentation has it. */
@@ -23,8 +23,12 @@ interface OfMethod extends Definition {
   readonly read:
     | { readonly number: (series: Series) => number }
     | { readonly times: (series: Series) => Histogram }
-    /** `key` is the attribute of the words; those in `always` are there from the beginning. */
-    | { readonly words: (series: Series) => Tally; readonly key: string; readonly always: ReadonlyArray<string> }
+    /** `key` is the attribute of the labels; those in `always` are there from the beginning. */
+    | {
+        readonly labels: (series: Series) => LabeledCounter
+        readonly key: string
+        readonly always: ReadonlyArray<string>
+      }
 }
 
 const method = ["side", "service", "method", "kind"]
@@ -51,7 +55,7 @@ export const ofMethods: ReadonlyArray<OfMethod> = [
     attributes: [...method, "code"],
     description: "Calls finished, by code",
     applies: isCall,
-    read: { words: ({ codes }) => codes, key: "code", always: ["ok"] }
+    read: { labels: ({ codes }) => codes, key: "code", always: ["ok"] }
   },
   {
     name: "psrpc_calls_in_flight",
@@ -84,7 +88,7 @@ export const ofMethods: ReadonlyArray<OfMethod> = [
     attributes: [...method, "outcome"],
     description: "A server's claims, by outcome",
     applies: (owner) => isClaimed(owner) && owner.side === "server",
-    read: { words: ({ claimOutcomes }) => claimOutcomes, key: "outcome", always: ["chosen"] }
+    read: { labels: ({ claimOutcomes }) => claimOutcomes, key: "outcome", always: ["chosen"] }
   },
   {
     name: "psrpc_claim_wait_seconds",
@@ -143,7 +147,7 @@ export const ofMethods: ReadonlyArray<OfMethod> = [
     attributes: [...method, "code"],
     description: "Updates that a publisher published or failed to publish, by code",
     applies: isPublisher,
-    read: { words: ({ codes }) => codes, key: "code", always: ["ok"] }
+    read: { labels: ({ codes }) => codes, key: "code", always: ["ok"] }
   },
   {
     name: "psrpc_publishes_in_flight",
@@ -167,7 +171,7 @@ export const ofMethods: ReadonlyArray<OfMethod> = [
     attributes: [...method, "reason"],
     description: "Messages dropped, by reason",
     applies: () => true,
-    read: { words: ({ drops }) => drops, key: "reason", always: [] }
+    read: { labels: ({ drops }) => drops, key: "reason", always: [] }
   },
   {
     name: "psrpc_retries",

@@ -1,9 +1,8 @@
 import type { Metric } from "effect"
 
 /**
- * Where the buckets of times end, in milliseconds. From 5 ms on they are those that OpenTelemetry's semantic conventions
- * advise for the duration of calls; a call takes a tenth of a millisecond within a process, and so there are finer ones
- * below.
+ * The upper bounds of the buckets, in milliseconds. From 5 ms on they are those that OpenTelemetry's semantic conventions
+ * recommend for durations of calls. Finer ones follow below, since a call within a process takes a tenth of a millisecond.
  */
 export const boundaries: ReadonlyArray<number> = [
   0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10_000
@@ -11,7 +10,7 @@ export const boundaries: ReadonlyArray<number> = [
 
 const seconds: ReadonlyArray<number> = [...boundaries.map((millis) => millis / 1000), Infinity]
 
-/** How often a time was how long: in milliseconds inside, in seconds for who reads it. */
+/** A latency histogram. It stores milliseconds and reports seconds. */
 export class Histogram {
   count = 0
   /** Milliseconds. */
@@ -21,7 +20,7 @@ export class Histogram {
   readonly #counts: Array<number> = seconds.map(() => 0)
 
   record(millis: number): void {
-    // a clock that is put back by a test is no time that passed
+    // a test may set the clock back
     const time = millis > 0 ? millis : 0
     let i = 0
     while (i < boundaries.length && time > boundaries[i]!) i++
@@ -32,7 +31,7 @@ export class Histogram {
     if (time > this.#max) this.#max = time
   }
 
-  /** As `Metric.histogram` has it: the count of a bucket includes those below. */
+  /** The state of a `Metric.histogram`: the count of a bucket includes the buckets below. */
   get state(): Metric.HistogramState {
     let count = 0
     return {

@@ -1,57 +1,55 @@
-/**
- * What is counted of one method on one side. Plain numbers: counting is an increment, and who reads pays for the reading.
- */
+/** The metrics of one method on one side. They are plain fields: counting is an increment, and a snapshot reads them. */
 import { Cause } from "effect"
 import * as PsrpcError from "../../../PsrpcError.ts"
 import { isCode } from "../../errors/codes.ts"
 import { Histogram } from "./histogram.ts"
-import { Tally } from "./tally.ts"
+import { LabeledCounter } from "./labeledCounter.ts"
 
-/** Who counts. */
+/** The side that counts. */
 export type Side = "client" | "server" | "publisher"
 
-/** What kind of method it is. */
+/** The kind of a method. */
 export type Kind = "unary" | "multi" | "stream" | "subscription"
 
-/** How something ended: well, or with one of psrpc's codes. */
+/** The result of a call or an update: `ok`, or a code of psrpc. */
 export type Outcome = "ok" | PsrpcError.Code
 
-/** What became of a server's claim. */
+/** The outcome of a server's claim. */
 export type ClaimOutcome =
-  /** The caller has chosen this server. */
+  /** The client selected this server. */
   | "chosen"
-  /** It has chosen another. */
+  /** The client selected another server. */
   | "other"
-  /** It has given up. */
+  /** The client canceled the call. */
   | "canceled"
-  /** Nothing was heard until the request's time was over. */
+  /** The client sent no selection before the deadline of the request. */
   | "expired"
-  /** The server was closed meanwhile. */
+  /** The server closed before the selection arrived. */
   | "closing"
 
-/** Whose numbers they are. */
+/** The method and the side that a series belongs to. */
 export interface Owner {
   readonly side: Side
   readonly service: string
-  /** `undefined` for what comes to a client or a server and is of no method that can be told. */
+  /** `undefined` for messages whose method is unknown. */
   readonly method: string | undefined
   readonly kind: Kind | undefined
-  /** Whether servers have to claim its requests. */
+  /** Whether servers claim requests of the method. */
   readonly requireClaim: boolean
 }
 
 export class Series {
   readonly owner: Owner
 
-  /** Calls, and what a publisher publishes. */
+  /** Calls; updates of a publisher. */
   started = 0
   finished = 0
-  readonly codes = new Tally()
+  readonly codes = new LabeledCounter()
   readonly duration = new Histogram()
 
-  /** Of the client, those that came for a call that waits for them; of the server, those made. */
+  /** At a client: claims that arrived for a pending call. At a server: claims that it sent. */
   claims = 0
-  readonly claimOutcomes = new Tally()
+  readonly claimOutcomes = new LabeledCounter()
   readonly claimWait = new Histogram()
 
   sent = 0
@@ -59,13 +57,13 @@ export class Series {
   received = 0
   bytesReceived = 0
 
-  /** Of the client: attempts after the first. */
+  /** At a client: attempts after the first. */
   retries = 0
 
   openStreams = 0
   subscriptions = 0
 
-  readonly drops = new Tally()
+  readonly drops = new LabeledCounter()
 
   constructor(owner: Owner) {
     this.owner = owner
@@ -75,30 +73,30 @@ export class Series {
     return this.started - this.finished
   }
 
-  /** A call, or a publishing, is over; a call after so many milliseconds. */
+  /** Counts the end of a call or an update. `millis` is the duration of a call. */
   finish(outcome: Outcome, millis?: number): void {
     if (millis !== undefined) this.duration.record(millis)
     this.finished++
     this.codes.add(outcome)
   }
 
-  /** A message with that many bytes of payload is given to the bus. */
+  /** Counts a message that is passed to the bus, with the bytes of its payload. */
   send(bytes: number): void {
     this.sent++
     this.bytesSent += bytes
   }
 
-  /** A message with that many bytes of payload has come. */
+  /** Counts a message that arrived, with the bytes of its payload. */
   receive(bytes: number): void {
     this.received++
     this.bytesReceived += bytes
   }
 }
 
-/** The code that an error from the wire is counted under: one of the known ones, since a peer may write anything. */
+/** The outcome for a code from the wire: `unknown` for a code that psrpc does not have, since a peer may send any text. */
 export const outcomeOf = (code: string): Outcome => (isCode(code) ? code : "unknown")
 
-/** What a failure is counted as: an interruption is `canceled`, what is no failure of psrpc `internal`. */
+/** The outcome for a cause: `canceled` for an interruption, `internal` for a failure that is not a `PsrpcError`. */
 export const outcomeOfCause = (cause: Cause.Cause<unknown>): Outcome => {
   const failure = Cause.findErrorOption(cause)
   if (failure._tag === "Some" && PsrpcError.is(failure.value)) return failure.value.code

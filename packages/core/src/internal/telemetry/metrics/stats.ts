@@ -1,10 +1,10 @@
-/** The numbers as plain values, for who has no backend for metrics. */
+/** The metrics as plain values, for programs without a metrics backend. */
 import { Duration, Effect, Metric } from "effect"
 import { allSeries } from "./registry.ts"
 import type { Kind, Series, Side } from "./series.ts"
 
 /**
- * Messages, and the bytes of payload in them. Envelopes do not count, nor claims, acks and signs of life.
+ * Messages, and the bytes of their payloads. Envelopes, claims, acks and keepalives do not count.
  *
  * @category models
  * @since 0.1.0
@@ -15,39 +15,39 @@ export interface Traffic {
 }
 
 /**
- * What was counted, of a method or of several.
+ * The counts of one method or of several.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Counts {
-  /** Calls that have started; of a publisher, updates that were to be published. */
+  /** Started calls; at a publisher, updates. */
   readonly calls: number
-  /** Those of them that are not over. */
+  /** Calls in flight. */
   readonly inFlight: number
-  /** Those of them that ended with an error. */
+  /** Calls that ended with an error. */
   readonly errors: number
-  /** Those that are over by how they ended: `ok`, or psrpc's code. */
+  /** Ended calls by result: `ok`, or a code of psrpc. */
   readonly codes: Readonly<Record<string, number>>
   /**
-   * How long a call took on average, from its beginning to its end; zero where none is over, and for updates. A stream
-   * lasts for as long as it is used: in the sum of a side it does not count.
+   * Average duration of a call; zero if none has ended, and for updates. The total of a side excludes streams, which last as
+   * long as they are used.
    */
   readonly averageCallTime: Duration.Duration
   readonly sent: Traffic
   readonly received: Traffic
   /** Messages dropped, by reason. */
   readonly dropped: Readonly<Record<string, number>>
-  /** Attempts after the first that `Retry` has made; each that was a request is one of the calls, too. */
+  /** Attempts after the first that `Retry` made. An attempt that sent a request also counts as a call. */
   readonly retries: number
-  /** Streams that are open. */
+  /** Open streams. */
   readonly openStreams: number
-  /** Subscriptions to updates that are there. */
+  /** Active subscriptions to updates. */
   readonly subscriptions: number
 }
 
 /**
- * What was counted of one method, on one side.
+ * The counts of one method on one side.
  *
  * @category models
  * @since 0.1.0
@@ -56,23 +56,23 @@ export interface MethodStats extends Counts {
   readonly side: Side
   /** The service's name on the wire. */
   readonly service: string
-  /** The method's name on the wire; `undefined` for what came for a service and is of no method that can be told. */
+  /** The method's name on the wire; `undefined` for messages of the service whose method is unknown. */
   readonly method: string | undefined
   readonly kind: Kind | undefined
-  /** What `Metric.CurrentMetricAttributes` said where the client, the server or the publisher was made. */
+  /** `Metric.CurrentMetricAttributes` where the client, the server or the publisher was made. */
   readonly attributes: Readonly<Record<string, string>>
 }
 
 /**
- * All that was counted since the process started.
+ * The counts since the process started.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Stats {
-  /** By side, since a call within one process is counted by both its ends. */
+  /** Totals by side: a call within one process counts on both sides. */
   readonly totals: Readonly<Record<Side, Counts>>
-  /** In the order in which the methods were first made ready for use. */
+  /** In the order in which clients, servers and publishers were made. */
   readonly methods: ReadonlyArray<MethodStats>
 }
 
@@ -82,7 +82,7 @@ const merged = (records: ReadonlyArray<Readonly<Record<string, number>>>): Recor
   return sum
 }
 
-/** `timed` are those whose times make the average. */
+/** `timed` are the series whose durations make the average. */
 const countsOf = (all: ReadonlyArray<Series>, timed = all): Counts => {
   const sum = (number: (series: Series) => number): number => all.reduce((total, series) => total + number(series), 0)
   const count = timed.reduce((total, { duration }) => total + duration.count, 0)
@@ -103,10 +103,9 @@ const countsOf = (all: ReadonlyArray<Series>, timed = all): Counts => {
 }
 
 /**
- * What the clients, servers and publishers that share this fiber's `Metric.MetricRegistry` have counted so far. Nothing is
- * reset by reading it, and nothing but the reading costs anything.
+ * The counts of all clients, servers and publishers that share this fiber's `Metric.MetricRegistry`. Reading resets nothing.
  *
- * **Example** (How many calls have failed)
+ * **Example** (Number of failed calls)
  *
  * ```ts
  * import { Telemetry } from "@effect-psrpc/core"

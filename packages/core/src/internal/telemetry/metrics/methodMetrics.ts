@@ -3,18 +3,18 @@ import type { Method } from "../../definition/method.ts"
 import { seriesOf } from "./registry.ts"
 import type { Series, Side } from "./series.ts"
 
-/** The numbers of a client, a server or a publisher, by method. */
-export interface Meter {
+/** The metrics of a client, a server or a publisher, by method. */
+export interface MethodMetrics {
   readonly side: Side
   /** The service's name on the wire. */
   readonly service: string
-  /** The numbers of a method: to be asked for once. */
+  /** The series of a method. Called once for each method. */
   readonly of: (method: Method) => Series
-  /** The same by the method's label; of what has no method, or one that was not asked for, those of the service. */
+  /** The series of a method by its label; that of the service if `of` has not been called for the method. */
   readonly at: (label: string) => Series
 }
 
-export const make = (context: Context.Context<never>, side: Side, service: string): Meter => {
+export const make = (context: Context.Context<never>, side: Side, service: string): MethodMetrics => {
   const byLabel = new Map<string, Series>()
   let others: Series | undefined
   return {
