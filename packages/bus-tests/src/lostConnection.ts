@@ -127,13 +127,14 @@ export const lostConnection = (broker: Broker, ways: Ways): void => {
           yield* server.stop({ kill: true })
           yield* until(() => bus.failure() !== undefined, "it is noticed")
           const begin = performance.now()
+          const patient = post(bus, channel(), bytes("x"), 3_600_000)
           const error = yield* Effect.flip(
             MessageBus.publish(bus, bus.target(channel()), bytes("x"), { timeout: "200 millis" })
           )
           assert.strictEqual(error._tag, "Unavailable")
           assert.isFalse(error.mayHaveRun)
           assert.isAtLeast(performance.now() - begin, 180)
-          assert.isBelow(performance.now() - begin, 1500)
+          assert.strictEqual(patient.told, 0)
         })
       )
 
@@ -204,10 +205,9 @@ export const lostConnection = (broker: Broker, ways: Ways): void => {
             yield* collect(bus, channel()).pipe(Scope.provide(scope))
             if (fault === "stop") yield* server.stop({ kill: true })
             else yield* server.pause
-            const fates = Array.from({ length: 100 }, (_, i) => post(bus, jobs, bytes(String(i)), 30_000))
-            const begin = performance.now()
-            yield* close
-            assert.isBelow(performance.now() - begin, 1500)
+            const fates = Array.from({ length: 100 }, (_, i) => post(bus, jobs, bytes(String(i)), 3_600_000))
+            const closing = yield* Effect.forkChild(close, { startImmediately: true })
+            yield* until(() => closing.pollUnsafe() !== undefined, "it is closed")
             assert.isTrue(fates.every((fate) => fate.told === 1))
             yield* server.resume
           }

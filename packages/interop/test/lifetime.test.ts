@@ -114,7 +114,7 @@ interop("a deadline ends a call on both sides", (it) => {
       const { finished, interrupted, interruptedAt } = yield* echo.is(({ interrupted }) => interrupted > 0)
       assert.deepStrictEqual([finished, interrupted], [0, 1])
       assert.isAtLeast(interruptedAt, Math.floor(deadline))
-      assert.isBelow(interruptedAt, deadline + 2000)
+      assert.isBelow(interruptedAt, deadline + 15_000)
     })
   )
 
@@ -145,8 +145,10 @@ interop("nobody serves", (it) => {
         single: client.reload({ value: "" }, { topic: { node: "n1" } })
       }
       for (const [name, call] of Object.entries(calls)) {
-        const error = yield* Effect.flip(call).pipe(Effect.timeout("900 millis"))
+        const error = yield* Effect.flip(call)
         assert.instanceOf(error, PsrpcError.Unavailable, name)
+        // at once: after the time for claims it would be "no_response"
+        assert.strictEqual(error.reason, "no_listeners", name)
         assert.isTrue(PsrpcError.isNoServer(error))
         assert.isFalse(error.mayHaveRun)
       }
@@ -190,7 +192,7 @@ interop("giving a call up", (it) => {
       const call = yield* Effect.forkChild(client.work({ value: "x" }, { selection }))
       yield* claimed
       yield* Fiber.interrupt(call)
-      assert.isBelow(yield* server.shutdown, 5000)
+      assert.isBelow(yield* server.shutdown, 15_000)
       assert.deepStrictEqual((yield* server.handled).counts, {})
     })
   )
@@ -203,7 +205,7 @@ interop("giving a call up", (it) => {
       const client = yield* onBus(Client.make(service, { timeout: "25 seconds" }))
       const selection = Selection.best({ minimum: 0.5, within: "400 millis" })
       assert.instanceOf(yield* Effect.flip(client.work({ value: "x" }, { selection })), PsrpcError.Unavailable)
-      assert.isBelow(yield* server.shutdown, 5000)
+      assert.isBelow(yield* server.shutdown, 15_000)
       assert.deepStrictEqual((yield* server.handled).counts, {})
     })
   )

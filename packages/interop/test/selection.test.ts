@@ -332,7 +332,7 @@ interop("our server and a Go server of one affinity method", (it) => {
       yield* promptServer(service, "ours", 0.9)
       const client = yield* onBus(Client.make(service, { timeout: "20 seconds" }))
       assert.strictEqual((yield* client.work({ value: "x" })).value, "ours")
-      assert.isBelow(yield* goServer.shutdown, 5000)
+      assert.isBelow(yield* goServer.shutdown, 15_000)
     })
   )
 })
