@@ -12,7 +12,7 @@ const projects = [{ name: "repository", root: "." }, ...packages.map((name) => (
 export default defineConfig({
   test: {
     reporters: ["./scripts/progress-reporter.ts", "./scripts/summary-reporter.ts"],
-    // what most files do is wait for a broker or a peer: one at a time would leave the machine idle
+    // most files wait for a broker or a peer, so files run in parallel
     maxWorkers: Math.max(2, availableParallelism()),
     projects: projects.map(({ name, root }) => ({
       resolve: { conditions },
@@ -21,7 +21,7 @@ export default defineConfig({
         name,
         root,
         include: ["test/**/*.test.ts"],
-        // brokers are real: what a test waits for is a condition, and this is where it gives up
+        // tests use real brokers and wait for conditions; this is the limit
         testTimeout: 30_000,
         hookTimeout: 120_000
       }

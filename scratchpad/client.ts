@@ -1,4 +1,4 @@
-// npm run example:client: calls the servers that example:server has started.
+// npm run example:client: calls the servers that example:server started.
 import { NodeRuntime } from "@effect/platform-node"
 import { RedisMessageBus } from "@effect-psrpc/redis"
 import { Config, Effect, Layer } from "effect"

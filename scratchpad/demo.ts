@@ -1,4 +1,4 @@
-// npm start: two servers and a client. In process, and over Redis and NATS where REDIS_URL and NATS_URL say where they are.
+// npm start: two servers and a client, in one process; also over Redis and NATS if REDIS_URL and NATS_URL are set.
 import { LocalMessageBus, type MessageBus, type PsrpcError } from "@effect-psrpc/core"
 import { NatsMessageBus } from "@effect-psrpc/nats"
 import { RedisMessageBus } from "@effect-psrpc/redis"
@@ -11,7 +11,7 @@ type Bus = Layer.Layer<MessageBus.MessageBus, PsrpcError.PsrpcError>
 const n1 = GreeterServer.layer({ node: "n1", idleCpu: 0.4 })
 const n2 = GreeterServer.layer({ node: "n2", idleCpu: 0.8 })
 
-/** Over a broker each has connections of its own, as in three processes: a function that is called twice makes two buses. */
+/** Gives each server and the client its own connections, as in three processes: each call of the function makes a bus. */
 const overBroker = (bus: () => Bus) =>
   Effect.provide(
     tour,
@@ -22,7 +22,7 @@ const overBroker = (bus: () => Bus) =>
     )
   )
 
-/** In process all of them share one bus, a value. */
+/** Shares one bus: one Layer value. */
 const inProcess = Effect.provide(
   tour,
   Layer.mergeAll(n1, n2, GreeterClient.layer).pipe(Layer.provideMerge(LocalMessageBus.layer))
@@ -43,7 +43,7 @@ const program = Effect.gen(function* () {
   }
   if (REDIS_URL === undefined && NATS_URL === undefined) {
     yield* Console.log(
-      "\nSet REDIS_URL (redis://127.0.0.1:6379, say) or NATS_URL (nats://127.0.0.1:4222) to see the same over a broker."
+      "\nTo run this over a broker, set REDIS_URL (redis://127.0.0.1:6379) or NATS_URL (nats://127.0.0.1:4222)."
     )
   }
 })

@@ -1,4 +1,4 @@
-// What a client does with the Greeter, told line by line.
+// Calls every method of the Greeter, and prints a line for each call.
 import { Client, PsrpcError, Publisher, Selection } from "@effect-psrpc/core"
 import { Console, Effect, Stream } from "effect"
 import { Greeter } from "./greeter.ts"
@@ -11,17 +11,17 @@ const line = (call: string, outcome: string) => Console.log(`  ${call.padEnd(46)
 export const tour = Effect.gen(function* () {
   const greeter = yield* GreeterClient
 
-  yield* title("A queue: each call goes to one server, whichever is free")
+  yield* title("Queue: each call goes to one server, chosen by the broker")
   for (const name of ["Ada", "Grace", "Edsger", "Barbara"]) {
     const reply = yield* greeter.hello({ name })
     yield* line(`hello({ name: "${name}" })`, `"${reply.text}" from ${reply.server}`)
   }
 
-  yield* title("Affinity: every server says how well it fits, the client takes the best")
+  yield* title("Affinity: every server sends a claim, the client selects the best")
   const job = yield* greeter.render({ id: 1 })
   yield* line("render({ id: 1 })", `"${job.text}" by ${job.server}`)
   const quick = yield* greeter.render({ id: 2 }, { selection: Selection.best({ enough: 0.3, within: "200 millis" }) })
-  yield* line("render({ id: 2 }), 0.3 is enough", `"${quick.text}" by ${quick.server}`)
+  yield* line("render({ id: 2 }), accepts 0.3 immediately", `"${quick.text}" by ${quick.server}`)
   yield* greeter
     .render({ id: 3 }, { selection: Selection.best({ minimum: 0.99, within: "100 millis" }) })
     .pipe(
@@ -30,17 +30,17 @@ export const tour = Effect.gen(function* () {
       )
     )
 
-  yield* title("A topic: the one server of a node, in half the messages")
+  yield* title("Topic with a single server: no claim, half the messages")
   const reloaded = yield* greeter.reload({ topic: { node: "n2" } })
   yield* line(`reload({ topic: { node: "n2" } })`, `"${reloaded.text}" by ${reloaded.server}`)
 
-  yield* title("Multi: every server answers, as a Stream")
+  yield* title("Multi: every server responds, as a Stream")
   const loads = yield* greeter.load({ expect: 2, timeout: "1 second" }).pipe(Client.successes, Stream.runCollect)
   for (const { busy, node } of loads.toSorted((a, b) => a.node.localeCompare(b.node))) {
     yield* line("load({ expect: 2 })", `${node} is ${Math.round(busy * 100)} % busy`)
   }
 
-  yield* title("A stream: messages both ways, with one server; a send completes when the other end has it")
+  yield* title("Stream: messages in both directions, with one server; a send completes with its ack")
   yield* Effect.scoped(
     Effect.gen(function* () {
       const chat = yield* greeter.chat()
@@ -54,18 +54,18 @@ export const tour = Effect.gen(function* () {
   const answers = yield* greeter.chat.through(Stream.make("one", "two")).pipe(Stream.runCollect)
   yield* line(`chat.through(Stream.make("one", "two"))`, answers.map((answer) => `"${answer}"`).join(", "))
 
-  yield* title("Subscriptions: updates, each to one who listens (a queue) or to all (multi), also when they are alike")
+  yield* title("Subscriptions: each update goes to one subscriber (queue) or to all (multi)")
   yield* Effect.scoped(
     Effect.gen(function* () {
       const updates = yield* Publisher.make(Greeter)
       const readers = yield* Effect.all([greeter.jobDone(), greeter.jobDone()])
       yield* greeter.render({ id: 4 })
-      for (let i = 0; i < 2; i++) yield* updates.jobDone({ id: 5, by: "somebody" })
+      for (let i = 0; i < 2; i++) yield* updates.jobDone({ id: 5, by: "a publisher" })
       const taken = Stream.mergeAll(
         readers.map((reader, i) => Stream.map(reader, ({ by, id }) => `reader ${i + 1}: job ${id} done by ${by}`)),
         { concurrency: "unbounded" }
       )
-      for (const text of yield* taken.pipe(Stream.take(3), Stream.runCollect)) yield* line("jobDone(), a queue", text)
+      for (const text of yield* taken.pipe(Stream.take(3), Stream.runCollect)) yield* line("jobDone(), queue", text)
 
       const topic = { region: "eu" }
       const listeners = yield* Effect.all([greeter.regionChanged({ topic }), greeter.regionChanged({ topic })])
@@ -77,7 +77,7 @@ export const tour = Effect.gen(function* () {
     })
   )
 
-  yield* title("Errors are values with types: the method's own, and psrpc's")
+  yield* title("Errors: the method's domain error, and a PsrpcError")
   yield* greeter
     .hello({ name: "Bob" })
     .pipe(Effect.catchTag("NameTaken", (error) => line(`hello({ name: "Bob" })`, `NameTaken: ${error.message}`)))

@@ -1,4 +1,4 @@
-// A server of the Greeter as a Layer; how busy it is decides what it offers for a job.
+// A Greeter server as a Layer. Its idle CPU is its affinity.
 import { Publisher, Server } from "@effect-psrpc/core"
 import { Effect, Stream } from "effect"
 import { Greeter, NameTaken } from "./greeter.ts"
@@ -21,7 +21,7 @@ export const layer = (options: { readonly node: string; readonly idleCpu: number
               Effect.tap(() => updates.jobDone({ id: job.id, by: options.node }))
             )
         },
-        reload: () => Effect.succeed({ text: "configuration read again", server: options.node }),
+        reload: () => Effect.succeed({ text: "configuration reloaded", server: options.node }),
         load: () => Effect.succeed({ node: options.node, busy: 1 - options.idleCpu }),
         chat: (stream) => Stream.runForEach(stream.messages, (text) => stream.send(`${options.node}: ${text}, indeed`))
       })

@@ -1,4 +1,4 @@
-// One service, defined once: what servers answer and clients call.
+// The service of the demo, with every kind of method.
 import { Rpc, Service } from "@effect-psrpc/core"
 import { Schema } from "effect"
 
@@ -8,7 +8,7 @@ export class Job extends Schema.Class<Job>("Job")({ id: Schema.Int }) {}
 export class Load extends Schema.Class<Load>("Load")({ node: Schema.String, busy: Schema.Finite }) {}
 export class JobDone extends Schema.Class<JobDone>("JobDone")({ id: Schema.Int, by: Schema.String }) {}
 
-/** An error of the domain: it crosses the wire as itself, and a Go peer reads its code and message. */
+/** A domain error. Callers receive an instance of this class; a Go peer reads its code and message. */
 export class NameTaken extends Schema.TaggedError<NameTaken>()(
   "NameTaken",
   { wanted: Schema.String, holder: Schema.String },
@@ -20,18 +20,18 @@ export class NameTaken extends Schema.TaggedError<NameTaken>()(
 }
 
 export class Greeter extends Service.make("Greeter", {
-  /** Whichever server is free answers. */
+  /** One server responds. */
   hello: Rpc.unary({ request: Hello, response: Reply, error: NameTaken }),
-  /** The server that fits best answers. */
+  /** The server with the best claim responds. */
   render: Rpc.unary({ request: Job, response: Reply, routing: "affinity" }),
-  /** The one server of the node answers: nothing has to be claimed. */
+  /** The only server of the node responds, without a claim. */
   reload: Rpc.unary({ response: Reply, topic: ["node"], singleServer: true }),
-  /** Every server answers. */
+  /** Every server responds. */
   load: Rpc.multi({ response: Load }),
-  /** Messages both ways, with one server. */
+  /** Messages in both directions, with one server. */
   chat: Rpc.stream({ send: Schema.String, receive: Schema.String }),
-  /** Each update goes to one of those who listen. */
+  /** Each update goes to one subscriber. */
   jobDone: Rpc.subscription({ message: JobDone }),
-  /** Each update goes to all who listen, region by region. */
+  /** Each update goes to all subscribers of its region. */
   regionChanged: Rpc.subscription({ message: Schema.String, topic: ["region"], routing: "multi" })
 }) {}

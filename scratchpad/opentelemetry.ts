@@ -1,5 +1,5 @@
-// npm run example:opentelemetry: traces with OpenTelemetry's SDK, across a shop, a warehouse and a visitor. Each has a tracer
-// of its own, as three processes have; what they export is printed as a tree.
+// npm run example:opentelemetry: traces with OpenTelemetry's SDK, across a shop, a warehouse and a visitor. Each has its own
+// tracer, as in three processes. The exported spans are printed as a tree.
 import { Client, LocalMessageBus, PsrpcError, Publisher, Rpc, Server, Service } from "@effect-psrpc/core"
 import * as NodeSdk from "@effect/opentelemetry/NodeSdk"
 import { type ReadableSpan, SimpleSpanProcessor, type SpanExporter } from "@opentelemetry/sdk-trace-base"
@@ -24,7 +24,7 @@ class WarehouseNews extends Publisher.Service<WarehouseNews>()("app/WarehouseNew
 
 const exported: Array<ReadableSpan> = []
 
-/** Keeps the spans. In earnest, this is the OTLPTraceExporter of @opentelemetry/exporter-trace-otlp-proto. */
+/** Keeps the spans. In production, use the OTLPTraceExporter of @opentelemetry/exporter-trace-otlp-proto. */
 const exporter: SpanExporter = {
   export: (spans, done) => {
     exported.push(...spans)
@@ -34,14 +34,14 @@ const exporter: SpanExporter = {
 }
 
 /**
- * A tracer for what it is provided to: servers take it from their Layer, calls and publishing from the fiber that they are
- * made in. `fresh`, since there are three in this one process.
+ * Makes a tracer. Servers take it from their Layer, calls and publishing from the calling fiber. `fresh`, because this
+ * process has three of them.
  */
 const tracing = (serviceName: string) =>
   Layer.fresh(
     NodeSdk.layer(() => ({
       resource: { serviceName },
-      // in earnest, a BatchSpanProcessor
+      // in production, use a BatchSpanProcessor
       spanProcessor: new SimpleSpanProcessor(exporter)
     }))
   )
@@ -84,7 +84,7 @@ const visit = Effect.gen(function* () {
   yield* Console.log(answers.join("; "))
 }).pipe(Effect.scoped, Effect.withSpan("visit"), Effect.provide(tracing("visitor")))
 
-// ── what there is to see ──────────────────────────────────────────────────────────────────────────────────────────────
+// ── the spans ──────────────────────────────────────────────────────────────────────────────────────────────
 
 const millis = ([seconds, nanos]: readonly [number, number]): number => seconds * 1000 + nanos / 1e6
 

@@ -1,5 +1,5 @@
-// npm run prometheus: a server and a client of the Greeter with a little load between them, and their metrics as
-// Prometheus reads them, until Ctrl-C. PORT is where: 9464 where nobody says, any that is free for 0.
+// npm run prometheus: a Greeter server and client under a small load, and their metrics for Prometheus, until Ctrl-C.
+// PORT is the port; 0 means any free port. Default: 9464.
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Client, LocalMessageBus, Publisher } from "@effect-psrpc/core"
 import { Config, Console, Effect, Layer, Stream } from "effect"
@@ -9,7 +9,7 @@ import { createServer } from "node:http"
 import { Greeter } from "./greeter.ts"
 import * as GreeterServer from "./greeter-server.ts"
 
-/** Opens what lasts, and gives one round of the rest, some of which fails. */
+/** Opens a subscription and a stream, and returns one round of calls, of which some fail. */
 const round = Effect.gen(function* () {
   const greeter = yield* Client.make(Greeter)
   const publisher = yield* Publisher.make(Greeter)
@@ -31,10 +31,12 @@ const Load = Layer.effectDiscard(
   Effect.flatMap(round, (once) => Effect.forkScoped(Effect.forever(Effect.delay(once, "100 millis"))))
 )
 
-/** Whatever is asked for is read at that moment: until then, counting is all that is done. */
+/** Serves the metrics, computed for each request. */
 const Metrics = HttpRouter.serve(PrometheusMetrics.layerHttp(), { disableListenLog: true, disableLogger: true })
 
-const Told = Layer.effectDiscard(HttpServer.addressFormattedWith((address) => Console.log(`${address}/metrics`)))
+const PrintAddress = Layer.effectDiscard(
+  HttpServer.addressFormattedWith((address) => Console.log(`${address}/metrics`))
+)
 
 const Http = Layer.unwrap(
   Effect.map(Config.Int("PORT").pipe(Config.withDefault(9464)), (port) =>
@@ -42,7 +44,7 @@ const Http = Layer.unwrap(
   )
 )
 
-const Main = Told.pipe(
+const Main = PrintAddress.pipe(
   Layer.provide(Metrics),
   Layer.provide(Http),
   Layer.merge(Load.pipe(Layer.provide(GreeterServer.layer({ node: "n1", idleCpu: 0.5 })))),

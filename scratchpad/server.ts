@@ -1,4 +1,4 @@
-// npm run example:server: one server of the Greeter on Redis, until Ctrl-C. Start several, and call them with example:client.
+// npm run example:server: one Greeter server on Redis, until Ctrl-C. Start several, and call them with example:client.
 import { NodeRuntime } from "@effect/platform-node"
 import { RedisMessageBus } from "@effect-psrpc/redis"
 import { Config, Effect, Layer } from "effect"
@@ -16,5 +16,5 @@ const Main = Layer.unwrap(
   })
 )
 
-// Ctrl-C closes the Layer: requests in hand are finished first
+// Ctrl-C closes the Layer: in-flight requests are finished first
 NodeRuntime.runMain(Layer.launch(Main.pipe(Layer.provide(Bus))))

@@ -1,6 +1,6 @@
-// Spans as a tree for a person, each below the one that it is a part of.
+// Formats spans as a tree, each below its parent.
 
-/** A span that has ended. Times are in milliseconds. */
+/** An ended span. Times are in milliseconds. */
 export interface SpanLine {
   readonly id: string
   readonly parentId: string | undefined
@@ -8,18 +8,18 @@ export interface SpanLine {
   readonly kind: string
   readonly start: number
   readonly end: number
-  /** What is said behind the name. */
+  /** Texts after the duration. */
   readonly notes: ReadonlyArray<string>
 }
 
 const inOrder = (a: SpanLine, b: SpanLine): number => a.start - b.start
 
-/** A line for each span: the oldest first, each part behind its whole. */
+/** Returns a line for each span: the oldest first, each child after its parent. */
 export const spanTree = (spans: ReadonlyArray<SpanLine>): ReadonlyArray<string> => {
   const ids = new Set(spans.map(({ id }) => id))
   const parts = new Map<string | undefined, Array<SpanLine>>()
   for (const span of spans) {
-    // the whole may not be ours to see
+    // the parent may not be among the spans
     const parent = span.parentId !== undefined && ids.has(span.parentId) ? span.parentId : undefined
     parts.set(parent, [...(parts.get(parent) ?? []), span])
   }

@@ -1,5 +1,5 @@
-// npm run telemetry: a call that crosses three services, its trace, the metrics, and an attempt that was made again. In
-// process, or over Redis or NATS where REDIS_URL or NATS_URL says where they are.
+// npm run telemetry: a call across three services, its trace, the metrics, and a retry. In one process, or over Redis or NATS
+// if REDIS_URL or NATS_URL is set.
 import {
   Client,
   Interceptor,
@@ -21,7 +21,7 @@ import { type SpanLine, spanTree } from "./spanTree.ts"
 // ── three services ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 class Stock extends Service.make("Stock", {
-  // reserving the same thing for the same order twice reserves it once: it may be tried again
+  // a second reservation for the same order has no effect, so the call may be retried
   reserve: Rpc.unary({ request: Schema.String, response: Schema.Int, idempotent: true }),
   changed: Rpc.subscription({ message: Schema.String, routing: "multi" })
 }) {}
@@ -40,13 +40,13 @@ class OrdersClient extends Client.Service<OrdersClient>()("telemetry/OrdersClien
 class ShopClient extends Client.Service<ShopClient>()("telemetry/ShopClient", Shop) {}
 class StockNews extends Publisher.Service<StockNews>()("telemetry/StockNews", Stock) {}
 
-/** Who is asking, for the handlers behind the interceptor that knows. */
+/** The caller's name. An interceptor provides it to handlers. */
 class Customer extends Context.Service<Customer, string>()("telemetry/Customer") {}
 
 const authentication = Interceptor.provide(Customer, (call) => {
   const customer = call.header.metadata["customer"]
   return customer === undefined
-    ? Effect.fail(new PsrpcError.Unauthenticated({ message: "who is asking?" }))
+    ? Effect.fail(new PsrpcError.Unauthenticated({ message: "the metadata has no customer" }))
     : Effect.succeed(customer)
 })
 
@@ -102,9 +102,9 @@ const retrying = StockClient.layerWith({
 
 const asAda = ShopClient.layerWith({ interceptors: [Interceptor.metadata({ customer: "Ada" })] })
 
-// ── what is seen of them ──────────────────────────────────────────────────────────────────────────────────────────────
+// ── the spans ──────────────────────────────────────────────────────────────────────────────────────────────
 
-/** A tracer that keeps its spans: what an exporter would send away. */
+/** Makes a tracer that keeps its spans, in place of an exporter. */
 const keeping = (): { readonly spans: Array<Tracer.NativeSpan>; readonly tracer: Tracer.Tracer } => {
   const spans: Array<Tracer.NativeSpan> = []
   const tracer = Tracer.make({
@@ -157,11 +157,11 @@ const program = Effect.gen(function* () {
   yield* Console.log("\nThe metrics:\n")
   yield* Console.log(Telemetry.table(yield* Telemetry.stats))
   yield* Console.log(
-    `\nStock was asked ${requests} times for 2 things: the first attempt failed, and the one after it succeeded.`
+    `\nStock received ${requests} requests for 2 items: the first attempt failed, and its retry succeeded.`
   )
 }).pipe(Effect.scoped)
 
-// ── put together ──────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── the program ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 type Bus = Layer.Layer<MessageBus.MessageBus, PsrpcError.PsrpcError>
 
@@ -179,7 +179,7 @@ const Live = Layer.mergeAll(ShopLive, asAda).pipe(
   Layer.provideMerge(StockLive.pipe(Layer.provide(StockNews.layer))),
   Layer.provideMerge(retrying),
   Layer.provide(bus),
-  // around everything: clients, servers and the program itself
+  // for clients, servers and the program
   Layer.provideMerge(Layer.succeed(Tracer.Tracer, tracer)),
   Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, "Info"))
 )

@@ -1,5 +1,5 @@
 // Finds the brokers that the tests start, and installs with apt-get the ones that are missing. `npm test` runs it first;
-// `npm run brokers` runs it alone. It asks nothing: without root or apt-get it prints what to install by hand, and fails.
+// `npm run brokers` runs it alone. It is not interactive: without root or apt-get it prints what to install by hand, and fails.
 import { spawnSync } from "node:child_process"
 import {
   findProgram,
@@ -10,9 +10,9 @@ import {
   searchPath
 } from "../packages/test-servers/src/programs.ts"
 
-/** The machine that the brokers have to be on. */
+/** The machine on which the brokers run. */
 export interface Machine {
-  /** The folders to look for programs in, separated as in PATH. */
+  /** The folders in which programs are searched, separated as in PATH. */
   readonly path: string
   readonly isRoot: boolean
   readonly print: (line: string) => void
@@ -26,7 +26,7 @@ const versionOf = (file: string): string | undefined => {
 const isOlder = (version: string, minimum: string): boolean =>
   version.localeCompare(minimum, "en", { numeric: true }) < 0
 
-/** Prints what is there, and returns the programs that are not. */
+/** Prints the programs that it finds, and returns the missing ones. */
 const survey = (programs: ReadonlyArray<Program>, { path, print }: Machine): ReadonlyArray<Program> =>
   programs.filter((program) => {
     const file = findProgram(program.binary, path)
@@ -37,7 +37,7 @@ const survey = (programs: ReadonlyArray<Program>, { path, print }: Machine): Rea
     const version = versionOf(file)
     const isOld = version === undefined || isOlder(version, program.minimum)
     const remark = isOld ? `, and the tests need ${program.minimum} or newer` : ""
-    print(`  ${program.binary}: ${version ?? "a version that it does not print"} (${file})${remark}`)
+    print(`  ${program.binary}: ${version ?? "unknown version"} (${file})${remark}`)
     return isOld
   })
 
@@ -62,13 +62,13 @@ const install = (programs: ReadonlyArray<Program>, { isRoot, path, print }: Mach
   if (!isRoot) return "Only root can install them with apt-get, and this user is not root."
   const packages = programs.map((program) => program.aptPackage)
   print(`Installs ${packages.join(" and ")} with apt-get, as root, in about half a minute. No service is started.`)
-  // one source of packages that does not answer is no reason to give up: the next command shows whether it matters
+  // a package source that is unreachable may not matter: the next command shows it
   const outdated = aptGet(file, ["update"], print)
-  if (outdated !== undefined) print(`${outdated}\napt-get update failed: goes on with the lists that are there.`)
+  if (outdated !== undefined) print(`${outdated}\napt-get update failed; continuing with the existing lists.`)
   return aptGet(file, ["install", "-y", "--no-install-recommends", ...packages], print)
 }
 
-/** Makes sure that all programs are there. Prints what it found and what it does; returns whether they are. */
+/** Installs missing programs, and prints each step. Returns whether all programs exist. */
 export const provideBrokers = (programs: ReadonlyArray<Program>, machine: Machine): boolean => {
   machine.print("Brokers that the tests start:")
   let missing = survey(programs, machine)

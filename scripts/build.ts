@@ -1,4 +1,4 @@
-// Makes `dist` of every published package, with declarations, and puts the licence beside it.
+// Builds `dist` of every published package, with declarations, and copies the license next to it.
 import { copyFileSync, existsSync, rmSync } from "node:fs"
 import { published } from "./published.ts"
 import { run } from "./run.ts"

@@ -1,10 +1,10 @@
 import { DefaultReporter, type TestCase, type TestModule, type TestSpecification } from "vitest/node"
 
-/** The number of files up to which each has a line of its own when it ends. */
+/** Maximum number of files for which each file gets a line of its own. */
 const fewFiles = 10
-/** The time between two lines about the progress where there is no terminal, in milliseconds. */
+/** Interval of progress lines without a terminal, in milliseconds. */
 const interval = 20_000
-/** The number of slow files that are listed at the end. */
+/** Number of slow files listed at the end. */
 const slowFiles = 8
 
 const minutesAndSeconds = (millis: number): string => {
@@ -34,7 +34,7 @@ export default class ProgressReporter extends DefaultReporter {
     super.onTestRunStart(specifications)
     this.#files = specifications.length
     this.#startedAt = performance.now()
-    // many files print much that nobody reads
+    // the output of many files is too long to read
     this.silent ??= this.#files > fewFiles ? "passed-only" : false
     this.log(`Test files: ${this.#files}. Failures are printed as they happen.`)
     if (this.isTTY) return

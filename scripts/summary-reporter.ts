@@ -1,6 +1,6 @@
 import type { Reporter, TestModule } from "vitest/node"
 
-/** Ends the run with one line a person and a script can read: `N passed, N failed, N skipped`. */
+/** Ends the output with a line for people and scripts: `N passed, N failed, N skipped`. */
 export default class SummaryReporter implements Reporter {
   onTestRunEnd(modules: ReadonlyArray<TestModule>, errors: ReadonlyArray<unknown>): void {
     let passed = 0
@@ -15,11 +15,11 @@ export default class SummaryReporter implements Reporter {
         else if (state === "failed") failed++
         else skipped.push(test.fullName)
       }
-      // a file that could not be loaded has no tests that could fail
+      // a file that cannot be loaded has no tests, and counts as failed
       if (own === 0 || (module.errors().length > 0 && module.state() === "failed"))
         failed += Math.max(1, module.errors().length)
     }
-    // after every other reporter's words
+    // after the output of every other reporter
     process.once("exit", () => {
       for (const name of skipped) process.stdout.write(`skipped: ${name}\n`)
       process.stdout.write(

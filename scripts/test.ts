@@ -1,7 +1,7 @@
-// Runs every test; what is given goes on to vitest. The last line counts them.
+// Runs every test. Passes its arguments to vitest. The last line of the output counts the tests.
 import { run } from "./run.ts"
 
-/** The time of all tests, as measured on a machine with two cores and nothing else to do. */
+/** The duration of all tests, measured on an idle machine with two cores. */
 const measured = "about 6 minutes on 2 cores"
 
 const given = process.argv.slice(2)
@@ -13,5 +13,5 @@ if (isWhole && !hasBrokers) {
   process.exit(1)
 }
 if (isWhole) process.stdout.write(`All tests take ${measured}.\n`)
-// a part of the tests may need no brokers; a test that does says so
+// some of the tests may need no brokers; a test without its broker fails with a reason
 process.exit(run("vitest", ["run", "--config", "vitest.workspace.ts", ...given]))

@@ -59,7 +59,7 @@ const tells = Effect.fnUntraced(function* (env: Readonly<Record<string, string>>
     assert.match(stdout, new RegExp(`^ *${side} +${method} +unary +${calls} +0 `, "m"))
   }
   assert.match(stdout, /^ *client +Orders\.Follow +stream +1 +0 /m)
-  assert.match(stdout, /^Stock was asked 3 times for 2 things/m)
+  assert.match(stdout, /^Stock received 3 requests for 2 items/m)
 })
 
 describe("npm run telemetry", () => {
