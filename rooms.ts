@@ -13,7 +13,7 @@ export const rooms: ReadonlyArray<ReadonlyArray<string>> = [
   ["wire"],
   ["bus", "conversions"],
   // public modules that hold types alone, or values without a running part
-  ["BidiStream", "MessageBus", "Payload", "Rpc", "Selection", "Topic"],
+  ["BidiStream", "MessageBus", "Payload", "Rpc", "Topic"],
   ["calls"],
   ["definition", "Descriptor"],
   ["telemetry"],

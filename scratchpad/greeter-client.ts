@@ -20,10 +20,13 @@ export const tour = Effect.gen(function* () {
   yield* title("Affinity: every server sends a claim, the client selects the best")
   const job = yield* greeter.render({ id: 1 })
   yield* line("render({ id: 1 })", `"${job.text}" by ${job.server}`)
-  const quick = yield* greeter.render({ id: 2 }, { selection: Selection.best({ enough: 0.3, within: "200 millis" }) })
+  const quick = yield* greeter.render(
+    { id: 2 },
+    { selection: Selection.best({ maximumAffinity: 0.3, affinityTimeout: "200 millis" }) }
+  )
   yield* line("render({ id: 2 }), accepts 0.3 immediately", `"${quick.text}" by ${quick.server}`)
   yield* greeter
-    .render({ id: 3 }, { selection: Selection.best({ minimum: 0.99, within: "100 millis" }) })
+    .render({ id: 3 }, { selection: Selection.best({ minimumAffinity: 0.99, affinityTimeout: "100 millis" }) })
     .pipe(
       Effect.catchTag("Unavailable", (error) =>
         line("render({ id: 3 }), at least 0.99", `${error._tag}: ${error.message}`)

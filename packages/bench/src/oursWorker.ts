@@ -36,7 +36,7 @@ class Updates extends Context.Service<Updates, Publisher.From<typeof Bench>>()("
 const topic = { name: "t1" }
 const idle = 0.5
 /** Takes the claim at once, as the Go peer is told to: the short circuit would be all there is to measure. */
-const selection = Selection.best({ enough: idle, afterFirst: "200 millis" })
+const selection = Selection.best({ maximumAffinity: idle, shortCircuitTimeout: "200 millis" })
 
 const echo = (request: BytesValue) => Effect.succeed(request)
 

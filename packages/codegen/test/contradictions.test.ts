@@ -44,6 +44,11 @@ const cases: ReadonlyArray<readonly [name: string, proto: string, errors: Readon
     [one("a subscription is of type QUEUE or MULTI, not AFFINITY")]
   ],
   [
+    "a single server with affinity",
+    proto(options('type: AFFINITY topics: true topic_params: { names: "a" single_server: true }')),
+    [one("type AFFINITY and topic_params.single_server exclude each other: a single server sends no claim")]
+  ],
+  [
     "names without topics",
     proto(options('topic_params: { names: "a" }')),
     [one("topic_params.names without topics = true")]

@@ -101,6 +101,8 @@ mover.move({}, { topic: { region: "eu", nodeId: "n1" } })
 Service.fromDescriptor(KindsPb.Kinds, { normalRPC: {} })
 // @ts-expect-error no such kind
 Service.fromDescriptor(OddPb.Echo, { echo: { kind: "unari" } })
+// @ts-expect-error a single server sends no claim to compare
+Service.fromDescriptor(OddPb.Echo, { echo: { singleServer: true, routing: "affinity" } })
 // @ts-expect-error no such method
 Service.fromDescriptor(OddPb.Echo, { echo: {}, eco: {} })
 // @ts-expect-error a multi method has no routing

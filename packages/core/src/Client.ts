@@ -35,10 +35,12 @@ import type { PsrpcError } from "./PsrpcError.ts"
 import type * as Service_ from "./Service.ts"
 
 export type {
+  AffinityCallOptions,
+  AffinityStreamOptions,
   CallOptions,
   MultiCallOptions,
-  SelectingCallOptions,
-  SelectingStreamOptions,
+  QueueCallOptions,
+  QueueStreamOptions,
   StreamOptions,
   SubscribeOptions,
   ThroughOptions

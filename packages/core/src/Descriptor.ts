@@ -172,6 +172,9 @@ const readMethod = (desc: DescMethod, problem: (message: string) => void): Metho
   if (stream && subscription) problem("stream and subscription exclude each other")
   else if (stream && routing === "multi") problem("a stream goes to one server: its type cannot be MULTI")
   else if (subscription && routing === "affinity") problem("a subscription is of type QUEUE or MULTI, not AFFINITY")
+  else if (routing === "affinity" && params?.singleServer === true) {
+    problem("type AFFINITY and topic_params.single_server exclude each other: a single server sends no claim")
+  }
   if (!given.topics) {
     if (params !== undefined && params.names.length > 0) problem("topic_params.names without topics = true")
     if (params !== undefined && params.group !== "") problem("topic_params.group without topics = true")

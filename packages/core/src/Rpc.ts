@@ -199,6 +199,21 @@ interface Calls<Request, Response, Error> extends Repeatable {
 }
 
 /**
+ * Refuses a single server with affinity routing, which needs claims to compare.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type ValidSingle<R, Single> = [R, Single] extends ["affinity", true]
+  ? Refused<`singleServer: true has no claims to compare: leave out routing: "affinity", or singleServer`>
+  : unknown
+
+/** No value has this type: a compiler that refuses one shows the reason. */
+interface Refused<out Why extends string> {
+  readonly "~effect-psrpc/refused": Why
+}
+
+/**
  * A method with one answer, from one server.
  *
  * **Details**
@@ -225,8 +240,11 @@ export const unary = <
     Calls<Request, Response, Error> & {
       /** How a server is chosen. Default: `"queue"`. */
       readonly routing?: R
-      /** Whether one server alone listens, so that nothing has to be claimed. Default: `false`. */
-      readonly singleServer?: Single
+      /**
+       * Whether exactly one server serves the method, or each topic of it, so that no claim is needed. Excludes
+       * `routing: "affinity"`. Default: `false`.
+       */
+      readonly singleServer?: Single & ValidSingle<R, Single>
     } = {}
 ): Unary<Request, Response, Error, T, R, Single, G> => ({
   [TypeId]: TypeId,
@@ -295,8 +313,11 @@ export const stream = <
       readonly receive: Receive
       /** How a server is chosen. Default: `"queue"`. */
       readonly routing?: R
-      /** Whether one server alone listens, so that nothing has to be claimed. Default: `false`. */
-      readonly singleServer?: Single
+      /**
+       * Whether exactly one server serves the method, or each topic of it, so that no claim is needed. Excludes
+       * `routing: "affinity"`. Default: `false`.
+       */
+      readonly singleServer?: Single & ValidSingle<R, Single>
     }
 ): Stream<Send, Receive, T, R, Single, G> => ({
   [TypeId]: TypeId,

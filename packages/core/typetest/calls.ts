@@ -68,9 +68,9 @@ same<Effect.Success<ReturnType<typeof client.proto>>, StringValue>(true)
 same<Parameters<typeof client.bytes>[0], Uint8Array>(true)
 same<Effect.Success<ReturnType<typeof client.bytes>>, Uint8Array>(true)
 same<Effect.Success<ReturnType<typeof client.nothing>>, void>(true)
-same<Parameters<typeof client.nothing>, [options?: Client.SelectingCallOptions]>(true)
-same<Parameters<typeof client.bare>, [options?: Client.SelectingCallOptions]>(true)
-same<Parameters<typeof client.affinity>, [request: number, options?: Client.SelectingCallOptions]>(true)
+same<Parameters<typeof client.nothing>, [options?: Client.QueueCallOptions]>(true)
+same<Parameters<typeof client.bare>, [options?: Client.QueueCallOptions]>(true)
+same<Parameters<typeof client.affinity>, [request: number, options?: Client.AffinityCallOptions]>(true)
 same<Parameters<typeof client.single>, [request: number, options?: Client.CallOptions]>(true)
 client.schema({ name: "Ada", at: new Date(0) })
 client.schema(new Hello({ name: "Ada", at: new Date(0) }))
@@ -132,7 +132,7 @@ client.nothing(1)
 client.missing()
 
 // Options.
-client.affinity(1, { selection: Selection.best({ within: "200 millis" }), timeout: 100 })
+client.affinity(1, { selection: Selection.best({ affinityTimeout: "200 millis" }), timeout: 100 })
 client.affinity(1, { selection: undefined, timeout: undefined, metadata: undefined })
 // @ts-expect-error a single server is not chosen
 client.single(1, { selection: Selection.first })
@@ -142,6 +142,27 @@ client.affinity(1, { timeOut: 100 })
 client.affinity(1, { timeout: "soon" })
 // @ts-expect-error metadata are texts
 client.affinity(1, { metadata: { a: 1 } })
+client.schema({ name: "Ada", at: new Date(0) }, { selection: Selection.first })
+client.schema(
+  { name: "Ada", at: new Date(0) },
+  { selection: Selection.make({ acceptFirstAvailable: true, affinityTimeout: "Infinity", minimumAffinity: undefined }) }
+)
+// @ts-expect-error a queue call compares no affinities
+client.schema({ name: "Ada", at: new Date(0) }, { selection: Selection.best() })
+// @ts-expect-error nor does it wait for further claims
+client.schema({ name: "Ada", at: new Date(0) }, { selection: Selection.make({ affinityTimeout: "1 second" }) })
+// @ts-expect-error a limit makes it compare
+client.nothing({ selection: Selection.make({ acceptFirstAvailable: true, minimumAffinity: 0.5 }) })
+same<ReturnType<typeof Selection.best>, Selection.Selection<"compare">>(true)
+same<typeof Selection.first, Selection.Selection<"first">>(true)
+// @ts-expect-error the options have one name each
+Selection.best({ within: "200 millis" })
+// @ts-expect-error one server sends no claim
+Rpc.unary({ singleServer: true, routing: "affinity" })
+// @ts-expect-error nor for a stream
+Rpc.stream({ send: undefined, receive: undefined, singleServer: true, routing: "affinity" })
+Rpc.unary({ singleServer: true, routing: "queue" })
+Rpc.unary({ singleServer: false, routing: "affinity" })
 // @ts-expect-error a selection is made by Selection
 client.affinity(1, { selection: { minimumAffinity: 1 } })
 Selection.make({ selectionFunc: (claims) => claims[0]!.serverId })

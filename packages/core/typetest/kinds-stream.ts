@@ -40,8 +40,10 @@ same<Effect.Success<ReturnType<typeof client.room>>, BidiStream<void, string>>(t
 same<Effect.Error<ReturnType<typeof client.chat>>, PsrpcError.PsrpcError>(true)
 same<Effect.Services<ReturnType<typeof client.chat>>, Scope.Scope>(true)
 // Options: a selection where there are servers to choose from, a topic where the method has one.
-same<Parameters<typeof client.chat>, [options?: Client.SelectingStreamOptions]>(true)
+same<Parameters<typeof client.chat>, [options?: Client.QueueStreamOptions]>(true)
 same<Parameters<typeof client.alone>, [options?: Client.StreamOptions]>(true)
+// @ts-expect-error a stream with queue routing compares no affinities
+client.chat({ selection: Selection.affinity })
 client.chat({ selection: Selection.first, timeout: "1 second", streamBufferSize: 10, metadata: { a: "b" } })
 client.room({ topic: { room: "r" } })
 // @ts-expect-error one server alone: nothing to select

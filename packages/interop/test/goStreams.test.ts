@@ -104,7 +104,7 @@ interop("a Go client opens a stream of our server", (it) => {
 
       // everybody is heard, however busy the machine is
       const selection = { affinityTimeoutMs: 1000 }
-      const ours = Selection.best({ within: "1 second" })
+      const ours = Selection.best({ affinityTimeout: "1 second" })
       yield* openGo(go, "Match", { selection })
       yield* best.opened
       yield* client.match({ selection: ours })

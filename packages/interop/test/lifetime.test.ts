@@ -188,7 +188,7 @@ interop("giving a call up", (it) => {
       const clientId = "CLI_gives_up"
       const claimed = yield* onBus(claimsFor(service, clientId))
       const client = yield* onBus(Client.make(service, { clientId, timeout: "25 seconds" }))
-      const selection = Selection.best({ within: "20 seconds" })
+      const selection = Selection.best({ affinityTimeout: "20 seconds" })
       const call = yield* Effect.forkChild(client.work({ value: "x" }, { selection }))
       yield* claimed
       yield* Fiber.interrupt(call)
@@ -203,7 +203,7 @@ interop("giving a call up", (it) => {
       const go = yield* goPeer(service)
       const server = yield* go.serve({ affinity: 0.3 })
       const client = yield* onBus(Client.make(service, { timeout: "25 seconds" }))
-      const selection = Selection.best({ minimum: 0.5, within: "400 millis" })
+      const selection = Selection.best({ minimumAffinity: 0.5, affinityTimeout: "400 millis" })
       assert.instanceOf(yield* Effect.flip(client.work({ value: "x" }, { selection })), PsrpcError.Unavailable)
       assert.isBelow(yield* server.shutdown, 15_000)
       assert.deepStrictEqual((yield* server.handled).counts, {})

@@ -35,8 +35,8 @@ const vectors: ReadonlyArray<{ readonly selection: SelectionParams; readonly tak
 const ours = ({ affinityTimeoutMs, shortCircuitTimeoutMs, ...selection }: SelectionParams) =>
   Selection.make({
     ...selection,
-    affinityTimeout: affinityTimeoutMs ?? 0,
-    shortCircuitTimeout: shortCircuitTimeoutMs ?? 0
+    affinityTimeout: affinityTimeoutMs ?? "Infinity",
+    shortCircuitTimeout: shortCircuitTimeoutMs ?? "Infinity"
   })
 
 const named = (results: ReadonlyArray<string>) =>
@@ -110,7 +110,7 @@ interop("our client selects among Go servers", (it) => {
       yield* go.serve({ affinity: 0.3 })
       yield* go.serve({ affinity: 0.4 })
       const client = yield* onBus(Client.make(service))
-      const selection = Selection.best({ minimum: 0.5, within: "600 millis" })
+      const selection = Selection.best({ minimumAffinity: 0.5, affinityTimeout: "600 millis" })
       const error = yield* Effect.flip(client.work(ask({ do: "echo" }), { selection }))
       assert.instanceOf(error, PsrpcError.Unavailable)
       assert.include(error.message, "no servers available (received 2 responses)")
@@ -125,7 +125,7 @@ interop("our client selects among Go servers", (it) => {
       const go = yield* goPeer(service)
       const server = yield* go.serve({ affinity: 0 })
       const client = yield* onBus(Client.make(service))
-      const selection = Selection.best({ within: "400 millis" })
+      const selection = Selection.best({ affinityTimeout: "400 millis" })
       const zero = yield* Effect.flip(client.work(ask({ do: "echo" }), { selection }))
       assert.include(zero.message, "no servers available (received 1 responses)")
       yield* server.setAffinity({ affinity: -1 })
@@ -164,7 +164,7 @@ interop("our client selects among Go servers", (it) => {
     })
   )
 
-  it.effect("in a queue method too, where a selection is asked for", () =>
+  it.effect("in a queue method, the one that claims the request", () =>
     Effect.gen(function* () {
       const service = newService()
       const go = yield* goPeer(service)
@@ -172,7 +172,7 @@ interop("our client selects among Go servers", (it) => {
       const client = yield* onBus(Client.make(service))
       const answer = yield* client.echo(
         { value: "x" },
-        { selection: Selection.best({ minimum: 1, within: "300 millis" }) }
+        { selection: Selection.make({ acceptFirstAvailable: true, affinityTimeout: "300 millis" }) }
       )
       assert.strictEqual(answer.value, "go:x")
     })

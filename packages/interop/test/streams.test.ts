@@ -93,7 +93,7 @@ interop("our client opens a stream of a Go server", (it) => {
       yield* client.match()
       assert.strictEqual((yield* go.event("streamOpened")).server, servers[1].handle)
       const error = yield* Effect.flip(
-        client.match({ selection: Selection.best({ minimum: 0.95, within: "300 millis" }) })
+        client.match({ selection: Selection.best({ minimumAffinity: 0.95, affinityTimeout: "300 millis" }) })
       )
       assert.instanceOf(error, PsrpcError.Unavailable)
       assert.include(error.message, "no servers available (received 2 responses)")

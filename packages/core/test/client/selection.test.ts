@@ -259,3 +259,84 @@ describe("selection", () => {
     }).pipe(onBus)
   )
 })
+
+describe("a selection that compares, and methods with queue routing", () => {
+  class Queues extends Service.make("Queues", {
+    resize: Rpc.unary(),
+    talk: Rpc.stream({ send: undefined, receive: undefined })
+  }) {}
+
+  const comparing: ReadonlyArray<readonly [string, Selection.Selection]> = [
+    ["best", Selection.best()],
+    ["make without acceptFirstAvailable", Selection.make({ affinityTimeout: 100 })],
+    ["a minimum", Selection.make({ acceptFirstAvailable: true, minimumAffinity: 0.5 })],
+    ["a maximum", Selection.make({ acceptFirstAvailable: true, maximumAffinity: 0.5 })],
+    ["a short circuit", Selection.make({ acceptFirstAvailable: true, shortCircuitTimeout: 0 })],
+    ["a function", Selection.make({ acceptFirstAvailable: true, selectionFunc: () => "" })]
+  ]
+  for (const [name, selection] of comparing) {
+    it.effect(`is an invalid argument of a call, and of a client without affinity methods: ${name}`, () =>
+      Effect.gen(function* () {
+        const client = yield* Client.make(Jobs)
+        const queues = yield* Client.make(Queues)
+        for (const [error, label] of [
+          [yield* Effect.flip(client.resize({ selection: selection as never })), "Jobs.Resize"],
+          [yield* Effect.flip(queues.talk({ selection: selection as never })), "Queues.Talk"],
+          [yield* Effect.flip(Client.make(Queues, { selection })), "client of Queues"]
+        ] as const) {
+          assert.strictEqual(error._tag, "InvalidArgument")
+          assert.include(error.message, `${label}: selection: it compares affinities`)
+          assert.include(error.message, "use Selection.first")
+          assert.isFalse(error.mayHaveRun)
+        }
+      }).pipe(onBus)
+    )
+  }
+
+  it.effect("what is no selection is an invalid argument, too", () =>
+    Effect.gen(function* () {
+      const copy = { ...Selection.first } as Selection.Selection<"first">
+      const client = yield* Client.make(Jobs)
+      for (const error of [
+        yield* Effect.flip(client.resize({ selection: copy })),
+        yield* Effect.flip(client.render({ selection: copy })),
+        yield* Effect.flip(Client.make(Jobs, { selection: copy }))
+      ]) {
+        assert.strictEqual(error._tag, "InvalidArgument")
+        assert.include(error.message, "selection: expected a value of Selection.make")
+      }
+    }).pipe(onBus)
+  )
+
+  it.effect("of a client is for its affinity methods alone; one that takes the first claim is for all", () =>
+    Effect.gen(function* () {
+      const chosen = Effect.fnUntraced(function* (selection: Selection.Selection, method: "render" | "resize") {
+        const client = yield* Client.make(Jobs, { selection })
+        const servers = yield* fakeServers("Jobs", method === "render" ? "Render" : "Resize", {
+          queue: method === "resize"
+        })
+        const call = yield* start(client[method]())
+        yield* settle
+        servers.claim("a", 0.2)
+        yield* settle
+        const first = servers.chosen.length > 0
+        yield* Fiber.interrupt(call)
+        return first
+      }, Effect.scoped)
+      const best = Selection.best({ affinityTimeout: "1 second" })
+      assert.deepStrictEqual([yield* chosen(best, "render"), yield* chosen(best, "resize")], [false, true])
+      const patient = Selection.make({ acceptFirstAvailable: true, affinityTimeout: "Infinity" })
+      assert.deepStrictEqual([yield* chosen(patient, "render"), yield* chosen(patient, "resize")], [true, true])
+    }).pipe(onBus)
+  )
+
+  it.effect("a short circuit of 0 selects after the first claim, without a wait", () =>
+    Effect.gen(function* () {
+      const at = [
+        { at: 20, id: "a", affinity: 0.1 },
+        { at: 21, id: "b", affinity: 0.9 }
+      ]
+      assert.deepStrictEqual(yield* choose(Selection.make({ shortCircuitTimeout: 0 }), at), { at: 20, server: "a" })
+    }).pipe(onBus)
+  )
+})

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import * as Client from "../../src/Client.ts"
+import { termsOf } from "../../src/internal/calls/selection.ts"
 import * as PsrpcError from "../../src/PsrpcError.ts"
 import * as Rpc from "../../src/Rpc.ts"
 import * as Selection from "../../src/Selection.ts"
@@ -222,20 +223,31 @@ describe("a call whose deadline comes before the selection's", () => {
 describe("the options of a selection", () => {
   it("have the defaults of Go, per kind of method", () => {
     const rest = { minimumAffinity: 0, maximumAffinity: 0, selectionFunc: undefined, affinityTimeout: 1000 }
-    assert.deepStrictEqual(Selection.first, { ...rest, acceptFirstAvailable: true, shortCircuitTimeout: 0 })
-    assert.deepStrictEqual(Selection.affinity, { ...rest, acceptFirstAvailable: false, shortCircuitTimeout: 200 })
-    assert.deepStrictEqual(Selection.make(), { ...rest, acceptFirstAvailable: false, shortCircuitTimeout: 0 })
+    const compared = { ...rest, acceptFirstAvailable: false }
+    const terms = (selection: Selection.Selection) => ({ ...termsOf(selection) }) as object
+    assert.deepStrictEqual(terms(Selection.first), {
+      ...rest,
+      acceptFirstAvailable: true,
+      shortCircuitTimeout: Infinity
+    })
+    assert.deepStrictEqual(terms(Selection.affinity), { ...compared, shortCircuitTimeout: 200 })
+    assert.deepStrictEqual(terms(Selection.make()), { ...compared, shortCircuitTimeout: Infinity })
     assert.strictEqual(Duration.toMillis(Selection.defaultAffinityTimeout), 1000)
     assert.strictEqual(Duration.toMillis(Selection.defaultShortCircuitTimeout), 200)
   })
 
-  it("best says them in other words", () => {
+  it("best has them by the same names", () => {
     assert.deepStrictEqual(Selection.best(), Selection.affinity)
-    assert.deepStrictEqual(Selection.best({ within: "1 second" }), Selection.make())
+    assert.deepStrictEqual(Selection.best({ affinityTimeout: "1 second" }), Selection.make())
     // where nobody is good enough, the best of those who came is taken as soon as without the wish
-    assert.strictEqual(Selection.best({ enough: 0.8 }).shortCircuitTimeout, 200)
+    assert.strictEqual(termsOf(Selection.best({ maximumAffinity: 0.8 })).shortCircuitTimeout, 200)
     assert.deepStrictEqual(
-      Selection.best({ within: "2 seconds", minimum: 0.5, enough: 0.75, afterFirst: "10 millis" }),
+      Selection.best({
+        affinityTimeout: "2 seconds",
+        minimumAffinity: 0.5,
+        maximumAffinity: 0.75,
+        shortCircuitTimeout: "10 millis"
+      }),
       Selection.make({
         affinityTimeout: 2000,
         minimumAffinity: 0.5,
@@ -243,6 +255,24 @@ describe("the options of a selection", () => {
         shortCircuitTimeout: 10
       })
     )
+  })
+
+  it("a short circuit of 0 waits for no better claim, one of Infinity for the affinity timeout", () => {
+    assert.strictEqual(termsOf(Selection.make({ shortCircuitTimeout: 0 })).shortCircuitTimeout, 0)
+    assert.strictEqual(termsOf(Selection.make({ shortCircuitTimeout: "Infinity" })).shortCircuitTimeout, Infinity)
+    assert.strictEqual(termsOf(Selection.best({ shortCircuitTimeout: 0 })).shortCircuitTimeout, 0)
+  })
+
+  it("an affinity timeout of 0 is refused: no claim could come in time", () => {
+    for (const make of [() => Selection.make({ affinityTimeout: 0 }), () => Selection.best({ affinityTimeout: 0 })]) {
+      assert.throws(make, TypeError, /affinityTimeout 0: expected more than 0, or "Infinity"/)
+    }
+  })
+
+  it("a copy of its fields is no selection", () => {
+    assert.isTrue(Selection.isSelection(Selection.first))
+    assert.isFalse(Selection.isSelection({ ...Selection.first }))
+    assert.isFalse(Selection.isSelection(undefined))
   })
 
   it("are refused by name where they are no numbers or durations", () => {

@@ -78,7 +78,7 @@ describe("a call that no server is chosen for", () => {
       const client = yield* Client.make(Jobs)
       const servers = yield* fakeServers("Jobs", "Render")
       for (const acceptFirstAvailable of [true, false]) {
-        const selection = Selection.make({ affinityTimeout: 0, acceptFirstAvailable })
+        const selection = Selection.make({ affinityTimeout: "Infinity", acceptFirstAvailable })
         const silent = yield* start(client.render({ selection, timeout: 5000 }))
         yield* TestClock.adjust(4999)
         assert.isTrue(isRunning(silent))
@@ -99,7 +99,9 @@ describe("a call that no server is chosen for", () => {
     Effect.gen(function* () {
       const client = yield* Client.make(Jobs)
       const servers = yield* fakeServers("Jobs", "Render")
-      const call = yield* start(client.render({ selection: Selection.make({ affinityTimeout: 0 }), timeout: 500 }))
+      const call = yield* start(
+        client.render({ selection: Selection.make({ affinityTimeout: "Infinity" }), timeout: 500 })
+      )
       yield* settle
       servers.claim("a", 0.5)
       yield* TestClock.adjust(499)
@@ -134,7 +136,7 @@ describe("an error that comes before any server is chosen", () => {
     Effect.gen(function* () {
       const client = yield* Client.make(Jobs)
       const servers = yield* fakeServers("Jobs", "Resize", { queue: true })
-      for (const selection of [undefined, Selection.make({ minimumAffinity: 0.5 })]) {
+      for (const selection of [undefined, Selection.make({ acceptFirstAvailable: true, affinityTimeout: 70 })]) {
         const call = yield* start(client.resize({ selection }))
         yield* settle
         servers.answer("a", refusal)

@@ -52,6 +52,19 @@ describe("a definition", () => {
       "service S, method hello: two topic parameters with one name: a, a"
     ],
     [
+      "with a single server and affinity routing",
+      () => Service.make("S", { hello: Rpc.unary({ singleServer: true as never, routing: "affinity" }) }),
+      'service S, method hello: singleServer: true excludes routing: "affinity"'
+    ],
+    [
+      "with a stream of a single server and affinity routing",
+      () =>
+        Service.make("S", {
+          talk: Rpc.stream({ send: undefined, receive: undefined, singleServer: true as never, routing: "affinity" })
+        }),
+      'service S, method talk: singleServer: true excludes routing: "affinity"'
+    ],
+    [
       "with a request that is no payload",
       () => Service.make("S", { hello: Rpc.unary({ request: {} as never }) }),
       "service S, method hello: "

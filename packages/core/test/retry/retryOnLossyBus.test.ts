@@ -47,7 +47,7 @@ const setUp = Effect.fnUntraced(function* (seed: number, options: Retry.UnaryOpt
     )
     return yield* Client.make(Shop, {
       timeout: "1 minute",
-      selection: { ...Selection.first, affinityTimeout: 200 },
+      selection: Selection.make({ acceptFirstAvailable: true, affinityTimeout: 200 }),
       interceptors: [Retry.unary(options)]
     })
   }).pipe(Effect.provideService(MessageBus, bus))

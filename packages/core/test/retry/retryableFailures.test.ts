@@ -49,7 +49,7 @@ describe("failures after which nothing can have run", () => {
       // one request at a time: what is beyond gets no claim
       const { calls } = yield* counting(1, () => Effect.as(Effect.sleep(400), 7), [], { maxInFlight: 1 })
       const client = yield* Client.make(Prices, {
-        selection: { ...Selection.first, affinityTimeout: 200 },
+        selection: Selection.make({ acceptFirstAvailable: true, affinityTimeout: 200 }),
         interceptors: [again]
       })
       const busy = yield* start(client.buy("tea"))

@@ -73,7 +73,7 @@ describe("Retry.stream", () => {
       })
       const client = yield* Client.make(Rooms, {
         interceptors: [Retry.stream({ schedule, attempts: 5, timeout: 200, timeoutGrowth: 2 })],
-        selection: { ...Selection.first, affinityTimeout: 5000 }
+        selection: Selection.make({ acceptFirstAvailable: true, affinityTimeout: 5000 })
       })
       const opening = yield* start(client.enter())
       // 200 + 100, 400 + 100

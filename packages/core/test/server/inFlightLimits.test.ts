@@ -8,6 +8,7 @@ import { dropped, errorOf, fakeServers, isRunning, onBus, settle, start } from "
 
 class Jobs extends Service.make("Jobs", {
   run: Rpc.unary({ request: Schema.Int, response: Schema.Int }),
+  best: Rpc.unary({ request: Schema.Int, response: Schema.Int, routing: "affinity" }),
   alone: Rpc.unary({ request: Schema.Int, response: Schema.Int, singleServer: true }),
   all: Rpc.multi({ request: Schema.Int, response: Schema.Int }),
   feed: Rpc.stream({ send: Schema.Int, receive: Schema.Int, singleServer: true })
@@ -133,12 +134,12 @@ describe("what takes long", () => {
     }).pipe(onBus)
   )
 
-  it.effect("limits of a selection are float32 wherever they come from", () =>
+  it.effect("limits of a selection are float32, as claims are", () =>
     Effect.gen(function* () {
       const client = yield* Client.make(Jobs)
-      const servers = yield* fakeServers("Jobs", "Run")
-      const selection = { ...Selection.best({ within: 100 }), minimumAffinity: 0.7 }
-      yield* start(client.run(1, { selection }))
+      const servers = yield* fakeServers("Jobs", "Best")
+      const selection = Selection.best({ affinityTimeout: 100, minimumAffinity: 0.7 })
+      yield* start(client.best(1, { selection }))
       yield* settle
       servers.claim("a", 0.7)
       yield* TestClock.adjust(100)

@@ -227,7 +227,7 @@ describe("several servers", () => {
       const load = Effect.gen(function* () {
         for (let i = 0; i < 20; i++) {
           calls.push(yield* start(client.work(70)))
-          calls.push(yield* start(client.render(70, { selection: Selection.best({ within: 30 }) })))
+          calls.push(yield* start(client.render(70, { selection: Selection.best({ affinityTimeout: 30 }) })))
           calls.push(yield* start(client.alone(70)))
           yield* TestClock.adjust(10)
         }

@@ -271,14 +271,14 @@ describe("opening a stream", () => {
 describe("choosing the server of a stream", () => {
   /** Opens a stream at fake servers that claim at their times, and gives the one that is chosen. */
   const chosenOf = (
-    options: Client.SelectingStreamOptions,
+    options: Client.AffinityStreamOptions,
     claims: ReadonlyArray<readonly [string, number, number]>,
     until: number
   ) =>
     Effect.gen(function* () {
-      const server = yield* fakeStreamServer("Talk")
+      const server = yield* fakeStreamServer("Best")
       const client = yield* Client.make(Chat)
-      const opening = yield* start(client.talk(options))
+      const opening = yield* start(client.best(options))
       let now = 0
       for (const [serverId, affinity, at] of claims) {
         yield* TestClock.adjust(at - now)

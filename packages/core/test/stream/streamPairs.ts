@@ -48,7 +48,7 @@ export const keeping = () => {
 export interface PairOptions {
   readonly server?: Server.Options<typeof Chat.methods>
   readonly client?: Client.Options
-  readonly stream?: Client.SelectingStreamOptions
+  readonly stream?: Client.QueueStreamOptions
 }
 
 /** Both ends of an open stream. */

@@ -182,19 +182,19 @@ describe("a stream", () => {
   it.effect("whose opening fails, is given up, or is refused", () =>
     Effect.gen(function* () {
       const client = yield* Client.make(Chat)
-      assert.isTrue(Exit.isFailure(yield* Effect.exit(client.talk())))
-      assert.deepStrictEqual(yield* endings("client", "Talk"), { "calls_finished unavailable": 1 })
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(client.best())))
+      assert.deepStrictEqual(yield* endings("client", "Best"), { "calls_finished unavailable": 1 })
       const { handle } = keeping()
-      const server = yield* serve({ talk: handle, alone: handle }, { maxInFlight: 1 })
-      const given = yield* start(client.talk({ selection: slow }))
+      const server = yield* serve({ best: { affinity: 1, handle }, alone: handle }, { maxInFlight: 1 })
+      const given = yield* start(client.best({ selection: slow }))
       yield* settle
       yield* Fiber.interrupt(given)
       yield* settle
-      assert.deepStrictEqual(yield* endings("client", "Talk"), {
+      assert.deepStrictEqual(yield* endings("client", "Best"), {
         "calls_finished unavailable": 1,
         "calls_finished canceled": 1
       })
-      assert.deepStrictEqual(only(yield* numbers("server", "Talk"), "calls", "claims", "streams"), {
+      assert.deepStrictEqual(only(yield* numbers("server", "Best"), "calls", "claims", "streams"), {
         claims: 1,
         "claims_settled canceled": 1
       })

@@ -172,7 +172,7 @@ describe("the spans of a unary call", () => {
       const spans = yield* Recorded
       const servers = yield* fakeServers("Greeter", "Work")
       const client = yield* Client.make(Greeter)
-      const running = yield* start(client.work("Ada", { selection: Selection.best({ within: "1 second" }) }))
+      const running = yield* start(client.work("Ada", { selection: Selection.best({ affinityTimeout: "1 second" }) }))
       yield* settle
       servers.claim("SRV_a", 0.25)
       servers.claim("SRV_b", 0.75)

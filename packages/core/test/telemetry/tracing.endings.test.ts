@@ -85,12 +85,14 @@ const program = Effect.fnUntraced(function* (seed: number) {
   const publisher = yield* Publisher.make(All)
 
   const options = () =>
-    pick<Client.SelectingCallOptions>(
+    pick<Client.QueueCallOptions>(
       {},
       { selection: Selection.first },
-      { selection: Selection.affinity },
+      { selection: Selection.make({ acceptFirstAvailable: true, affinityTimeout: "Infinity" }) },
       { timeout: 500 }
     )
+  const compared = () =>
+    pick<Client.AffinityCallOptions>(options(), { selection: Selection.affinity }, { selection: Selection.make() })
   const every = () => client.every("a", pick<Client.MultiCallOptions>({}, { expect: 1 }, { idleTimeout: 100 }))
   const subscribed = () =>
     pick(
@@ -108,7 +110,7 @@ const program = Effect.fnUntraced(function* (seed: number) {
       case 0:
         return client.hello("a", options())
       case 1:
-        return client.best("a", options())
+        return client.best("a", compared())
       case 2:
         return client.steady("a", options())
       case 3:

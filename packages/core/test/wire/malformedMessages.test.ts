@@ -23,10 +23,15 @@ import {
 
 class Echo extends Service.make("Echo", {
   claimed: Rpc.unary({ request: Schema.String, response: Schema.String }),
+  compared: Rpc.unary({ request: Schema.String, response: Schema.String, routing: "affinity" }),
   alone: Rpc.unary({ request: Schema.String, response: Schema.String, singleServer: true })
 }) {}
 
-const handlers = Echo.of({ claimed: Effect.succeed, alone: Effect.succeed })
+const handlers = Echo.of({
+  claimed: Effect.succeed,
+  compared: { affinity: 1, handle: Effect.succeed },
+  alone: Effect.succeed
+})
 
 /** Every channel that a client or a server listens on, and what belongs there. */
 const channels: ReadonlyArray<
@@ -215,10 +220,10 @@ describe("messages that cannot be", () => {
   it.effect("a claim that names no server is no offer: the next one is taken", () =>
     Effect.gen(function* () {
       const client = yield* Client.make(Echo)
-      const servers = yield* fakeServers("Echo", "Claimed", { queue: true })
+      const servers = yield* fakeServers("Echo", "Compared")
       for (const selection of [Selection.first, Selection.make({ maximumAffinity: 1 })]) {
         servers.chosen.length = 0
-        const call = yield* start(client.claimed("x", { selection }))
+        const call = yield* start(client.compared("x", { selection }))
         yield* settle
         servers.claim("", 1)
         servers.claim("a", 1)
@@ -237,8 +242,8 @@ describe("messages that cannot be", () => {
   it.effect("a claim whose affinity is no number never wins by it", () =>
     Effect.gen(function* () {
       const client = yield* Client.make(Echo)
-      const servers = yield* fakeServers("Echo", "Claimed", { queue: true })
-      const call = yield* start(client.claimed("x", { selection: Selection.make({ maximumAffinity: 0.9 }) }))
+      const servers = yield* fakeServers("Echo", "Compared")
+      const call = yield* start(client.compared("x", { selection: Selection.make({ maximumAffinity: 0.9 }) }))
       yield* settle
       servers.claim("a", NaN)
       servers.claim("b", 0.5)

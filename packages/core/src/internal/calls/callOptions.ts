@@ -1,8 +1,8 @@
 /** The options of calls, streams, subscriptions and updates. Public in `Client` and `Publisher`. */
 import type { Duration } from "effect"
-import type { Selection } from "../../Selection.ts"
 import type { Metadata } from "../metadata/model.ts"
 import type { NoRequirements } from "./interceptorTypes.ts"
+import type { Selection } from "./selection.ts"
 
 interface Intercepted {
   /** Interceptors around this call alone, inside of the client's own; the first is outermost. Default: none. */
@@ -23,12 +23,23 @@ export interface CallOptions extends Intercepted {
 }
 
 /**
- * Options of a call that selects a server.
+ * Options of a call of a method with queue routing.
  *
  * @category models
  * @since 0.1.0
  */
-export interface SelectingCallOptions extends CallOptions {
+export interface QueueCallOptions extends CallOptions {
+  /** How this call selects a server. Default: the client's selection if it takes the first claim, else `Selection.first`. */
+  readonly selection?: Selection<"first"> | undefined
+}
+
+/**
+ * Options of a call of a method with affinity routing.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AffinityCallOptions extends CallOptions {
   /** How this call selects a server. Default: the client's selection. */
   readonly selection?: Selection | undefined
 }
@@ -68,12 +79,26 @@ export interface StreamOptions extends CallOptions {
 }
 
 /**
- * Options of a stream's opening that selects a server.
+ * Options of the opening of a stream with queue routing.
  *
  * @category models
  * @since 0.1.0
  */
-export interface SelectingStreamOptions extends StreamOptions {
+export interface QueueStreamOptions extends StreamOptions {
+  /**
+   * How this opening selects a server. Default: the client's selection if it takes the first claim, else
+   * `Selection.first`.
+   */
+  readonly selection?: Selection<"first"> | undefined
+}
+
+/**
+ * Options of the opening of a stream with affinity routing.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AffinityStreamOptions extends StreamOptions {
   /** How this opening selects a server. Default: the client's selection. */
   readonly selection?: Selection | undefined
 }

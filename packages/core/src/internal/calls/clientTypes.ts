@@ -8,10 +8,12 @@ import type { DomainErrorOf, PsrpcError } from "../../PsrpcError.ts"
 import type * as Rpc from "../../Rpc.ts"
 import type { Arguments, OptionArguments } from "./arguments.ts"
 import type {
+  AffinityCallOptions,
+  AffinityStreamOptions,
   CallOptions,
   MultiCallOptions,
-  SelectingCallOptions,
-  SelectingStreamOptions,
+  QueueCallOptions,
+  QueueStreamOptions,
   StreamOptions,
   SubscribeOptions,
   ThroughOptions
@@ -24,9 +26,13 @@ import type {
  * @since 0.1.0
  */
 export type UnaryCall<M> =
-  M extends Rpc.Unary<infer Request, infer Response, infer Error, infer T, infer _R, infer Single, infer _G>
+  M extends Rpc.Unary<infer Request, infer Response, infer Error, infer T, infer R, infer Single, infer _G>
     ? (
-        ...args: Arguments<Request, T, Single extends true ? CallOptions : SelectingCallOptions>
+        ...args: Arguments<
+          Request,
+          T,
+          Single extends true ? CallOptions : R extends "affinity" ? AffinityCallOptions : QueueCallOptions
+        >
       ) => Effect.Effect<Payload.Output<Response>, DomainErrorOf<Error> | PsrpcError>
     : never
 
@@ -65,12 +71,12 @@ export type MultiCall<M> =
  * @since 0.1.0
  */
 export type StreamCall<M> =
-  M extends Rpc.Stream<infer Send, infer Receive, infer T, infer _R, infer Single, infer _G>
+  M extends Rpc.Stream<infer Send, infer Receive, infer T, infer R, infer Single, infer _G>
     ? StreamOpener<
         Payload.Input<Send>,
         Payload.Output<Receive>,
         T,
-        Single extends true ? StreamOptions : SelectingStreamOptions
+        Single extends true ? StreamOptions : R extends "affinity" ? AffinityStreamOptions : QueueStreamOptions
       >
     : never
 

@@ -5,7 +5,7 @@ import type { Effect, Result, Scope, Stream } from "effect"
 import type { BidiStream, ServerStream } from "../../BidiStream.ts"
 import type { PsrpcError } from "../../PsrpcError.ts"
 import type * as Rpc from "../../Rpc.ts"
-import type { Selection } from "../../Selection.ts"
+import type { Selection } from "./selection.ts"
 import type { Call } from "./callContext.ts"
 import type { CallOptions, MultiCallOptions, PublishOptions, StreamOptions, SubscribeOptions } from "./callOptions.ts"
 import type { Kind } from "./interceptorTypes.ts"
@@ -103,7 +103,10 @@ type WithoutInterceptors<O> = Omit<O, "interceptors">
  * @since 0.1.0
  */
 export interface ClientOptions extends WithoutInterceptors<CallOptions> {
-  /** How this call selects a server. Without effect for a method with a single server. */
+  /**
+   * How this call selects a server. Has no effect on a method with a single server. One that does not take the first claim
+   * fails the call of a method with queue routing with `invalid_argument`.
+   */
   readonly selection?: Selection | undefined
 }
 
@@ -122,7 +125,10 @@ export interface ClientMultiOptions extends WithoutInterceptors<MultiCallOptions
  * @since 0.1.0
  */
 export interface ClientStreamOptions extends WithoutInterceptors<StreamOptions> {
-  /** How this call selects a server. Without effect for a method with a single server. */
+  /**
+   * How this call selects a server. Has no effect on a method with a single server. One that does not take the first claim
+   * fails the call of a method with queue routing with `invalid_argument`.
+   */
   readonly selection?: Selection | undefined
 }
 

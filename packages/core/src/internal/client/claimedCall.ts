@@ -7,7 +7,6 @@
 import { Effect, Exit, Latch, Queue } from "effect"
 import type { Delivery } from "../../MessageBus.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
-import type * as Selection from "../../Selection.ts"
 import type { Timed } from "../time/deadlines.ts"
 import * as Envelope from "../wire/callEnvelope.ts"
 import { disconnected, nobodyListens, timedOut } from "../errors/failures.ts"
@@ -16,13 +15,14 @@ import type { CalledMethod } from "../definition/method.ts"
 import * as Attributes from "../telemetry/attributes.ts"
 import type { CallSpan } from "../telemetry/spans.ts"
 import { type Outcome, outcomeOfCause, type Series } from "../telemetry/metrics/series.ts"
+import type { Claim, Terms } from "../calls/selection.ts"
 import type { Prepared } from "./prepare.ts"
-import { counts, select, takesAtOnce } from "./select.ts"
+import { select } from "./select.ts"
 import { type ClientState, clientClosed, type Route, type Waiting } from "./state.ts"
 
 /** What a call that compares claims is told by. */
 interface Comparison {
-  readonly claims: Queue.Queue<Selection.Claim>
+  readonly claims: Queue.Queue<Claim>
   /** Opens when the time for claims is over. */
   readonly over: Latch.Latch
   /** Opens when the call's own time is over. */
@@ -44,7 +44,7 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
   protected readonly expiry: number
   protected chosen: string | undefined
   readonly #route: Route
-  readonly #selection: Selection.Selection
+  readonly #selection: Terms
   readonly #timeout: number
   #received = 0
   #rejection: PsrpcError.PsrpcError | undefined
@@ -62,14 +62,7 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
   #resume: ((effect: Effect.Effect<unknown, unknown>) => void) | undefined
   #exit: Exit.Exit<unknown, unknown> | undefined
 
-  constructor(
-    client: ClientState,
-    method: M,
-    prepared: Prepared,
-    selection: Selection.Selection,
-    span: CallSpan | undefined,
-    series: Series
-  ) {
+  constructor(client: ClientState, method: M, prepared: Prepared, span: CallSpan | undefined, series: Series) {
     this.series = series
     this.span = span
     span?.attribute(Attributes.requestId, this.id)
@@ -78,7 +71,7 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
     this.expiry = prepared.now + prepared.timeout
     this.#route = prepared.route
     this.#timeout = prepared.timeout
-    this.#selection = selection
+    this.#selection = prepared.selection
   }
 
   /** Sends the message that the call begins with. */
@@ -100,14 +93,15 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
     this.sent = true
     const { calls, deadlines } = this.client
     const { affinityTimeout } = this.#selection
-    if (!this.method.requireClaim || this.chosen !== undefined || affinityTimeout <= 0 || !calls.has(this.id)) return
+    if (!this.method.requireClaim || this.chosen !== undefined || affinityTimeout === Infinity || !calls.has(this.id))
+      return
     deadlines.move(this, affinityTimeout)
     this.#isLast = this.due >= this.#end
     if (this.#isLast) deadlines.moveTo(this, this.#end)
   }
 
   /** A server offers itself. */
-  claim(claim: Selection.Claim): void {
+  claim(claim: Claim): void {
     if (this.chosen !== undefined || !this.method.requireClaim) return
     this.#received++
     this.series.claims++
@@ -115,8 +109,8 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
     if (this.#comparison !== undefined) {
       if (Queue.offerUnsafe(this.#comparison.claims, claim)) return
       this.client.drops("overflow", this.method.label, "claims")
-    } else if (counts(this.#selection, claim.affinity)) {
-      if (takesAtOnce(this.#selection, claim.affinity)) this.#choose(claim.serverId)
+    } else if (this.#selection.isEligible(claim.affinity)) {
+      if (this.#selection.acceptsImmediately(claim.affinity)) this.#choose(claim.serverId)
       else Queue.offerUnsafe(this.#compare().claims, claim)
     }
   }
@@ -124,7 +118,7 @@ export abstract class ClaimedCall<M extends CalledMethod> implements Timed, Deli
   /** Has the waiting fiber compare claims from now on: a race, which the call's own end cuts short. */
   #compare(): Comparison {
     const comparison: Comparison = {
-      claims: Effect.runSync(Queue.dropping<Selection.Claim>(this.client.claimBufferSize)),
+      claims: Effect.runSync(Queue.dropping<Claim>(this.client.claimBufferSize)),
       over: Latch.makeUnsafe(false),
       ended: Latch.makeUnsafe(false)
     }

@@ -22,6 +22,7 @@ import * as Channels from "../wire/channel.ts"
 import { newClientId } from "../wire/id.ts"
 import { decodeStream } from "../wire/streamEnvelope.ts"
 import { checkClientId } from "./clientId.ts"
+import { checkSelection } from "./clientSelection.ts"
 import * as Intercepted from "./intercepted.ts"
 import { multi } from "./multiCall.ts"
 import type { Options } from "./options.ts"
@@ -56,7 +57,7 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
     drops: Drops.make(context, metrics),
     fork: Effect.runForkWith(context),
     timeout: options.timeout === undefined ? undefined : yield* checkTimeout(at, "timeout", options.timeout),
-    selection: options.selection,
+    selection: options.selection === undefined ? undefined : yield* checkSelection(at, service, options.selection),
     metadata: yield* checkMetadata(at, options.metadata ?? emptyMetadata, maxMetadataSize),
     maxMetadataSize,
     interception: {

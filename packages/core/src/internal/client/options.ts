@@ -1,7 +1,7 @@
 /** The options of a client. Public in `Client`. */
 import type { Duration } from "effect"
-import type { Selection } from "../../Selection.ts"
 import type * as Interceptor from "../calls/interceptorTypes.ts"
+import type { Selection } from "../calls/selection.ts"
 import type { Metadata } from "../metadata/model.ts"
 
 /**
@@ -23,8 +23,9 @@ export interface Options<I extends ReadonlyArray<Interceptor.Any> = readonly []>
    */
   readonly timeout?: Duration.Input | undefined
   /**
-   * How calls select a server among those that send claims. Default: `Selection.affinity` for methods with affinity
-   * routing, `Selection.first` for others.
+   * How calls select a server among those that send claims. One that compares affinities applies to methods with affinity
+   * routing alone; a service without any refuses it. Default: `Selection.affinity` for methods with affinity routing,
+   * `Selection.first` for methods with queue routing.
    */
   readonly selection?: Selection | undefined
   /** Metadata of every call. Default: none. */

@@ -2,8 +2,8 @@
 import { Context, type Duration, type Fiber } from "effect"
 import * as Metadata from "../metadata/model.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
-import type * as Selection from "../../Selection.ts"
 import { CurrentCall } from "../calls/callContext.ts"
+import { affinity, first, type Selection, type Terms, termsFor, termsOf, TypeId } from "../calls/selection.ts"
 import * as Channels from "../wire/channel.ts"
 import { invalidArgument } from "../errors/invalidArgument.ts"
 import { messageOf } from "../errors/messageOf.ts"
@@ -18,7 +18,7 @@ import { type ClientState, clientClosed, type Route } from "./state.ts"
 export interface AnyCallOptions {
   readonly topic?: Readonly<Record<string, unknown>> | undefined
   readonly timeout?: Duration.Input | undefined
-  readonly selection?: Selection.Selection | undefined
+  readonly selection?: Selection | undefined
   readonly metadata?: Metadata.Metadata | undefined
 }
 
@@ -35,6 +35,7 @@ export interface Prepared {
   /** The same for what outlives the handler that the call is made in: its deadline does not count. */
   readonly patience: number
   readonly metadata: Metadata.Metadata
+  readonly selection: Terms
 }
 
 /**
@@ -62,6 +63,12 @@ export const sendTimeoutOf = (
   patience: number
 ): number => (options?.sendTimeout === undefined ? patience : millisOf("sendTimeout", options.sendTimeout))
 
+/** The selection of calls that have none of their own. */
+const defaultSelectionOf = (client: ClientState, { affinity: comparing }: CalledMethod): Terms =>
+  client.selection !== undefined && (comparing || client.selection[TypeId] === "first")
+    ? client.selection
+    : termsOf(comparing ? affinity : first)
+
 /** The preparation of a method's calls; all that is made once is made here. What it refuses, it returns. */
 export const preparation = (
   client: ClientState,
@@ -81,14 +88,18 @@ export const preparation = (
     claimResponse: bus.target(Channels.claimResponse(service, name, topic))
   }))
 
+  const defaultSelection = defaultSelectionOf(client, method)
+
   return (fiber, options) => {
     if (client.closed) return clientClosed(label, false)
     const now = client.deadlines.now()
     let route: Route
     let times: ReturnType<typeof patienceOf>
+    let selection = defaultSelection
     try {
       route = routeOf(options?.topic)
       times = patienceOf(client, fiber, options?.timeout, now)
+      if (options?.selection !== undefined && method.requireClaim) selection = termsFor(options.selection, method)
     } catch (cause) {
       return invalidArgument(`${label}: ${messageOf(cause)}`, cause)
     }
@@ -103,6 +114,6 @@ export const preparation = (
     const metadata = merge(merge(client.metadata, fiber.getRef(Metadata.Outgoing)), options?.metadata)
     const problem = metadata === Metadata.emptyMetadata ? undefined : problemOf(metadata, client.maxMetadataSize)
     if (problem !== undefined) return invalidArgument(`${label}: ${problem}`)
-    return { route, now, timeout, patience, metadata }
+    return { route, now, timeout, patience, metadata, selection }
   }
 }

@@ -1,15 +1,6 @@
 import { Effect, Latch, Queue } from "effect"
 import * as PsrpcError from "../../PsrpcError.ts"
-import type { Claim, Selection } from "../../Selection.ts"
-
-/** Whether a claim counts: not below the minimum. */
-export const counts = (selection: Selection, affinity: number): boolean =>
-  selection.minimumAffinity <= 0 || affinity >= Math.fround(selection.minimumAffinity)
-
-/** Whether a claim that counts is taken at once, with no look at others. */
-export const takesAtOnce = (selection: Selection, affinity: number): boolean =>
-  selection.acceptFirstAvailable ||
-  (selection.maximumAffinity > 0 && affinity >= Math.fround(selection.maximumAffinity))
+import type { Claim, Terms } from "../calls/selection.ts"
 
 /**
  * Chooses a server among claims that have to be compared: a race of the claims against the short circuit, which the first
@@ -17,7 +8,7 @@ export const takesAtOnce = (selection: Selection, affinity: number): boolean =>
  */
 export const select = Effect.fnUntraced(function* (options: {
   readonly label: string
-  readonly selection: Selection
+  readonly selection: Terms
   readonly claims: Queue.Dequeue<Claim>
   /** Opens when the time for claims is over. */
   readonly over: Latch.Latch
@@ -37,8 +28,8 @@ export const select = Effect.fnUntraced(function* (options: {
   const listen = Effect.gen(function* () {
     while (true) {
       const claim = yield* Queue.take(claims)
-      if (!counts(selection, claim.affinity)) continue
-      if (takesAtOnce(selection, claim.affinity)) return claim.serverId
+      if (!selection.isEligible(claim.affinity)) continue
+      if (selection.acceptsImmediately(claim.affinity)) return claim.serverId
       counting.push(claim)
       // strictly greater, from 0: a claim of 0 never wins by affinity
       if (claim.affinity > (best?.affinity ?? 0)) best = claim
@@ -46,7 +37,7 @@ export const select = Effect.fnUntraced(function* (options: {
     }
   })
   const ends: Array<Effect.Effect<void>> = [over.await]
-  if (shortCircuitTimeout > 0) ends.push(Effect.andThen(shorted.await, Effect.sleep(shortCircuitTimeout)))
+  if (shortCircuitTimeout !== Infinity) ends.push(Effect.andThen(shorted.await, Effect.sleep(shortCircuitTimeout)))
 
   const taken = yield* Effect.raceAllFirst<Effect.Effect<string | void>>([listen, ...ends])
   if (taken !== undefined) return taken

@@ -2,7 +2,7 @@ import type { Effect } from "effect"
 import type { MessageBus, Target } from "../../MessageBus.ts"
 import type * as Metadata from "../metadata/model.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
-import type * as Selection from "../../Selection.ts"
+import type { Terms } from "../calls/selection.ts"
 import type { Deadlines } from "../time/deadlines.ts"
 import type { Drops } from "../telemetry/drops.ts"
 import type * as Envelope from "../wire/callEnvelope.ts"
@@ -45,7 +45,7 @@ export interface ClientState {
   readonly fork: (effect: Effect.Effect<void>) => void
   /** Milliseconds; `undefined` where the user gave none. */
   readonly timeout: number | undefined
-  readonly selection: Selection.Selection | undefined
+  readonly selection: Terms | undefined
   readonly metadata: Metadata.Metadata
   readonly interception: Interception
   /** Bytes of UTF-8, keys and values together. */

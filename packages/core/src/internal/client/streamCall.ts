@@ -3,7 +3,6 @@ import { type Duration, Effect, Exit, type Fiber, Scope, Stream } from "effect"
 import type { BidiStream } from "../../BidiStream.ts"
 import type { Delivery } from "../../MessageBus.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
-import * as Selection from "../../Selection.ts"
 import { newStreamId } from "../wire/id.ts"
 import * as Intercepted from "./intercepted.ts"
 import { invalidArgument } from "../errors/invalidArgument.ts"
@@ -40,13 +39,12 @@ class Opening extends ClaimedCall<StreamMethod> implements StreamReceiver {
     client: ClientState,
     method: StreamMethod,
     prepared: Prepared,
-    selection: Selection.Selection,
     bufferSize: number,
     sendTimeout: number,
     callSpan: CallSpan | undefined,
     series: Series
   ) {
-    super(client, method, prepared, selection, callSpan, series)
+    super(client, method, prepared, callSpan, series)
     const { bus, deadlines, drops, keepalive, streams } = client
     const streamId = this.#streamId
     const span = callSpan === undefined ? undefined : new StreamSpan(callSpan, streamId)
@@ -134,7 +132,6 @@ const defaultConcurrency = 16
 /** The function that opens streams of a method; all that is made once is made here. */
 export const opener = (client: ClientState, method: StreamMethod): AnyStreamOpener => {
   const { label } = method
-  const defaultSelection = client.selection ?? (method.affinity ? Selection.affinity : Selection.first)
   const prepare = preparation(client, method)
   const spanTemplate = templateOfCalls(method, "client")
   const series = client.metrics.of(method)
@@ -154,8 +151,7 @@ export const opener = (client: ClientState, method: StreamMethod): AnyStreamOpen
     try {
       const bufferSize = countOf("streamBufferSize", options?.streamBufferSize ?? client.streamBufferSize)
       const sendTimeout = sendTimeoutOf(options, prepared.patience)
-      const selection = options?.selection ?? defaultSelection
-      call = new Opening(client, method, prepared, selection, bufferSize, sendTimeout, span, series)
+      call = new Opening(client, method, prepared, bufferSize, sendTimeout, span, series)
     } catch (cause) {
       return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
     }

@@ -2,7 +2,6 @@
 import { Effect, Exit, type Fiber } from "effect"
 import type * as Metadata from "../metadata/model.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
-import * as Selection from "../../Selection.ts"
 import * as Envelope from "../wire/callEnvelope.ts"
 import type { CallMethod } from "../definition/method.ts"
 import * as Attributes from "../telemetry/attributes.ts"
@@ -60,7 +59,6 @@ export const unary = (
   method: CallMethod
 ): ((request: unknown, options?: AnyCallOptions) => Effect.Effect<unknown, unknown>) => {
   const { label } = method
-  const defaultSelection = client.selection ?? (method.affinity ? Selection.affinity : Selection.first)
   const prepare = preparation(client, method)
 
   const spanTemplate = templateOfCalls(method, "client")
@@ -80,7 +78,7 @@ export const unary = (
     } catch (cause) {
       return Effect.fail(unencodable(label, "request", cause))
     }
-    const call = new UnaryCall(client, method, prepared, options?.selection ?? defaultSelection, span, series)
+    const call = new UnaryCall(client, method, prepared, span, series)
     const metadata = span === undefined ? prepared.metadata : span.into(prepared.metadata)
     return Effect.callback((resume) => {
       // the fiber may have yielded since

@@ -122,7 +122,9 @@ type ValidKind<K> = {
       ? ValidDomainError<K[O]>
       : O extends "topic"
         ? Topic.Valid<K[O]>
-        : unknown
+        : O extends "singleServer"
+          ? Rpc.ValidSingle<K extends { readonly routing: infer R } ? R : "queue", K[O]>
+          : unknown
     : `a method of this kind has no ${O & string}`
 }
 

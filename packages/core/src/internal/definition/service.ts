@@ -114,6 +114,12 @@ const payloads = ["request", "response", "send", "receive", "message"]
 
 /** Throws for what a definition, written without types, cannot have; gives the topic's parameters. */
 const check = (method: Readonly<Record<string, unknown>>): ReadonlyArray<string> => {
+  if (method["singleServer"] === true && method["routing"] === "affinity") {
+    throw new TypeError(
+      'singleServer: true excludes routing: "affinity": a single server sends no claim whose affinity could be compared; ' +
+        "leave out one of the two"
+    )
+  }
   const { names } = parameters(method["topic"] as Topic.Any)
   for (const key of payloads) {
     try {
@@ -129,7 +135,8 @@ const check = (method: Readonly<Record<string, unknown>>): ReadonlyArray<string>
  * Defines a service. `name` is its name on the wire, as it is; a .proto's package is not part of it.
  *
  * Throws a `TypeError` for a definition that cannot be: no name, two methods with one wire name, topic parameters
- * without an order, a topic group whose methods have different topic parameters, or none.
+ * without an order, a topic group whose methods have different topic parameters, or none, a method with a single server
+ * and affinity routing.
  *
  * @category constructors
  * @since 0.1.0

@@ -37,7 +37,7 @@ const drain: Case = {
       )
     const first = yield* serve(0, 0.9)
     const clients = yield* Effect.all(buses.map((bus) => on(bus)(Client.make(Work, patient))))
-    const selection = Selection.best({ within: "20 seconds", afterFirst: "20 millis" })
+    const selection = Selection.best({ affinityTimeout: "20 seconds", shortCircuitTimeout: "20 millis" })
     const queue = yield* calling(run, 12, "queue", (text) => clients[0]!.queue(text))
     const affinity = yield* calling(run, 6, "affinity", (text) => clients[1]!.affinity(text, { selection }))
     const more = Effect.all([queue.more(100), affinity.more(20)], { concurrency: 2 })

@@ -26,11 +26,11 @@ export const patient: Client.Options = {
 }
 
 /** Compares the claims of all, however slow they are: two seconds are long for a claim. */
-export const compared = Selection.best({ within: "2 seconds" })
+export const compared = Selection.best({ affinityTimeout: "2 seconds" })
 
 /** Takes who fits as well as that at once. */
 export const enough = (affinity: number): Selection.Selection =>
-  Selection.best({ within: "20 seconds", enough: affinity })
+  Selection.best({ affinityTimeout: "20 seconds", maximumAffinity: affinity })
 
 /** A method with texts both ways. */
 export const text = { request: Schema.String, response: Schema.String } as const

@@ -1,6 +1,7 @@
 import { Effect, Schema, Scope } from "effect"
 import * as Client from "../../../../Client.ts"
 import * as Rpc from "../../../../Rpc.ts"
+import * as Selection from "../../../../Selection.ts"
 import * as Server from "../../../../Server.ts"
 import * as Service from "../../../../Service.ts"
 import { check, equal } from "../busSuite/failure.ts"
@@ -174,7 +175,8 @@ const silence: Case = {
     yield* equal("who answers", yield* client.call(0.5, { selection: enough(0.5) }), "asked")
     const none = yield* Effect.flip(client.call(-1, { selection: compared }))
     yield* equal("the error where all keep silent", none.reason, "no_response")
-    const few = yield* Effect.flip(client.call(0.25, { selection: { ...compared, minimumAffinity: 0.5 } }))
+    const least = Selection.best({ affinityTimeout: "2 seconds", minimumAffinity: 0.5 })
+    const few = yield* Effect.flip(client.call(0.25, { selection: least }))
     yield* equal("the error where none fits well enough", few.reason, "no_servers")
     yield* check(
       !none.mayHaveRun && !few.mayHaveRun,
