@@ -39,54 +39,70 @@ const topic = (place: Place, service: NamedService, method: Descriptor.Method): 
   return ["{ ", list(fields), " }"]
 }
 
-/** `Rpc.unary({ … })`: what is left out has its default. */
-const definition = (place: Place, service: NamedService, method: Descriptor.Method): Printable => {
+/** The options of a method that its type has: those that are not the default. */
+const typedOptions = (
+  place: Place,
+  service: NamedService,
+  method: Descriptor.Method
+): ReadonlyArray<readonly [name: string, value: Printable | undefined]> => {
   const { f } = place
   const { desc, group, kind, routing } = method
-  const options: Record<string, Printable | undefined> = { name: f.string(method.name) }
-  switch (kind) {
-    case "unary":
-    case "multi":
-      options["request"] = payload(place, desc.input)
-      options["response"] = payload(place, desc.output)
-      break
-    case "stream":
-      options["send"] = message(place, desc.input)
-      options["receive"] = message(place, desc.output)
-      break
-    case "subscription":
-      options["message"] = payload(place, desc.output)
+  const payloads: Readonly<Record<typeof kind, ReadonlyArray<readonly [string, Printable | undefined]>>> = {
+    unary: [
+      ["request", payload(place, desc.input)],
+      ["response", payload(place, desc.output)]
+    ],
+    multi: [
+      ["request", payload(place, desc.input)],
+      ["response", payload(place, desc.output)]
+    ],
+    stream: [
+      ["send", message(place, desc.input)],
+      ["receive", message(place, desc.output)]
+    ],
+    subscription: [["message", payload(place, desc.output)]]
   }
-  if (method.topic.length > 0) options["topic"] = topic(place, service, method)
-  if (kind !== "multi" && routing !== "queue") options["routing"] = f.string(routing)
-  if (method.singleServer) options["singleServer"] = "true"
-  if (group !== undefined) options["group"] = f.string(group)
-  if (method.idempotent) options["idempotent"] = "true"
-  const given = Object.entries(options).flatMap(([key, one]) => (one === undefined ? [] : [[`${key}: `, one]]))
-  return [core(place, "Rpc"), `.${kind}({ `, list(given), " })"]
+  return [
+    ...payloads[kind],
+    ["topic", method.topic.length > 0 ? topic(place, service, method) : undefined],
+    ["routing", kind !== "multi" && routing !== "queue" ? f.string(routing) : undefined],
+    ["singleServer", method.singleServer ? "true" : undefined],
+    ["group", group === undefined ? undefined : f.string(group)]
+  ]
 }
 
-/** `Rpc.Unary<…>`: the type of that. */
-const type = (place: Place, service: NamedService, method: Descriptor.Method): Printable => {
-  const { f } = place
-  const { desc, kind } = method
-  const [input, output] = [payload(place, desc.input) ?? "undefined", payload(place, desc.output) ?? "undefined"]
-  const rpc = core(place, "Rpc")
-  const parameters = topic(place, service, method)
-  const routing = f.string(method.routing)
-  const group = method.group === undefined ? "undefined" : f.string(method.group)
-  const chosen = [parameters, routing, String(method.singleServer), group]
-  switch (kind) {
-    case "unary":
-      return [rpc, ".Unary<", list([input, output, "undefined", ...chosen]), ">"]
-    case "multi":
-      return [rpc, ".Multi<", list([input, output, "undefined", parameters, group]), ">"]
-    case "stream":
-      return [rpc, ".Stream<", list([message(place, desc.input), message(place, desc.output), ...chosen]), ">"]
-    case "subscription":
-      return [rpc, ".Subscription<", list([output, parameters, routing]), ">"]
-  }
+/** Prints the options that are given as an object, or as its type, each with `prefix`. */
+const given = (
+  options: ReadonlyArray<readonly [name: string, value: Printable | undefined]>,
+  prefix: string,
+  separator: string
+): Printable => {
+  const members = options.filter(([, value]) => value !== undefined)
+  if (members.length === 0) return "{}"
+  return ["{ ", members.map(([name, value], i) => [i === 0 ? "" : separator, `${prefix}${name}: `, value!]), " }"]
 }
+
+/** Prints `Rpc.unary({ … })`. Options with their default are left out. */
+const definition = (place: Place, service: NamedService, method: Descriptor.Method): Printable => {
+  const { f } = place
+  const options: ReadonlyArray<readonly [string, Printable | undefined]> = [
+    ["name", f.string(method.name)],
+    ["desc", [f.importSchema(service.desc), `.method.${method.desc.localName}`]],
+    ...typedOptions(place, service, method),
+    ["idempotent", method.idempotent ? "true" : undefined]
+  ]
+  return [core(place, "Rpc"), `.${method.kind}(`, given(options, "", ", "), ")"]
+}
+
+const typeNames = { unary: "Unary", multi: "Multi", stream: "Stream", subscription: "Subscription" } as const
+
+/** Prints `Rpc.Unary<{ … }>`, the type of a definition. Options with their default are left out. */
+const type = (place: Place, service: NamedService, method: Descriptor.Method): Printable => [
+  core(place, "Rpc"),
+  `.${typeNames[method.kind]}<`,
+  given(typedOptions(place, service, method), "readonly ", "; "),
+  ">"
+]
 
 /** The methods of a service, in braces: definitions, or their types. */
 const printMethods = (place: Place, service: NamedService, start: Printable, end: string): void => {

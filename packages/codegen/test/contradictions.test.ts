@@ -208,14 +208,18 @@ describe("what is no contradiction", () => {
   const fine: ReadonlyArray<readonly [name: string, proto: string, text: string]> = [
     ["a single server without topics", proto(options("topic_params: { single_server: true }")), "singleServer: true"],
     ["typed without names", proto(options("topics: true topic_params: { typed: true }")), 'topic: ["topic"]'],
-    ["typed without topics", proto(options("topic_params: { typed: true }")), 'one: Rpc.unary({ name: "One", request'],
+    [
+      "typed without topics",
+      proto(options("topic_params: { typed: true }")),
+      'one: Rpc.unary({ name: "One", desc: Svc$1.method.one, request'
+    ],
     [
       "a group that a subscription names, and that others have otherwise",
       proto(
         options('topics: true topic_params: { names: "a" group: "g" }'),
         options('subscription: true topics: true topic_params: { names: "b" group: "g" }')
       ),
-      'two: Rpc.subscription({ name: "Two", message: MSchema, topic: ["b"] })'
+      'two: Rpc.subscription({ name: "Two", desc: Svc$1.method.two, message: MSchema, topic: ["b"] })'
     ],
     [
       "two groups with other names",

@@ -74,7 +74,13 @@ describe("a service from a descriptor", () => {
     const sizes = Service.fromDescriptor(TwirpPb.Sizes, { size: { kind: "multi", topic: ["region"] } })
     assert.deepStrictEqual(
       sizes.methods.size,
-      Rpc.multi({ name: "Size", request: GrpcPb.ChunkSchema, response: GrpcPb.ChunkSchema, topic: ["region"] })
+      Rpc.multi({
+        name: "Size",
+        desc: TwirpPb.Sizes.method.size,
+        request: GrpcPb.ChunkSchema,
+        response: GrpcPb.ChunkSchema,
+        topic: ["region"]
+      })
     )
     const upload = Service.fromDescriptor(GrpcPb.Upload, { send: { kind: "stream" }, size: {} })
     assert.strictEqual(upload.methods.send.kind, "stream")

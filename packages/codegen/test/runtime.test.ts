@@ -1,7 +1,8 @@
 // Generated services, running.
-import { create } from "@bufbuild/protobuf"
+import { create, getOption } from "@bufbuild/protobuf"
 import { timestampFromMs } from "@bufbuild/protobuf/wkt"
 import { Client, LocalMessageBus, MessageBus, Publisher, Server, Service } from "@effect-psrpc/core"
+import { options, Routing } from "@effect-psrpc/core/options_pb.js"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, Stream } from "effect"
 import { Kinds, KindsClient } from "./gen/ts/kinds/service_psrpc.ts"
@@ -38,6 +39,15 @@ const Bus = Layer.effectContext(
 const onBus = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.provide(Effect.scoped(effect), Bus)
 
 describe("a generated service", () => {
+  it("has the descriptors of its methods, with their options", () => {
+    for (const [key, { desc, name }] of Object.entries(Kinds.methods)) {
+      assert.strictEqual(desc?.name, name, key)
+      assert.strictEqual(desc?.parent.typeName, "acme.kinds.Kinds")
+    }
+    assert.strictEqual(getOption(Kinds.methods.intensiveRPC.desc!, options).type, Routing.AFFINITY)
+    assert.strictEqual(getOption(Kinds.methods.getStats.desc!, options).type, Routing.MULTI)
+  })
+
   it.live("has every kind of method, with its topics", () =>
     Effect.gen(function* () {
       const updates = yield* Publisher.make(Kinds)

@@ -23,15 +23,38 @@ const normalRPC = Rpc.unary({ name: "NormalRPC", request: KindsPb.RequestSchema,
 same<typeof Kinds.methods.normalRPC, typeof normalRPC>(true)
 same<
   typeof Kinds.methods.intensiveRPC,
-  Rpc.Unary<Request, Response, undefined, readonly [], "affinity", false, undefined>
+  Rpc.Unary<{
+    readonly request: Request
+    readonly response: Response
+    readonly error: undefined
+    readonly topic: readonly []
+    readonly routing: "affinity"
+    readonly singleServer: false
+    readonly group: undefined
+  }>
 >(true)
 same<
   typeof Kinds.methods.reloadNode,
-  Rpc.Unary<undefined, undefined, undefined, readonly ["node"], "queue", true, "node">
+  Rpc.Unary<{
+    readonly request: undefined
+    readonly response: undefined
+    readonly error: undefined
+    readonly topic: readonly ["node"]
+    readonly routing: "queue"
+    readonly singleServer: true
+    readonly group: "node"
+  }>
 >(true)
 same<
   typeof Kinds.methods.idle,
-  Rpc.Stream<typeof EmptySchema, typeof EmptySchema, readonly [], "queue", false, undefined>
+  Rpc.Stream<{
+    readonly send: typeof EmptySchema
+    readonly receive: typeof EmptySchema
+    readonly topic: readonly []
+    readonly routing: "queue"
+    readonly singleServer: false
+    readonly group: undefined
+  }>
 >(true)
 
 // Clients have the types of what is called.

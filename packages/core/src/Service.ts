@@ -14,7 +14,7 @@
  *
  * @since 0.1.0
  */
-import { type AnyMethods, make, type Service } from "./internal/definition/service.ts"
+import { type AnyMethods, make, type Service, serviceOf } from "./internal/definition/service.ts"
 
 export {
   type Any,
@@ -34,8 +34,12 @@ export {
   type ValidKinds
 } from "./internal/definition/fromDescriptor.ts"
 
+/** The service with other methods, of which each has been checked with those beside it. */
+const withMethods = (service: Service<string, AnyMethods>, methods: AnyMethods): never =>
+  serviceOf(service.serviceName, make(service.serviceName, methods as never).methods, service.annotations) as never
+
 /**
- * The same service with only some of its methods: a server that serves just these, or a client that needs no more.
+ * Returns the service with some of its methods only: for a server that serves only these, or a client that calls no others.
  *
  * @category combinators
  * @since 0.1.0
@@ -44,10 +48,10 @@ export const pick = <Name extends string, M extends AnyMethods, const K extends 
   service: Service<Name, M>,
   ...keys: ReadonlyArray<K>
 ): Service<Name, { readonly [P in K]: M[P] }> =>
-  make(service.serviceName, Object.fromEntries(keys.map((key) => [key, service.methods[key]])) as never) as never
+  withMethods(service, Object.fromEntries(keys.map((key) => [key, service.methods[key]!])))
 
 /**
- * The same service without some of its methods.
+ * Returns the service without some of its methods.
  *
  * @category combinators
  * @since 0.1.0
@@ -56,7 +60,26 @@ export const omit = <Name extends string, M extends AnyMethods, const K extends 
   service: Service<Name, M>,
   ...keys: ReadonlyArray<K>
 ): Service<Name, { readonly [P in Exclude<keyof M, K>]: M[P] }> =>
-  make(
-    service.serviceName,
-    Object.fromEntries(Object.entries(service.methods).filter(([key]) => !keys.includes(key as K))) as never
-  ) as never
+  withMethods(service, Object.fromEntries(Object.entries(service.methods).filter(([key]) => !keys.includes(key as K))))
+
+/**
+ * Joins two parts of one service, for example from two files. The annotations of the second replace those of the first.
+ *
+ * Throws a `TypeError` for two names, and for a method that both parts have.
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const merge = <Name extends string, A extends AnyMethods, B extends AnyMethods>(
+  self: Service<Name, A>,
+  that: Service<Name, B>
+): Service<Name, A & B> => {
+  const { serviceName } = self
+  if (serviceName !== that.serviceName)
+    throw new TypeError(`Service.merge: expected two parts of one service, got ${serviceName} and ${that.serviceName}`)
+  for (const key of Object.keys(that.methods)) {
+    if (Object.hasOwn(self.methods, key))
+      throw new TypeError(`Service.merge: both parts of ${serviceName} have the method ${key}`)
+  }
+  return withMethods(self.annotateMerge(that.annotations), { ...self.methods, ...that.methods })
+}

@@ -297,3 +297,26 @@ const hooked = GreeterClient.layerWith({ interceptors: [Interceptor.hooks({ requ
 same<Requires<typeof hooked>, MessageBus.MessageBus | Db>(true)
 // @ts-expect-error who only looks on does not fail
 Interceptor.hooks({ request: () => Effect.fail(new PsrpcError.Aborted({ message: "" })) })
+
+// ── annotations ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+class Role extends Context.Service<Role, "user" | "admin">()("test/Role") {}
+
+// a method and a service keep their types
+const annotated = Rpc.unary({ request: Schema.String, routing: "affinity" }).annotate(Role, "admin")
+same<
+  typeof annotated,
+  Rpc.Unary<{
+    readonly request: Schema.String
+    readonly response: undefined
+    readonly error: undefined
+    readonly topic: readonly []
+    readonly routing: "affinity"
+    readonly singleServer: false
+    readonly group: undefined
+  }>
+>(true)
+class WithRole extends Service.make("WithRole", { annotated }).annotate(Role, "user") {}
+same<Service.Methods<typeof WithRole>, { readonly annotated: typeof annotated }>(true)
+// @ts-expect-error no such role
+Rpc.unary({}).annotate(Role, "root")

@@ -14,7 +14,7 @@ import { exitOf, isRunning, onBus, settle, start } from "../helpers/harness.ts"
 class Farm extends Service.make("Farm", { load: Rpc.multi({ request: Schema.Finite, response: Schema.Finite }) }) {}
 
 const setUp = Effect.map(openClient("Farm"), (state) => {
-  const call = multi(state, methodOf("Farm", "load", Farm.methods.load) as CallMethod)
+  const call = multi(state, methodOf(Farm, "load") as CallMethod)
   const assertNothing = () => assert.deepStrictEqual([state.calls.size, state.deadlines.size], [0, 0])
   return { assertNothing, load: (millis: unknown, options?: AnyMultiOptions) => call(millis, options), state }
 })

@@ -193,8 +193,7 @@ describe("what is left behind", () => {
   /** A client whose state the test can see, and its methods. */
   const openJobs = Effect.gen(function* () {
     const state = yield* openClient("Jobs")
-    const call = (key: "queue" | "alone" | "render") =>
-      unary(state, methodOf("Jobs", key, Jobs.methods[key]) as CallMethod)
+    const call = (key: "queue" | "alone" | "render") => unary(state, methodOf(Jobs, key) as CallMethod)
     return { state, queue: call("queue"), alone: call("alone"), render: call("render") }
   })
 

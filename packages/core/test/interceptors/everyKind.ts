@@ -55,9 +55,9 @@ export const note = (events: Array<string>, event: string): Effect.Effect<void> 
 export const seenThrough = Effect.fnUntraced(function* (interceptors: ReadonlyArray<Interceptor.NoRequirements>) {
   const services = servicesOf(Context.empty())
   const state = yield* openClient("Kinds", { interception: { entries: entriesOf(interceptors), services } })
-  const called = (key: "ask" | "all") => methodOf("Kinds", key, Kinds.methods[key]) as CallMethod
-  const talk = methodOf("Kinds", "talk", Kinds.methods.talk) as StreamMethod
-  const news = methodOf("Kinds", "news", Kinds.methods.news) as SubscriptionMethod
+  const called = (key: "ask" | "all") => methodOf(Kinds, key) as CallMethod
+  const talk = methodOf(Kinds, "talk") as StreamMethod
+  const news = methodOf(Kinds, "news") as SubscriptionMethod
   const client = {
     ask: Intercepted.unary(state, called("ask"), unary(state, called("ask"))),
     all: Intercepted.multi(state, called("all"), multi(state, called("all"))),

@@ -17,7 +17,7 @@ import { openClient } from "../helpers/openClient.ts"
 import { onBus, settle, start } from "../helpers/harness.ts"
 import { Chat, numbered } from "./streamPairs.ts"
 
-const method = methodOf("Chat", "talk", Chat.methods.talk) as StreamMethod
+const method = methodOf(Chat, "talk") as StreamMethod
 
 /** A client whose state the test can see, and its streams. */
 const openChat = Effect.map(openClient("Chat", { streamBufferSize: 2, keepalive: 1000 }), (state) => ({

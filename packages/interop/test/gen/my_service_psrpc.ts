@@ -5,7 +5,7 @@
 /* eslint-disable */
 
 import { Client, Rpc, Service } from "@effect-psrpc/core";
-import { MyClientMessageSchema, MyRequestSchema, MyResponseSchema, MyServerMessageSchema, MyUpdateSchema } from "./my_service_pb.ts";
+import { MyClientMessageSchema, MyRequestSchema, MyResponseSchema, MyServerMessageSchema, MyService as MyService$1, MyUpdateSchema } from "./my_service_pb.ts";
 import { RoomName, TrackId } from "../generatedTopics.ts";
 
 /**
@@ -17,61 +17,61 @@ export class MyService extends Service.make("MyService", {
    *
    * @generated from rpc effect_psrpc.interop.MyService.NormalRPC
    */
-  normalRPC: Rpc.unary({ name: "NormalRPC", request: MyRequestSchema, response: MyResponseSchema }),
+  normalRPC: Rpc.unary({ name: "NormalRPC", desc: MyService$1.method.normalRPC, request: MyRequestSchema, response: MyResponseSchema }),
   /**
    * The server that fits best answers.
    *
    * @generated from rpc effect_psrpc.interop.MyService.IntensiveRPC
    */
-  intensiveRPC: Rpc.unary({ name: "IntensiveRPC", request: MyRequestSchema, response: MyResponseSchema, routing: "affinity" }),
+  intensiveRPC: Rpc.unary({ name: "IntensiveRPC", desc: MyService$1.method.intensiveRPC, request: MyRequestSchema, response: MyResponseSchema, routing: "affinity" }),
   /**
    * Every server answers.
    *
    * @generated from rpc effect_psrpc.interop.MyService.GetStats
    */
-  getStats: Rpc.multi({ name: "GetStats", request: MyRequestSchema, response: MyResponseSchema }),
+  getStats: Rpc.multi({ name: "GetStats", desc: MyService$1.method.getStats, request: MyRequestSchema, response: MyResponseSchema }),
   /**
    * Messages both ways, until one side closes the stream.
    *
    * @generated from rpc effect_psrpc.interop.MyService.ExchangeUpdates
    */
-  exchangeUpdates: Rpc.stream({ name: "ExchangeUpdates", send: MyClientMessageSchema, receive: MyServerMessageSchema }),
+  exchangeUpdates: Rpc.stream({ name: "ExchangeUpdates", desc: MyService$1.method.exchangeUpdates, send: MyClientMessageSchema, receive: MyServerMessageSchema }),
   /**
    * Every server of one region answers.
    *
    * @generated from rpc effect_psrpc.interop.MyService.GetRegionStats
    */
-  getRegionStats: Rpc.multi({ name: "GetRegionStats", request: MyRequestSchema, response: MyResponseSchema, topic: ["topic"] }),
+  getRegionStats: Rpc.multi({ name: "GetRegionStats", desc: MyService$1.method.getRegionStats, request: MyRequestSchema, response: MyResponseSchema, topic: ["topic"] }),
   /**
    * One of those who subscribe receives each update.
    *
    * @generated from rpc effect_psrpc.interop.MyService.ProcessUpdate
    */
-  processUpdate: Rpc.subscription({ name: "ProcessUpdate", message: MyUpdateSchema }),
+  processUpdate: Rpc.subscription({ name: "ProcessUpdate", desc: MyService$1.method.processUpdate, message: MyUpdateSchema }),
   /**
    * All who subscribe receive each update.
    *
    * @generated from rpc effect_psrpc.interop.MyService.UpdateState
    */
-  updateState: Rpc.subscription({ name: "UpdateState", message: MyUpdateSchema, routing: "multi" }),
+  updateState: Rpc.subscription({ name: "UpdateState", desc: MyService$1.method.updateState, message: MyUpdateSchema, routing: "multi" }),
   /**
    * All who subscribe to a region receive each update.
    *
    * @generated from rpc effect_psrpc.interop.MyService.UpdateRegionState
    */
-  updateRegionState: Rpc.subscription({ name: "UpdateRegionState", message: MyUpdateSchema, topic: ["topic"], routing: "multi" }),
+  updateRegionState: Rpc.subscription({ name: "UpdateRegionState", desc: MyService$1.method.updateRegionState, message: MyUpdateSchema, topic: ["topic"], routing: "multi" }),
   /**
    * What the README leaves out: a name in snake case, parameters with types, a group, one server alone, nothing to say.
    *
    * @generated from rpc effect_psrpc.interop.MyService.mute_track
    */
-  mute_track: Rpc.unary({ name: "MuteTrack", topic: { roomName: RoomName, trackId: TrackId }, singleServer: true, group: "track" }),
+  mute_track: Rpc.unary({ name: "MuteTrack", desc: MyService$1.method.mute_track, topic: { roomName: RoomName, trackId: TrackId }, singleServer: true, group: "track" }),
   /**
    * Another method of the group.
    *
    * @generated from rpc effect_psrpc.interop.MyService.FollowTrack
    */
-  followTrack: Rpc.stream({ name: "FollowTrack", send: MyClientMessageSchema, receive: MyServerMessageSchema, topic: { roomName: RoomName, trackId: TrackId }, singleServer: true, group: "track" })
+  followTrack: Rpc.stream({ name: "FollowTrack", desc: MyService$1.method.followTrack, send: MyClientMessageSchema, receive: MyServerMessageSchema, topic: { roomName: RoomName, trackId: TrackId }, singleServer: true, group: "track" })
 }) {}
 
 /**

@@ -5,7 +5,6 @@ import type { Effect, Result, Scope, Stream } from "effect"
 import type { BidiStream } from "../../BidiStream.ts"
 import type * as Payload from "../../Payload.ts"
 import type { DomainErrorOf, PsrpcError } from "../../PsrpcError.ts"
-import type * as Rpc from "../../Rpc.ts"
 import type { Arguments, OptionArguments } from "./arguments.ts"
 import type {
   AffinityCallOptions,
@@ -25,16 +24,23 @@ import type {
  * @category utility types
  * @since 0.1.0
  */
-export type UnaryCall<M> =
-  M extends Rpc.Unary<infer Request, infer Response, infer Error, infer T, infer R, infer Single, infer _G>
-    ? (
-        ...args: Arguments<
-          Request,
-          T,
-          Single extends true ? CallOptions : R extends "affinity" ? AffinityCallOptions : QueueCallOptions
-        >
-      ) => Effect.Effect<Payload.Output<Response>, DomainErrorOf<Error> | PsrpcError>
-    : never
+export type UnaryCall<M> = M extends {
+  readonly kind: "unary"
+  readonly request: infer Request
+  readonly response: infer Response
+  readonly error: infer Error
+  readonly topic: infer T
+  readonly routing: infer R
+  readonly singleServer: infer Single
+}
+  ? (
+      ...args: Arguments<
+        Request,
+        T,
+        Single extends true ? CallOptions : R extends "affinity" ? AffinityCallOptions : QueueCallOptions
+      >
+    ) => Effect.Effect<Payload.Output<Response>, DomainErrorOf<Error> | PsrpcError>
+  : never
 
 /**
  * One server's answer to a call that every server answers.
@@ -56,12 +62,17 @@ export interface Answer<out A, out E> {
  * @category utility types
  * @since 0.1.0
  */
-export type MultiCall<M> =
-  M extends Rpc.Multi<infer Request, infer Response, infer Error, infer T, infer _G>
-    ? (
-        ...args: Arguments<Request, T, MultiCallOptions>
-      ) => Stream.Stream<Answer<Payload.Output<Response>, DomainErrorOf<Error> | PsrpcError>, PsrpcError>
-    : never
+export type MultiCall<M> = M extends {
+  readonly kind: "multi"
+  readonly request: infer Request
+  readonly response: infer Response
+  readonly error: infer Error
+  readonly topic: infer T
+}
+  ? (
+      ...args: Arguments<Request, T, MultiCallOptions>
+    ) => Stream.Stream<Answer<Payload.Output<Response>, DomainErrorOf<Error> | PsrpcError>, PsrpcError>
+  : never
 
 /**
  * How a stream is opened: by the call itself, for as long as the scope is open, or by `through`, for a Stream of what is
@@ -70,15 +81,21 @@ export type MultiCall<M> =
  * @category utility types
  * @since 0.1.0
  */
-export type StreamCall<M> =
-  M extends Rpc.Stream<infer Send, infer Receive, infer T, infer R, infer Single, infer _G>
-    ? StreamOpener<
-        Payload.Input<Send>,
-        Payload.Output<Receive>,
-        T,
-        Single extends true ? StreamOptions : R extends "affinity" ? AffinityStreamOptions : QueueStreamOptions
-      >
-    : never
+export type StreamCall<M> = M extends {
+  readonly kind: "stream"
+  readonly send: infer Send
+  readonly receive: infer Receive
+  readonly topic: infer T
+  readonly routing: infer R
+  readonly singleServer: infer Single
+}
+  ? StreamOpener<
+      Payload.Input<Send>,
+      Payload.Output<Receive>,
+      T,
+      Single extends true ? StreamOptions : R extends "affinity" ? AffinityStreamOptions : QueueStreamOptions
+    >
+  : never
 
 /**
  * What opens a stream.
@@ -109,12 +126,15 @@ export interface StreamOpener<Send, Receive, T, O> {
  * @category utility types
  * @since 0.1.0
  */
-export type SubscriptionCall<M> =
-  M extends Rpc.Subscription<infer Message, infer T, infer _R>
-    ? (
-        ...args: OptionArguments<T, SubscribeOptions>
-      ) => Effect.Effect<Stream.Stream<Payload.Output<Message>, PsrpcError>, PsrpcError, Scope.Scope>
-    : never
+export type SubscriptionCall<M> = M extends {
+  readonly kind: "subscription"
+  readonly message: infer Message
+  readonly topic: infer T
+}
+  ? (
+      ...args: OptionArguments<T, SubscribeOptions>
+    ) => Effect.Effect<Stream.Stream<Payload.Output<Message>, PsrpcError>, PsrpcError, Scope.Scope>
+  : never
 
 /**
  * How a method is called, by its kind.

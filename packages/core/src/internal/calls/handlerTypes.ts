@@ -5,7 +5,6 @@ import type { Effect, Scope } from "effect"
 import type { ServerStream } from "../../BidiStream.ts"
 import type * as Payload from "../../Payload.ts"
 import type * as PsrpcError from "../../PsrpcError.ts"
-import type * as Rpc from "../../Rpc.ts"
 import type * as Topic from "../../Topic.ts"
 import type { Call, CurrentCall } from "./callContext.ts"
 import type { AroundCalls, AroundStreams } from "./interceptorTypes.ts"
@@ -89,19 +88,37 @@ export interface StreamAffinityHandler<Send, Receive, T> {
  * @category utility types
  * @since 0.1.0
  */
-export type HandlerOf<M> =
-  M extends Rpc.Unary<infer Request, infer Response, infer Error, infer T, infer R, infer _Single, infer _G>
-    ? [R] extends ["affinity"]
-      ? AffinityHandler<Request, Response, Error, T>
-      : HandlerFn<Request, Response, Error, T>
-    : M extends Rpc.Multi<infer Request, infer Response, infer Error, infer T, infer _G>
-      ? HandlerFn<Request, Response, Error, T>
-      : // the server sends what the client receives
-        M extends Rpc.Stream<infer Send, infer Receive, infer T, infer R, infer _Single, infer _G>
-        ? [R] extends ["affinity"]
-          ? StreamAffinityHandler<Receive, Send, T>
-          : StreamHandlerFn<Receive, Send, T>
-        : never
+export type HandlerOf<M> = M extends {
+  readonly kind: "unary"
+  readonly request: infer Request
+  readonly response: infer Response
+  readonly error: infer Error
+  readonly topic: infer T
+  readonly routing: infer R
+}
+  ? [R] extends ["affinity"]
+    ? AffinityHandler<Request, Response, Error, T>
+    : HandlerFn<Request, Response, Error, T>
+  : M extends {
+        readonly kind: "multi"
+        readonly request: infer Request
+        readonly response: infer Response
+        readonly error: infer Error
+        readonly topic: infer T
+      }
+    ? HandlerFn<Request, Response, Error, T>
+    : // the server sends what the client receives
+      M extends {
+          readonly kind: "stream"
+          readonly send: infer Send
+          readonly receive: infer Receive
+          readonly topic: infer T
+          readonly routing: infer R
+        }
+      ? [R] extends ["affinity"]
+        ? StreamAffinityHandler<Receive, Send, T>
+        : StreamHandlerFn<Receive, Send, T>
+      : never
 
 /**
  * The handlers that methods need. Subscriptions have none: publishers push them.

@@ -1,7 +1,7 @@
 /**
  * The types of calls and results as interceptors see them. Public in `Interceptor`.
  */
-import type { Effect, Result, Scope, Stream } from "effect"
+import type { Context, Effect, Result, Scope, Stream } from "effect"
 import type { BidiStream, ServerStream } from "../../BidiStream.ts"
 import type { PsrpcError } from "../../PsrpcError.ts"
 import type * as Rpc from "../../Rpc.ts"
@@ -60,8 +60,10 @@ export interface CallInfo {
   /** The method's name on the wire. */
   readonly method: string
   readonly kind: Rpc.Kind
-  /** The method's definition: its payloads, its annotations, and its descriptor if it comes from a .proto. */
+  /** The method's definition: its payloads, and its descriptor with custom options if it comes from a .proto. */
   readonly rpc: Rpc.Any
+  /** The annotations of the method over those of its service. See `Rpc.Any.annotate`. */
+  readonly annotations: Context.Context<never>
   /** The topic's values, by parameter. */
   readonly topic: Readonly<Record<string, unknown>>
   /** Whether the method is defined as idempotent. */

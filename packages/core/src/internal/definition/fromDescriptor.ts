@@ -79,12 +79,37 @@ type Value<M> = M extends DescMessage
 
 type MethodOf<D, K> = D extends { readonly input: infer In; readonly output: infer Out }
   ? K extends { readonly kind: "multi" }
-    ? Rpc.Multi<Value<In>, Value<Out>, ErrorOf<K>, TopicOf<K>, GroupOf<K>>
+    ? Rpc.Multi<{
+        readonly request: Value<In>
+        readonly response: Value<Out>
+        readonly error: ErrorOf<K>
+        readonly topic: TopicOf<K>
+        readonly group: GroupOf<K>
+      }>
     : K extends { readonly kind: "stream" }
-      ? Rpc.Stream<In, Out, TopicOf<K>, RoutingOf<K>, SingleOf<K>, GroupOf<K>>
+      ? Rpc.Stream<{
+          readonly send: In
+          readonly receive: Out
+          readonly topic: TopicOf<K>
+          readonly routing: RoutingOf<K>
+          readonly singleServer: SingleOf<K>
+          readonly group: GroupOf<K>
+        }>
       : K extends { readonly kind: "subscription" }
-        ? Rpc.Subscription<Value<Out>, TopicOf<K>, Option<K, "routing", "queue" | "multi", "queue">>
-        : Rpc.Unary<Value<In>, Value<Out>, ErrorOf<K>, TopicOf<K>, RoutingOf<K>, SingleOf<K>, GroupOf<K>>
+        ? Rpc.Subscription<{
+            readonly message: Value<Out>
+            readonly topic: TopicOf<K>
+            readonly routing: Option<K, "routing", "queue" | "multi", "queue">
+          }>
+        : Rpc.Unary<{
+            readonly request: Value<In>
+            readonly response: Value<Out>
+            readonly error: ErrorOf<K>
+            readonly topic: TopicOf<K>
+            readonly routing: RoutingOf<K>
+            readonly singleServer: SingleOf<K>
+            readonly group: GroupOf<K>
+          }>
   : never
 
 /**
@@ -136,7 +161,7 @@ const define = ({ desc, idempotent: said, name }: Descriptor.Method, stated: Sta
   const { error, group, idempotent = said, routing, runToCompletion, singleServer, topic } = stated
   const { input, output } = desc
   // what is left out stays out, and has the defaults of Rpc
-  const served: any = { name, topic, group, idempotent }
+  const served: any = { name, desc, topic, group, idempotent }
   const called = { ...served, request: valueOf(input), response: valueOf(output), error, runToCompletion }
   switch (stated.kind ?? "unary") {
     case "unary":
@@ -146,7 +171,13 @@ const define = ({ desc, idempotent: said, name }: Descriptor.Method, stated: Sta
     case "stream":
       return Rpc.stream({ ...served, routing, singleServer, send: input, receive: output })
     case "subscription":
-      return Rpc.subscription({ name, topic: topic as never, routing: routing as never, message: valueOf(output) })
+      return Rpc.subscription({
+        name,
+        desc,
+        topic: topic as never,
+        routing: routing as never,
+        message: valueOf(output)
+      })
   }
 }
 

@@ -1,8 +1,9 @@
-/** Methods as clients and servers use them: everything that is made once, and never per call. */
+/** Methods as clients and servers use them. All of it is made once, and nothing for each call. */
+import { Context } from "effect"
 import * as Payload from "../../Payload.ts"
 import type * as PsrpcError from "../../PsrpcError.ts"
 import type * as Rpc from "../../Rpc.ts"
-import { wireName } from "./service.ts"
+import { type Any, wireName } from "./service.ts"
 import type * as Topic from "../../Topic.ts"
 import * as DomainError from "../errors/domainError.ts"
 import type { Type } from "../wire/callEnvelope.ts"
@@ -17,6 +18,8 @@ interface Common {
   readonly label: string
   /** The definition. */
   readonly rpc: Rpc.Any
+  /** The annotations of the method over those of its service. */
+  readonly annotations: Context.Context<never>
   readonly service: string
   /** The name on the wire. */
   readonly name: string
@@ -69,21 +72,50 @@ export type Method = CalledMethod | SubscriptionMethod
 
 type AnyError = PsrpcError.DomainErrorInput | undefined
 type AnyGroup = string | undefined
-type AnyUnary = Rpc.Unary<Payload.Any, Payload.Any, AnyError, Topic.Any, Rpc.Routing, boolean, AnyGroup>
-type AnyMulti = Rpc.Multi<Payload.Any, Payload.Any, AnyError, Topic.Any, AnyGroup>
-type AnyStream = Rpc.Stream<Payload.Any, Payload.Any, Topic.Any, Rpc.Routing, boolean, AnyGroup>
-type AnySubscription = Rpc.Subscription<Payload.Any, Topic.Any, "queue" | "multi">
+interface AnyCalls {
+  readonly request: Payload.Any
+  readonly response: Payload.Any
+  readonly error: AnyError
+  readonly topic: Topic.Any
+  readonly group: AnyGroup
+}
+interface AnySelected {
+  readonly routing: Rpc.Routing
+  readonly singleServer: boolean
+}
+type AnyUnary = Rpc.Unary<AnyCalls & AnySelected>
+type AnyMulti = Rpc.Multi<AnyCalls>
+type AnyStream = Rpc.Stream<
+  AnySelected & {
+    readonly send: Payload.Any
+    readonly receive: Payload.Any
+    readonly topic: Topic.Any
+    readonly group: AnyGroup
+  }
+>
+type AnySubscription = Rpc.Subscription<{
+  readonly message: Payload.Any
+  readonly topic: Topic.Any
+  readonly routing: "queue" | "multi"
+}>
 
 /** What `Service.make` has let through is one of the four. */
 type AnyRpc = AnyUnary | AnyMulti | AnyStream | AnySubscription
 
 const codec = (payload: Payload.Any): AnyCodec => Payload.toCodec(payload) as AnyCodec
 
-/** A method of a service, ready for use. */
-export const methodOf = (service: string, key: string, any: Rpc.Any): Method => {
-  const rpc = any as AnyRpc
+/** Prepares a method of a service for use. */
+export const methodOf = ({ annotations, methods, serviceName: service }: Any, key: string): Method => {
+  const rpc = methods[key] as AnyRpc
   const name = wireName(key, rpc)
-  const common = { rpc: any, label: `${service}.${name}`, service, name, topic: parameters(rpc.topic) }
+  const common = {
+    rpc,
+    annotations: Context.merge(annotations, rpc.annotations),
+    label: `${service}.${name}`,
+    service,
+    name,
+    topic: parameters(rpc.topic)
+  }
   switch (rpc.kind) {
     case "unary":
     case "multi":

@@ -1,4 +1,5 @@
-/** What a service is, and how one is defined. Public in `Service`. */
+/** The definition of a service. Public in `Service`. */
+import { Context } from "effect"
 import { goName } from "./goName.ts"
 import type { CheckedHandlers, Handlers } from "../calls/handlerTypes.ts"
 import { parameters } from "./topicParameters.ts"
@@ -23,7 +24,7 @@ export const TypeId: TypeId = "~effect-psrpc/Service"
 export type TypeId = "~effect-psrpc/Service"
 
 /**
- * Methods by the names they have in code.
+ * Methods by key.
  *
  * @category models
  * @since 0.1.0
@@ -33,7 +34,7 @@ export interface AnyMethods {
 }
 
 /**
- * A named set of methods. A class may extend it, which keeps types and hovers short.
+ * A named set of methods. A class that extends it keeps types and hovers short.
  *
  * @category models
  * @since 0.1.0
@@ -45,8 +46,14 @@ export interface Service<out Name extends string, out Methods extends AnyMethods
   readonly serviceName: Name
   /** Its methods, by key. */
   readonly methods: Methods
-  /** Gives handlers their types, where they are written apart from the server. */
+  /** The annotations of the service: the defaults of those of its methods. */
+  readonly annotations: Context.Context<never>
+  /** Types handlers that are written apart from the server. */
   of<const H extends Handlers<Methods>>(handlers: H & CheckedHandlers<H, Methods>): H
+  /** Returns the same service with an annotation. See `Rpc.Any.annotate`. */
+  annotate<I, S>(key: Context.Key<I, S>, value: NoInfer<S>): Service<Name, Methods>
+  /** Returns the same service with all annotations of a context. */
+  annotateMerge<I>(annotations: Context.Context<I>): Service<Name, Methods>
 }
 
 /**
@@ -59,6 +66,7 @@ export interface Any {
   readonly [TypeId]: TypeId
   readonly serviceName: string
   readonly methods: AnyMethods
+  readonly annotations: Context.Context<never>
 }
 
 /**
@@ -112,7 +120,7 @@ export type ValidGroups<M> = {
 
 const payloads = ["request", "response", "send", "receive", "message"]
 
-/** Throws for what a definition, written without types, cannot have; gives the topic's parameters. */
+/** Checks the topic and the payloads of a definition at run time. Returns the names of the topic's parameters. */
 const check = (method: Readonly<Record<string, unknown>>): ReadonlyArray<string> => {
   if (method["singleServer"] === true && method["routing"] === "affinity") {
     throw new TypeError(
@@ -134,9 +142,8 @@ const check = (method: Readonly<Record<string, unknown>>): ReadonlyArray<string>
 /**
  * Defines a service. `name` is its name on the wire, as it is; a .proto's package is not part of it.
  *
- * Throws a `TypeError` for a definition that cannot be: no name, two methods with one wire name, topic parameters
- * without an order, a topic group whose methods have different topic parameters, or none, a method with a single server
- * and affinity routing.
+ * Throws a `TypeError` for an invalid definition: no name, two methods with one wire name, topic parameters without an order,
+ * a topic group whose methods have different topic parameters, or none, or a single server with affinity routing.
  *
  * @category constructors
  * @since 0.1.0
@@ -176,10 +183,22 @@ export const make = <const Name extends string, const M extends AnyMethods>(
       )
     }
   }
-  return Object.assign(function () {}, {
+  return serviceOf(name, methods, Context.empty())
+}
+
+/** Makes the value of a service whose methods have been checked. */
+export const serviceOf = <Name extends string, M extends AnyMethods>(
+  name: Name,
+  methods: M,
+  annotations: Context.Context<never>
+): Service<Name, M> =>
+  Object.assign(function () {}, {
     [TypeId]: TypeId,
     serviceName: name,
     methods,
-    of: <H>(handlers: H) => handlers
+    annotations,
+    of: <H>(handlers: H) => handlers,
+    annotate: (key: Context.Key<never, unknown>, value: unknown) =>
+      serviceOf(name, methods, Context.add(annotations, key, value)),
+    annotateMerge: (others: Context.Context<never>) => serviceOf(name, methods, Context.merge(annotations, others))
   }) as unknown as Service<Name, M>
-}

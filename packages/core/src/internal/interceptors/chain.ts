@@ -74,6 +74,7 @@ export const infoOf = (method: Method): Omit<CallInfo, "topic"> => ({
   method: method.name,
   kind: method.kind,
   rpc: method.rpc,
+  annotations: method.annotations,
   idempotent: method.kind !== "subscription" && (method as CalledMethod).idempotent
 })
 

@@ -34,7 +34,7 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
   }
   const all: Record<string, unknown> = Object.create(null)
   for (const [key, rpc] of Object.entries(service.methods)) {
-    const method = methodOf(name, key, rpc)
+    const method = methodOf(service, key)
     if (method.kind !== "subscription") continue
     const publish = Intercepted.publisher(
       interception,

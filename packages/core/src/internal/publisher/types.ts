@@ -1,7 +1,6 @@
 /** The types of publishers. Public in `Publisher`. */
 import type { Duration, Effect } from "effect"
 import type * as PsrpcError from "../../PsrpcError.ts"
-import type * as Rpc from "../../Rpc.ts"
 import type { Arguments } from "../calls/arguments.ts"
 import type { PublishOptions } from "../calls/callOptions.ts"
 import type * as Interceptor from "../calls/interceptorTypes.ts"
@@ -27,10 +26,13 @@ export interface Options<I extends ReadonlyArray<Interceptor.Any> = readonly []>
  * @category utility types
  * @since 0.1.0
  */
-export type PublishCall<M> =
-  M extends Rpc.Subscription<infer Message, infer T, infer _R>
-    ? (...args: Arguments<Message, T, PublishOptions, "message">) => Effect.Effect<void, PsrpcError.PsrpcError>
-    : never
+export type PublishCall<M> = M extends {
+  readonly kind: "subscription"
+  readonly message: infer Message
+  readonly topic: infer T
+}
+  ? (...args: Arguments<Message, T, PublishOptions, "message">) => Effect.Effect<void, PsrpcError.PsrpcError>
+  : never
 
 /**
  * The publisher of methods: of a service's subscriptions.

@@ -98,8 +98,8 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
   yield* registrations.closeWith(scope)
 
   const methods = new Map<string, { readonly method: CalledMethod; readonly handler: AnyHandler }>()
-  for (const [key, rpc] of Object.entries(service.methods)) {
-    const method = methodOf(name, key, rpc)
+  for (const key of Object.keys(service.methods)) {
+    const method = methodOf(service, key)
     if (method.kind === "subscription") continue
     const handler = yield* handlerOf(handlers, key, method)
     methods.set(key, { method, handler: intercepted(interceptors, method, handler) })

@@ -6,8 +6,8 @@ import type { Any } from "../definition/service.ts"
 /** `Server.unimplemented`. */
 export const unimplemented = (service: Any): Record<string, unknown> => {
   const all: Record<string, unknown> = {}
-  for (const [key, rpc] of Object.entries(service.methods)) {
-    const method = methodOf(service.serviceName, key, rpc)
+  for (const key of Object.keys(service.methods)) {
+    const method = methodOf(service, key)
     if (method.kind === "subscription") continue
     const message = `method is not implemented (${method.label})`
     const handle = () => Effect.fail(PsrpcError.fromCode("unimplemented", { message }))

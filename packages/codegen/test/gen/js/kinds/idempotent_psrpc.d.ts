@@ -11,29 +11,29 @@ declare const Repeatable_base: Service.Service<"Repeatable", {
   /**
    * @generated from rpc acme.kinds.Repeatable.Read
    */
-  readonly read: Rpc.Unary<typeof ItemSchema, typeof ItemSchema, undefined, readonly [], "queue", false, undefined>;
+  readonly read: Rpc.Unary<{ readonly request: typeof ItemSchema; readonly response: typeof ItemSchema }>;
   /**
    * @generated from rpc acme.kinds.Repeatable.Put
    */
-  readonly put: Rpc.Unary<typeof ItemSchema, typeof ItemSchema, undefined, readonly [], "affinity", false, undefined>;
+  readonly put: Rpc.Unary<{ readonly request: typeof ItemSchema; readonly response: typeof ItemSchema; readonly routing: "affinity" }>;
   /**
    * @generated from rpc acme.kinds.Repeatable.Add
    */
-  readonly add: Rpc.Unary<typeof ItemSchema, typeof ItemSchema, undefined, readonly [], "queue", false, undefined>;
+  readonly add: Rpc.Unary<{ readonly request: typeof ItemSchema; readonly response: typeof ItemSchema }>;
   /**
    * @generated from rpc acme.kinds.Repeatable.ReadAll
    */
-  readonly readAll: Rpc.Multi<typeof ItemSchema, typeof ItemSchema, undefined, readonly [], undefined>;
+  readonly readAll: Rpc.Multi<{ readonly request: typeof ItemSchema; readonly response: typeof ItemSchema }>;
   /**
    * @generated from rpc acme.kinds.Repeatable.Watch
    */
-  readonly watch: Rpc.Stream<typeof ItemSchema, typeof ItemSchema, readonly [], "queue", false, undefined>;
+  readonly watch: Rpc.Stream<{ readonly send: typeof ItemSchema; readonly receive: typeof ItemSchema }>;
   /**
    * Of a subscription it means nothing.
    *
    * @generated from rpc acme.kinds.Repeatable.Changed
    */
-  readonly changed: Rpc.Subscription<typeof ItemSchema, readonly [], "queue">;
+  readonly changed: Rpc.Subscription<{ readonly message: typeof ItemSchema }>;
 }>;
 
 /**
@@ -52,11 +52,11 @@ declare const PlainRepeatable_base: Service.Service<"PlainRepeatable", {
   /**
    * @generated from rpc acme.kinds.PlainRepeatable.Read
    */
-  readonly read: Rpc.Unary<typeof ItemSchema, typeof ItemSchema, undefined, readonly [], "queue", false, undefined>;
+  readonly read: Rpc.Unary<{ readonly request: typeof ItemSchema; readonly response: typeof ItemSchema }>;
   /**
    * @generated from rpc acme.kinds.PlainRepeatable.Add
    */
-  readonly add: Rpc.Unary<typeof ItemSchema, typeof ItemSchema, undefined, readonly [], "queue", false, undefined>;
+  readonly add: Rpc.Unary<{ readonly request: typeof ItemSchema; readonly response: typeof ItemSchema }>;
 }>;
 
 /**

@@ -9,31 +9,31 @@ declare const Oneof_base: Service.Service<"Oneof", {
   /**
    * @generated from rpc acme.kinds.Oneof.Multi
    */
-  readonly multi: Rpc.Multi<typeof OneofMessageSchema, typeof OneofMessageSchema, undefined, readonly [], undefined>;
+  readonly multi: Rpc.Multi<{ readonly request: typeof OneofMessageSchema; readonly response: typeof OneofMessageSchema }>;
   /**
    * Whatever it is set to.
    *
    * @generated from rpc acme.kinds.Oneof.NotMulti
    */
-  readonly notMulti: Rpc.Multi<typeof OneofMessageSchema, typeof OneofMessageSchema, undefined, readonly [], undefined>;
+  readonly notMulti: Rpc.Multi<{ readonly request: typeof OneofMessageSchema; readonly response: typeof OneofMessageSchema }>;
   /**
    * @generated from rpc acme.kinds.Oneof.Affinity
    */
-  readonly affinity: Rpc.Unary<typeof OneofMessageSchema, typeof OneofMessageSchema, undefined, readonly [], "affinity", false, undefined>;
+  readonly affinity: Rpc.Unary<{ readonly request: typeof OneofMessageSchema; readonly response: typeof OneofMessageSchema; readonly routing: "affinity" }>;
   /**
    * @generated from rpc acme.kinds.Oneof.Queue
    */
-  readonly queue: Rpc.Unary<typeof OneofMessageSchema, typeof OneofMessageSchema, undefined, readonly [], "queue", false, undefined>;
+  readonly queue: Rpc.Unary<{ readonly request: typeof OneofMessageSchema; readonly response: typeof OneofMessageSchema }>;
   /**
    * The older spelling decides.
    *
    * @generated from rpc acme.kinds.Oneof.Both
    */
-  readonly both: Rpc.Unary<typeof OneofMessageSchema, typeof OneofMessageSchema, undefined, readonly [], "queue", false, undefined>;
+  readonly both: Rpc.Unary<{ readonly request: typeof OneofMessageSchema; readonly response: typeof OneofMessageSchema }>;
   /**
    * @generated from rpc acme.kinds.Oneof.Updates
    */
-  readonly updates: Rpc.Subscription<typeof OneofMessageSchema, readonly ["topic"], "multi">;
+  readonly updates: Rpc.Subscription<{ readonly message: typeof OneofMessageSchema; readonly topic: readonly ["topic"]; readonly routing: "multi" }>;
 }>;
 
 /**

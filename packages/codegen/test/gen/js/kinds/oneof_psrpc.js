@@ -3,7 +3,7 @@
 /* eslint-disable */
 
 import { Client, Rpc, Service } from "@effect-psrpc/core";
-import { OneofMessageSchema } from "./oneof_pb.js";
+import { Oneof as Oneof$1, OneofMessageSchema } from "./oneof_pb.js";
 
 /**
  * Options in their older spellings alone.
@@ -14,31 +14,31 @@ export class Oneof extends Service.make("Oneof", {
   /**
    * @generated from rpc acme.kinds.Oneof.Multi
    */
-  multi: Rpc.multi({ name: "Multi", request: OneofMessageSchema, response: OneofMessageSchema }),
+  multi: Rpc.multi({ name: "Multi", desc: Oneof$1.method.multi, request: OneofMessageSchema, response: OneofMessageSchema }),
   /**
    * Whatever it is set to.
    *
    * @generated from rpc acme.kinds.Oneof.NotMulti
    */
-  notMulti: Rpc.multi({ name: "NotMulti", request: OneofMessageSchema, response: OneofMessageSchema }),
+  notMulti: Rpc.multi({ name: "NotMulti", desc: Oneof$1.method.notMulti, request: OneofMessageSchema, response: OneofMessageSchema }),
   /**
    * @generated from rpc acme.kinds.Oneof.Affinity
    */
-  affinity: Rpc.unary({ name: "Affinity", request: OneofMessageSchema, response: OneofMessageSchema, routing: "affinity" }),
+  affinity: Rpc.unary({ name: "Affinity", desc: Oneof$1.method.affinity, request: OneofMessageSchema, response: OneofMessageSchema, routing: "affinity" }),
   /**
    * @generated from rpc acme.kinds.Oneof.Queue
    */
-  queue: Rpc.unary({ name: "Queue", request: OneofMessageSchema, response: OneofMessageSchema }),
+  queue: Rpc.unary({ name: "Queue", desc: Oneof$1.method.queue, request: OneofMessageSchema, response: OneofMessageSchema }),
   /**
    * The older spelling decides.
    *
    * @generated from rpc acme.kinds.Oneof.Both
    */
-  both: Rpc.unary({ name: "Both", request: OneofMessageSchema, response: OneofMessageSchema }),
+  both: Rpc.unary({ name: "Both", desc: Oneof$1.method.both, request: OneofMessageSchema, response: OneofMessageSchema }),
   /**
    * @generated from rpc acme.kinds.Oneof.Updates
    */
-  updates: Rpc.subscription({ name: "Updates", message: OneofMessageSchema, topic: ["topic"], routing: "multi" })
+  updates: Rpc.subscription({ name: "Updates", desc: Oneof$1.method.updates, message: OneofMessageSchema, topic: ["topic"], routing: "multi" })
 }) {}
 
 /**

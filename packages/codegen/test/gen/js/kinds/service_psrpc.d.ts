@@ -14,80 +14,80 @@ declare const Kinds_base: Service.Service<"Kinds", {
    *
    * @generated from rpc acme.kinds.Kinds.NormalRPC
    */
-  readonly normalRPC: Rpc.Unary<typeof RequestSchema, typeof ResponseSchema, undefined, readonly [], "queue", false, undefined>;
+  readonly normalRPC: Rpc.Unary<{ readonly request: typeof RequestSchema; readonly response: typeof ResponseSchema }>;
   /**
    * The server that fits best answers.
    *
    * @generated from rpc acme.kinds.Kinds.IntensiveRPC
    */
-  readonly intensiveRPC: Rpc.Unary<typeof RequestSchema, typeof ResponseSchema, undefined, readonly [], "affinity", false, undefined>;
+  readonly intensiveRPC: Rpc.Unary<{ readonly request: typeof RequestSchema; readonly response: typeof ResponseSchema; readonly routing: "affinity" }>;
   /**
    * Every server answers.
    *
    * @generated from rpc acme.kinds.Kinds.GetStats
    */
-  readonly getStats: Rpc.Multi<typeof RequestSchema, typeof ResponseSchema, undefined, readonly [], undefined>;
+  readonly getStats: Rpc.Multi<{ readonly request: typeof RequestSchema; readonly response: typeof ResponseSchema }>;
   /**
    * @generated from rpc acme.kinds.Kinds.ExchangeUpdates
    */
-  readonly exchangeUpdates: Rpc.Stream<typeof ClientMessageSchema, typeof ServerMessageSchema, readonly [], "queue", false, undefined>;
+  readonly exchangeUpdates: Rpc.Stream<{ readonly send: typeof ClientMessageSchema; readonly receive: typeof ServerMessageSchema }>;
   /**
    * @generated from rpc acme.kinds.Kinds.ExchangeWithBest
    */
-  readonly exchangeWithBest: Rpc.Stream<typeof ClientMessageSchema, typeof ServerMessageSchema, readonly [], "affinity", false, undefined>;
+  readonly exchangeWithBest: Rpc.Stream<{ readonly send: typeof ClientMessageSchema; readonly receive: typeof ServerMessageSchema; readonly routing: "affinity" }>;
   /**
    * @generated from rpc acme.kinds.Kinds.ExchangeWithNode
    */
-  readonly exchangeWithNode: Rpc.Stream<typeof ClientMessageSchema, typeof ServerMessageSchema, readonly ["node"], "queue", true, "node">;
+  readonly exchangeWithNode: Rpc.Stream<{ readonly send: typeof ClientMessageSchema; readonly receive: typeof ServerMessageSchema; readonly topic: readonly ["node"]; readonly singleServer: true; readonly group: "node" }>;
   /**
    * A topic without a name.
    *
    * @generated from rpc acme.kinds.Kinds.GetRegionStats
    */
-  readonly getRegionStats: Rpc.Multi<typeof RequestSchema, typeof ResponseSchema, undefined, readonly ["topic"], undefined>;
+  readonly getRegionStats: Rpc.Multi<{ readonly request: typeof RequestSchema; readonly response: typeof ResponseSchema; readonly topic: readonly ["topic"] }>;
   /**
    * @generated from rpc acme.kinds.Kinds.ReloadNode
    */
-  readonly reloadNode: Rpc.Unary<undefined, undefined, undefined, readonly ["node"], "queue", true, "node">;
+  readonly reloadNode: Rpc.Unary<{ readonly topic: readonly ["node"]; readonly singleServer: true; readonly group: "node" }>;
   /**
    * @generated from rpc acme.kinds.Kinds.GetNodeStats
    */
-  readonly getNodeStats: Rpc.Multi<typeof RequestSchema, typeof ResponseSchema, undefined, readonly ["node"], "node">;
+  readonly getNodeStats: Rpc.Multi<{ readonly request: typeof RequestSchema; readonly response: typeof ResponseSchema; readonly topic: readonly ["node"]; readonly group: "node" }>;
   /**
    * One server alone, without topics.
    *
    * @generated from rpc acme.kinds.Kinds.Only
    */
-  readonly only: Rpc.Unary<typeof RequestSchema, typeof ResponseSchema, undefined, readonly [], "queue", true, undefined>;
+  readonly only: Rpc.Unary<{ readonly request: typeof RequestSchema; readonly response: typeof ResponseSchema; readonly singleServer: true }>;
   /**
    * One of those who subscribe receives each.
    *
    * @generated from rpc acme.kinds.Kinds.ProcessUpdate
    */
-  readonly processUpdate: Rpc.Subscription<typeof UpdateSchema, readonly [], "queue">;
+  readonly processUpdate: Rpc.Subscription<{ readonly message: typeof UpdateSchema }>;
   /**
    * All who subscribe to a region receive each.
    *
    * @generated from rpc acme.kinds.Kinds.UpdateRegionState
    */
-  readonly updateRegionState: Rpc.Subscription<typeof UpdateSchema, readonly ["region", "node"], "multi">;
+  readonly updateRegionState: Rpc.Subscription<{ readonly message: typeof UpdateSchema; readonly topic: readonly ["region", "node"]; readonly routing: "multi" }>;
   /**
    * A group means nothing to a subscription.
    *
    * @generated from rpc acme.kinds.Kinds.NodeChanged
    */
-  readonly nodeChanged: Rpc.Subscription<undefined, readonly ["city"], "queue">;
+  readonly nodeChanged: Rpc.Subscription<{ readonly topic: readonly ["city"] }>;
   /**
    * Options that say what is so anyway.
    *
    * @generated from rpc acme.kinds.Kinds.Nothing
    * @deprecated
    */
-  readonly nothing: Rpc.Unary<undefined, typeof ResponseSchema, undefined, readonly [], "queue", false, undefined>;
+  readonly nothing: Rpc.Unary<{ readonly response: typeof ResponseSchema }>;
   /**
    * @generated from rpc acme.kinds.Kinds.Idle
    */
-  readonly idle: Rpc.Stream<typeof EmptySchema, typeof EmptySchema, readonly [], "queue", false, undefined>;
+  readonly idle: Rpc.Stream<{ readonly send: typeof EmptySchema; readonly receive: typeof EmptySchema }>;
 }>;
 
 /**

@@ -11,33 +11,33 @@ declare const Topics_base: Service.Service<"Topics", {
   /**
    * @generated from rpc acme.kinds.Topics.Move
    */
-  readonly move: Rpc.Unary<typeof PlaceSchema, typeof PlaceSchema, undefined, { readonly region: typeof Region$1, readonly nodeId: typeof NodeId }, "queue", false, undefined>;
+  readonly move: Rpc.Unary<{ readonly request: typeof PlaceSchema; readonly response: typeof PlaceSchema; readonly topic: { readonly region: typeof Region$1, readonly nodeId: typeof NodeId } }>;
   /**
    * @generated from rpc acme.kinds.Topics.MoveAll
    */
-  readonly moveAll: Rpc.Multi<typeof PlaceSchema, typeof PlaceSchema, undefined, { readonly region: typeof Region$1, readonly nodeId: typeof NodeId }, "nodes">;
+  readonly moveAll: Rpc.Multi<{ readonly request: typeof PlaceSchema; readonly response: typeof PlaceSchema; readonly topic: { readonly region: typeof Region$1, readonly nodeId: typeof NodeId }; readonly group: "nodes" }>;
   /**
    * A member of the same group, its parameters in other spellings.
    *
    * @generated from rpc acme.kinds.Topics.Visit
    */
-  readonly visit: Rpc.Stream<typeof PlaceSchema, typeof PlaceSchema, { readonly region: typeof Region$1, readonly nodeId: typeof NodeId }, "queue", false, "nodes">;
+  readonly visit: Rpc.Stream<{ readonly send: typeof PlaceSchema; readonly receive: typeof PlaceSchema; readonly topic: { readonly region: typeof Region$1, readonly nodeId: typeof NodeId }; readonly group: "nodes" }>;
   /**
    * @generated from rpc acme.kinds.Topics.Moved
    */
-  readonly moved: Rpc.Subscription<typeof PlaceSchema, { readonly region: typeof Region$1 }, "queue">;
+  readonly moved: Rpc.Subscription<{ readonly message: typeof PlaceSchema; readonly topic: { readonly region: typeof Region$1 } }>;
   /**
    * Plain strings.
    *
    * @generated from rpc acme.kinds.Topics.Plain
    */
-  readonly plain: Rpc.Unary<typeof PlaceSchema, typeof PlaceSchema, undefined, readonly ["region", "class", "default", "constructor"], "queue", false, undefined>;
+  readonly plain: Rpc.Unary<{ readonly request: typeof PlaceSchema; readonly response: typeof PlaceSchema; readonly topic: readonly ["region", "class", "default", "constructor"] }>;
   /**
    * Typed, and without names: one plain parameter.
    *
    * @generated from rpc acme.kinds.Topics.Unnamed
    */
-  readonly unnamed: Rpc.Unary<typeof PlaceSchema, typeof PlaceSchema, undefined, readonly ["topic"], "queue", false, undefined>;
+  readonly unnamed: Rpc.Unary<{ readonly request: typeof PlaceSchema; readonly response: typeof PlaceSchema; readonly topic: readonly ["topic"] }>;
 }>;
 
 /**
@@ -58,7 +58,7 @@ declare const OtherTopics_base: Service.Service<"OtherTopics", {
   /**
    * @generated from rpc acme.kinds.OtherTopics.Move
    */
-  readonly move: Rpc.Unary<typeof PlaceSchema, typeof PlaceSchema, undefined, { readonly region: typeof Region$2 }, "queue", false, undefined>;
+  readonly move: Rpc.Unary<{ readonly request: typeof PlaceSchema; readonly response: typeof PlaceSchema; readonly topic: { readonly region: typeof Region$2 } }>;
 }>;
 
 /**
@@ -79,7 +79,7 @@ declare const Region_base: Service.Service<"Region", {
   /**
    * @generated from rpc acme.kinds.Region.Move
    */
-  readonly move: Rpc.Unary<typeof PlaceSchema, typeof PlaceSchema, undefined, { readonly region: typeof Region$1 }, "queue", false, undefined>;
+  readonly move: Rpc.Unary<{ readonly request: typeof PlaceSchema; readonly response: typeof PlaceSchema; readonly topic: { readonly region: typeof Region$1 } }>;
 }>;
 
 /**

@@ -3,7 +3,7 @@
 /* eslint-disable */
 
 import { Client, Rpc, Service } from "@effect-psrpc/core";
-import { PlaceSchema } from "./topics_pb.js";
+import { OtherTopics as OtherTopics$1, PlaceSchema, Region as Region$3, Topics as Topics$1 } from "./topics_pb.js";
 import { NodeId, Region as Region$1 } from "../../../topics.js";
 import { Region as Region$2 } from "../../../otherTopics.js";
 
@@ -16,33 +16,33 @@ export class Topics extends Service.make("Topics", {
   /**
    * @generated from rpc acme.kinds.Topics.Move
    */
-  move: Rpc.unary({ name: "Move", request: PlaceSchema, response: PlaceSchema, topic: { region: Region$1, nodeId: NodeId } }),
+  move: Rpc.unary({ name: "Move", desc: Topics$1.method.move, request: PlaceSchema, response: PlaceSchema, topic: { region: Region$1, nodeId: NodeId } }),
   /**
    * @generated from rpc acme.kinds.Topics.MoveAll
    */
-  moveAll: Rpc.multi({ name: "MoveAll", request: PlaceSchema, response: PlaceSchema, topic: { region: Region$1, nodeId: NodeId }, group: "nodes" }),
+  moveAll: Rpc.multi({ name: "MoveAll", desc: Topics$1.method.moveAll, request: PlaceSchema, response: PlaceSchema, topic: { region: Region$1, nodeId: NodeId }, group: "nodes" }),
   /**
    * A member of the same group, its parameters in other spellings.
    *
    * @generated from rpc acme.kinds.Topics.Visit
    */
-  visit: Rpc.stream({ name: "Visit", send: PlaceSchema, receive: PlaceSchema, topic: { region: Region$1, nodeId: NodeId }, group: "nodes" }),
+  visit: Rpc.stream({ name: "Visit", desc: Topics$1.method.visit, send: PlaceSchema, receive: PlaceSchema, topic: { region: Region$1, nodeId: NodeId }, group: "nodes" }),
   /**
    * @generated from rpc acme.kinds.Topics.Moved
    */
-  moved: Rpc.subscription({ name: "Moved", message: PlaceSchema, topic: { region: Region$1 } }),
+  moved: Rpc.subscription({ name: "Moved", desc: Topics$1.method.moved, message: PlaceSchema, topic: { region: Region$1 } }),
   /**
    * Plain strings.
    *
    * @generated from rpc acme.kinds.Topics.Plain
    */
-  plain: Rpc.unary({ name: "Plain", request: PlaceSchema, response: PlaceSchema, topic: ["region", "class", "default", "constructor"] }),
+  plain: Rpc.unary({ name: "Plain", desc: Topics$1.method.plain, request: PlaceSchema, response: PlaceSchema, topic: ["region", "class", "default", "constructor"] }),
   /**
    * Typed, and without names: one plain parameter.
    *
    * @generated from rpc acme.kinds.Topics.Unnamed
    */
-  unnamed: Rpc.unary({ name: "Unnamed", request: PlaceSchema, response: PlaceSchema, topic: ["topic"] })
+  unnamed: Rpc.unary({ name: "Unnamed", desc: Topics$1.method.unnamed, request: PlaceSchema, response: PlaceSchema, topic: ["topic"] })
 }) {}
 
 /**
@@ -59,7 +59,7 @@ export class OtherTopics extends Service.make("OtherTopics", {
   /**
    * @generated from rpc acme.kinds.OtherTopics.Move
    */
-  move: Rpc.unary({ name: "Move", request: PlaceSchema, response: PlaceSchema, topic: { region: Region$2 } })
+  move: Rpc.unary({ name: "Move", desc: OtherTopics$1.method.move, request: PlaceSchema, response: PlaceSchema, topic: { region: Region$2 } })
 }) {}
 
 /**
@@ -76,7 +76,7 @@ export class Region extends Service.make("Region", {
   /**
    * @generated from rpc acme.kinds.Region.Move
    */
-  move: Rpc.unary({ name: "Move", request: PlaceSchema, response: PlaceSchema, topic: { region: Region$1 } })
+  move: Rpc.unary({ name: "Move", desc: Region$3.method.move, request: PlaceSchema, response: PlaceSchema, topic: { region: Region$1 } })
 }) {}
 
 /**

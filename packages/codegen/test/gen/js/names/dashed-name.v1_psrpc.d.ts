@@ -10,7 +10,7 @@ declare const FooSchema_base: Service.Service<"FooSchema", {
   /**
    * @generated from rpc acme.odd_names.v2.FooSchema.Call
    */
-  readonly call: Rpc.Unary<typeof FooSchema$1, typeof classSchema, undefined, readonly [], "queue", false, undefined>;
+  readonly call: Rpc.Unary<{ readonly request: typeof FooSchema$1; readonly response: typeof classSchema }>;
 }>;
 
 /**
@@ -31,7 +31,7 @@ declare const Echo_base: Service.Service<"Echo", {
   /**
    * @generated from rpc acme.odd_names.v2.Echo.Echo
    */
-  readonly echo: Rpc.Unary<typeof FooSchema$1, typeof msg_v1Schema, undefined, readonly ["xProto__"], "queue", false, undefined>;
+  readonly echo: Rpc.Unary<{ readonly request: typeof FooSchema$1; readonly response: typeof msg_v1Schema; readonly topic: readonly ["xProto__"] }>;
 }>;
 
 /**
@@ -52,7 +52,7 @@ declare const Error_base: Service.Service<"Error", {
   /**
    * @generated from rpc acme.odd_names.v2.Error.Call
    */
-  readonly call: Rpc.Unary<typeof FooSchema$1, typeof FooSchema$1, undefined, readonly [], "queue", false, undefined>;
+  readonly call: Rpc.Unary<{ readonly request: typeof FooSchema$1; readonly response: typeof FooSchema$1 }>;
 }>;
 
 /**
@@ -73,7 +73,7 @@ declare const Symbol_base: Service.Service<"Symbol", {
   /**
    * @generated from rpc acme.odd_names.v2.Symbol.Call
    */
-  readonly call: Rpc.Unary<typeof FooSchema$1, typeof FooSchema$1, undefined, readonly [], "queue", false, undefined>;
+  readonly call: Rpc.Unary<{ readonly request: typeof FooSchema$1; readonly response: typeof FooSchema$1 }>;
 }>;
 
 /**
@@ -92,7 +92,7 @@ declare const Uint8Array$_base: Service.Service<"Uint8Array", {
   /**
    * @generated from rpc acme.odd_names.v2.Uint8Array.Call
    */
-  readonly call: Rpc.Unary<typeof FooSchema$1, typeof FooSchema$1, undefined, readonly [], "queue", false, undefined>;
+  readonly call: Rpc.Unary<{ readonly request: typeof FooSchema$1; readonly response: typeof FooSchema$1 }>;
 }>;
 
 /**

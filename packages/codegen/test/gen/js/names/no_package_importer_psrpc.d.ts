@@ -9,7 +9,7 @@ declare const Svc2_base: Service.Service<"Svc2", {
   /**
    * @generated from rpc Svc2.Send
    */
-  readonly send: Rpc.Unary<typeof MsgSchema, typeof MsgSchema, undefined, readonly [], "queue", false, undefined>;
+  readonly send: Rpc.Unary<{ readonly request: typeof MsgSchema; readonly response: typeof MsgSchema }>;
 }>;
 
 /**

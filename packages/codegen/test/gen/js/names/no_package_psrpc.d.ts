@@ -9,7 +9,7 @@ declare const Svc_base: Service.Service<"Svc", {
   /**
    * @generated from rpc Svc.Send
    */
-  readonly send: Rpc.Unary<typeof MsgSchema, typeof MsgSchema, undefined, readonly [], "queue", false, undefined>;
+  readonly send: Rpc.Unary<{ readonly request: typeof MsgSchema; readonly response: typeof MsgSchema }>;
 }>;
 
 /**

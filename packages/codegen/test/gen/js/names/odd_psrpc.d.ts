@@ -9,39 +9,39 @@ declare const XMyService_base: Service$1.Service<"XMyService", {
   /**
    * @generated from rpc acme.odd_names.v1._my_service.snake_case_method
    */
-  readonly snake_case_method: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1_Inner_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly snake_case_method: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1_Inner_v1Schema }>;
   /**
    * @generated from rpc acme.odd_names.v1._my_service._under_score
    */
-  readonly _under_score: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly _under_score: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
   /**
    * @generated from rpc acme.odd_names.v1._my_service.get_2fa
    */
-  readonly get_2fa: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly get_2fa: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
   /**
    * @generated from rpc acme.odd_names.v1._my_service.v2
    */
-  readonly v2: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly v2: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
   /**
    * @generated from rpc acme.odd_names.v1._my_service.a_1_b
    */
-  readonly a_1_b: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly a_1_b: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
   /**
    * @generated from rpc acme.odd_names.v1._my_service.double__under
    */
-  readonly double__under: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly double__under: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
   /**
    * @generated from rpc acme.odd_names.v1._my_service.trailing_
    */
-  readonly trailing_: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly trailing_: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
   /**
    * @generated from rpc acme.odd_names.v1._my_service.SCREAMING_SNAKE
    */
-  readonly sCREAMING_SNAKE: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly sCREAMING_SNAKE: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
   /**
    * @generated from rpc acme.odd_names.v1._my_service.camelCase
    */
-  readonly camelCase: Rpc$1.Unary<typeof msg_v1Schema, typeof classSchema, undefined, readonly [], "queue", false, undefined>;
+  readonly camelCase: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof classSchema }>;
 }>;
 
 /**
@@ -60,7 +60,7 @@ declare const Echo_base: Service$1.Service<"Echo", {
   /**
    * @generated from rpc acme.odd_names.v1.Echo.Echo
    */
-  readonly echo: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly echo: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
 }>;
 
 /**
@@ -81,59 +81,59 @@ declare const JavaScript_base: Service$1.Service<"JavaScript", {
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.constructor
    */
-  readonly constructor$: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly constructor$: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.then
    */
-  readonly then$: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly then$: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.toString
    */
-  readonly toString$: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly toString$: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.valueOf
    */
-  readonly valueOf$: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly valueOf$: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.toJSON
    */
-  readonly toJSON$: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly toJSON$: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.hasOwnProperty
    */
-  readonly hasOwnProperty$: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly hasOwnProperty$: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.__proto__
    */
-  readonly __proto__$: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly __proto__$: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.prototype
    */
-  readonly prototype: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly prototype: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.name
    */
-  readonly name: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly name: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.length
    */
-  readonly length: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly length: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.class
    */
-  readonly class: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly class: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.delete
    */
-  readonly delete: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly delete: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.default
    */
-  readonly default: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly default: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.of
    */
-  readonly of: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly of: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
 }>;
 
 /**
@@ -154,7 +154,7 @@ declare const Client_base: Service$1.Service<"Client", {
   /**
    * @generated from rpc acme.odd_names.v1.Client.Call
    */
-  readonly call: Rpc$1.Unary<typeof ClientSchemaSchema, typeof ClientSchemaSchema, undefined, readonly [], "queue", false, undefined>;
+  readonly call: Rpc$1.Unary<{ readonly request: typeof ClientSchemaSchema; readonly response: typeof ClientSchemaSchema }>;
 }>;
 
 /**
@@ -175,7 +175,7 @@ declare const Rpc_base: Service$1.Service<"Rpc", {
   /**
    * @generated from rpc acme.odd_names.v1.Rpc.Call
    */
-  readonly call: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly call: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
 }>;
 
 /**
@@ -194,7 +194,7 @@ declare const Service_base: Service$1.Service<"Service", {
   /**
    * @generated from rpc acme.odd_names.v1.Service.Call
    */
-  readonly call: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly call: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
 }>;
 
 /**
@@ -213,7 +213,7 @@ declare const ServiceClient_base: Service$1.Service<"ServiceClient", {
   /**
    * @generated from rpc acme.odd_names.v1.ServiceClient.Call
    */
-  readonly call: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly call: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
 }>;
 
 /**
@@ -232,7 +232,7 @@ declare const ClientSchema__base: Service$1.Service<"ClientSchema_", {
   /**
    * @generated from rpc acme.odd_names.v1.ClientSchema_.Call
    */
-  readonly call: Rpc$1.Unary<typeof ClientSchemaSchema, typeof ClientSchemaSchema, undefined, readonly [], "queue", false, undefined>;
+  readonly call: Rpc$1.Unary<{ readonly request: typeof ClientSchemaSchema; readonly response: typeof ClientSchemaSchema }>;
 }>;
 
 /**
@@ -251,7 +251,7 @@ declare const Object$_base: Service$1.Service<"Object", {
   /**
    * @generated from rpc acme.odd_names.v1.Object.Call
    */
-  readonly call: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly call: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
 }>;
 
 /**
@@ -270,7 +270,7 @@ declare const Promise_base: Service$1.Service<"Promise", {
   /**
    * @generated from rpc acme.odd_names.v1.Promise.Call
    */
-  readonly call: Rpc$1.Unary<typeof msg_v1Schema, typeof msg_v1Schema, undefined, readonly [], "queue", false, undefined>;
+  readonly call: Rpc$1.Unary<{ readonly request: typeof msg_v1Schema; readonly response: typeof msg_v1Schema }>;
 }>;
 
 /**

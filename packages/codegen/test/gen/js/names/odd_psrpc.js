@@ -3,7 +3,7 @@
 /* eslint-disable */
 
 import { Client as Client$1, Rpc as Rpc$1, Service as Service$1 } from "@effect-psrpc/core";
-import { classSchema, ClientSchemaSchema, msg_v1_Inner_v1Schema, msg_v1Schema } from "./odd_pb.js";
+import { _my_service, classSchema, Client as Client$2, ClientSchema_ as ClientSchema_$1, ClientSchemaSchema, Echo as Echo$1, JavaScript as JavaScript$1, msg_v1_Inner_v1Schema, msg_v1Schema, Object$ as Object$$1, Promise as Promise$1, Rpc as Rpc$2, Service as Service$2, ServiceClient as ServiceClient$1 } from "./odd_pb.js";
 
 /**
  * @generated from service acme.odd_names.v1._my_service
@@ -12,39 +12,39 @@ export class XMyService extends Service$1.make("XMyService", {
   /**
    * @generated from rpc acme.odd_names.v1._my_service.snake_case_method
    */
-  snake_case_method: Rpc$1.unary({ name: "SnakeCaseMethod", request: msg_v1Schema, response: msg_v1_Inner_v1Schema }),
+  snake_case_method: Rpc$1.unary({ name: "SnakeCaseMethod", desc: _my_service.method.snake_case_method, request: msg_v1Schema, response: msg_v1_Inner_v1Schema }),
   /**
    * @generated from rpc acme.odd_names.v1._my_service._under_score
    */
-  _under_score: Rpc$1.unary({ name: "XUnderScore", request: msg_v1Schema, response: msg_v1Schema }),
+  _under_score: Rpc$1.unary({ name: "XUnderScore", desc: _my_service.method._under_score, request: msg_v1Schema, response: msg_v1Schema }),
   /**
    * @generated from rpc acme.odd_names.v1._my_service.get_2fa
    */
-  get_2fa: Rpc$1.unary({ name: "Get_2Fa", request: msg_v1Schema, response: msg_v1Schema }),
+  get_2fa: Rpc$1.unary({ name: "Get_2Fa", desc: _my_service.method.get_2fa, request: msg_v1Schema, response: msg_v1Schema }),
   /**
    * @generated from rpc acme.odd_names.v1._my_service.v2
    */
-  v2: Rpc$1.unary({ name: "V2", request: msg_v1Schema, response: msg_v1Schema }),
+  v2: Rpc$1.unary({ name: "V2", desc: _my_service.method.v2, request: msg_v1Schema, response: msg_v1Schema }),
   /**
    * @generated from rpc acme.odd_names.v1._my_service.a_1_b
    */
-  a_1_b: Rpc$1.unary({ name: "A_1B", request: msg_v1Schema, response: msg_v1Schema }),
+  a_1_b: Rpc$1.unary({ name: "A_1B", desc: _my_service.method.a_1_b, request: msg_v1Schema, response: msg_v1Schema }),
   /**
    * @generated from rpc acme.odd_names.v1._my_service.double__under
    */
-  double__under: Rpc$1.unary({ name: "Double_Under", request: msg_v1Schema, response: msg_v1Schema }),
+  double__under: Rpc$1.unary({ name: "Double_Under", desc: _my_service.method.double__under, request: msg_v1Schema, response: msg_v1Schema }),
   /**
    * @generated from rpc acme.odd_names.v1._my_service.trailing_
    */
-  trailing_: Rpc$1.unary({ name: "Trailing_", request: msg_v1Schema, response: msg_v1Schema }),
+  trailing_: Rpc$1.unary({ name: "Trailing_", desc: _my_service.method.trailing_, request: msg_v1Schema, response: msg_v1Schema }),
   /**
    * @generated from rpc acme.odd_names.v1._my_service.SCREAMING_SNAKE
    */
-  sCREAMING_SNAKE: Rpc$1.unary({ name: "SCREAMING_SNAKE", request: msg_v1Schema, response: msg_v1Schema }),
+  sCREAMING_SNAKE: Rpc$1.unary({ name: "SCREAMING_SNAKE", desc: _my_service.method.sCREAMING_SNAKE, request: msg_v1Schema, response: msg_v1Schema }),
   /**
    * @generated from rpc acme.odd_names.v1._my_service.camelCase
    */
-  camelCase: Rpc$1.unary({ name: "CamelCase", request: msg_v1Schema, response: classSchema })
+  camelCase: Rpc$1.unary({ name: "CamelCase", desc: _my_service.method.camelCase, request: msg_v1Schema, response: classSchema })
 }) {}
 
 /**
@@ -61,7 +61,7 @@ export class Echo extends Service$1.make("Echo", {
   /**
    * @generated from rpc acme.odd_names.v1.Echo.Echo
    */
-  echo: Rpc$1.unary({ name: "Echo", request: msg_v1Schema, response: msg_v1Schema })
+  echo: Rpc$1.unary({ name: "Echo", desc: Echo$1.method.echo, request: msg_v1Schema, response: msg_v1Schema })
 }) {}
 
 /**
@@ -78,59 +78,59 @@ export class JavaScript extends Service$1.make("JavaScript", {
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.constructor
    */
-  constructor$: Rpc$1.unary({ name: "Constructor", request: msg_v1Schema, response: msg_v1Schema }),
+  constructor$: Rpc$1.unary({ name: "Constructor", desc: JavaScript$1.method.constructor$, request: msg_v1Schema, response: msg_v1Schema }),
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.then
    */
-  then$: Rpc$1.unary({ name: "Then", request: msg_v1Schema, response: msg_v1Schema }),
+  then$: Rpc$1.unary({ name: "Then", desc: JavaScript$1.method.then, request: msg_v1Schema, response: msg_v1Schema }),
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.toString
    */
-  toString$: Rpc$1.unary({ name: "ToString", request: msg_v1Schema, response: msg_v1Schema }),
+  toString$: Rpc$1.unary({ name: "ToString", desc: JavaScript$1.method.toString$, request: msg_v1Schema, response: msg_v1Schema }),
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.valueOf
    */
-  valueOf$: Rpc$1.unary({ name: "ValueOf", request: msg_v1Schema, response: msg_v1Schema }),
+  valueOf$: Rpc$1.unary({ name: "ValueOf", desc: JavaScript$1.method.valueOf$, request: msg_v1Schema, response: msg_v1Schema }),
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.toJSON
    */
-  toJSON$: Rpc$1.unary({ name: "ToJSON", request: msg_v1Schema, response: msg_v1Schema }),
+  toJSON$: Rpc$1.unary({ name: "ToJSON", desc: JavaScript$1.method.toJSON$, request: msg_v1Schema, response: msg_v1Schema }),
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.hasOwnProperty
    */
-  hasOwnProperty$: Rpc$1.unary({ name: "HasOwnProperty", request: msg_v1Schema, response: msg_v1Schema }),
+  hasOwnProperty$: Rpc$1.unary({ name: "HasOwnProperty", desc: JavaScript$1.method.hasOwnProperty, request: msg_v1Schema, response: msg_v1Schema }),
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.__proto__
    */
-  __proto__$: Rpc$1.unary({ name: "XProto__", request: msg_v1Schema, response: msg_v1Schema }),
+  __proto__$: Rpc$1.unary({ name: "XProto__", desc: JavaScript$1.method.__proto__, request: msg_v1Schema, response: msg_v1Schema }),
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.prototype
    */
-  prototype: Rpc$1.unary({ name: "Prototype", request: msg_v1Schema, response: msg_v1Schema }),
+  prototype: Rpc$1.unary({ name: "Prototype", desc: JavaScript$1.method.prototype, request: msg_v1Schema, response: msg_v1Schema }),
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.name
    */
-  name: Rpc$1.unary({ name: "Name", request: msg_v1Schema, response: msg_v1Schema }),
+  name: Rpc$1.unary({ name: "Name", desc: JavaScript$1.method.name, request: msg_v1Schema, response: msg_v1Schema }),
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.length
    */
-  length: Rpc$1.unary({ name: "Length", request: msg_v1Schema, response: msg_v1Schema }),
+  length: Rpc$1.unary({ name: "Length", desc: JavaScript$1.method.length, request: msg_v1Schema, response: msg_v1Schema }),
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.class
    */
-  class: Rpc$1.unary({ name: "Class", request: msg_v1Schema, response: msg_v1Schema }),
+  class: Rpc$1.unary({ name: "Class", desc: JavaScript$1.method.class, request: msg_v1Schema, response: msg_v1Schema }),
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.delete
    */
-  delete: Rpc$1.unary({ name: "Delete", request: msg_v1Schema, response: msg_v1Schema }),
+  delete: Rpc$1.unary({ name: "Delete", desc: JavaScript$1.method.delete, request: msg_v1Schema, response: msg_v1Schema }),
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.default
    */
-  default: Rpc$1.unary({ name: "Default", request: msg_v1Schema, response: msg_v1Schema }),
+  default: Rpc$1.unary({ name: "Default", desc: JavaScript$1.method.default, request: msg_v1Schema, response: msg_v1Schema }),
   /**
    * @generated from rpc acme.odd_names.v1.JavaScript.of
    */
-  of: Rpc$1.unary({ name: "Of", request: msg_v1Schema, response: msg_v1Schema })
+  of: Rpc$1.unary({ name: "Of", desc: JavaScript$1.method.of, request: msg_v1Schema, response: msg_v1Schema })
 }) {}
 
 /**
@@ -147,7 +147,7 @@ export class Client extends Service$1.make("Client", {
   /**
    * @generated from rpc acme.odd_names.v1.Client.Call
    */
-  call: Rpc$1.unary({ name: "Call", request: ClientSchemaSchema, response: ClientSchemaSchema })
+  call: Rpc$1.unary({ name: "Call", desc: Client$2.method.call, request: ClientSchemaSchema, response: ClientSchemaSchema })
 }) {}
 
 /**
@@ -162,7 +162,7 @@ export class Rpc extends Service$1.make("Rpc", {
   /**
    * @generated from rpc acme.odd_names.v1.Rpc.Call
    */
-  call: Rpc$1.unary({ name: "Call", request: msg_v1Schema, response: msg_v1Schema })
+  call: Rpc$1.unary({ name: "Call", desc: Rpc$2.method.call, request: msg_v1Schema, response: msg_v1Schema })
 }) {}
 
 /**
@@ -177,7 +177,7 @@ export class Service extends Service$1.make("Service", {
   /**
    * @generated from rpc acme.odd_names.v1.Service.Call
    */
-  call: Rpc$1.unary({ name: "Call", request: msg_v1Schema, response: msg_v1Schema })
+  call: Rpc$1.unary({ name: "Call", desc: Service$2.method.call, request: msg_v1Schema, response: msg_v1Schema })
 }) {}
 
 /**
@@ -192,7 +192,7 @@ export class ServiceClient extends Service$1.make("ServiceClient", {
   /**
    * @generated from rpc acme.odd_names.v1.ServiceClient.Call
    */
-  call: Rpc$1.unary({ name: "Call", request: msg_v1Schema, response: msg_v1Schema })
+  call: Rpc$1.unary({ name: "Call", desc: ServiceClient$1.method.call, request: msg_v1Schema, response: msg_v1Schema })
 }) {}
 
 /**
@@ -207,7 +207,7 @@ export class ClientSchema_ extends Service$1.make("ClientSchema_", {
   /**
    * @generated from rpc acme.odd_names.v1.ClientSchema_.Call
    */
-  call: Rpc$1.unary({ name: "Call", request: ClientSchemaSchema, response: ClientSchemaSchema })
+  call: Rpc$1.unary({ name: "Call", desc: ClientSchema_$1.method.call, request: ClientSchemaSchema, response: ClientSchemaSchema })
 }) {}
 
 /**
@@ -222,7 +222,7 @@ export class Object$ extends Service$1.make("Object", {
   /**
    * @generated from rpc acme.odd_names.v1.Object.Call
    */
-  call: Rpc$1.unary({ name: "Call", request: msg_v1Schema, response: msg_v1Schema })
+  call: Rpc$1.unary({ name: "Call", desc: Object$$1.method.call, request: msg_v1Schema, response: msg_v1Schema })
 }) {}
 
 /**
@@ -237,7 +237,7 @@ export class Promise extends Service$1.make("Promise", {
   /**
    * @generated from rpc acme.odd_names.v1.Promise.Call
    */
-  call: Rpc$1.unary({ name: "Call", request: msg_v1Schema, response: msg_v1Schema })
+  call: Rpc$1.unary({ name: "Call", desc: Promise$1.method.call, request: msg_v1Schema, response: msg_v1Schema })
 }) {}
 
 /**

@@ -9,7 +9,7 @@ declare const Sizes_base: Service.Service<"Sizes", {
   /**
    * @generated from rpc acme.plain.Sizes.Size
    */
-  readonly size: Rpc.Unary<typeof ChunkSchema, typeof ChunkSchema, undefined, readonly [], "queue", false, undefined>;
+  readonly size: Rpc.Unary<{ readonly request: typeof ChunkSchema; readonly response: typeof ChunkSchema }>;
 }>;
 
 /**

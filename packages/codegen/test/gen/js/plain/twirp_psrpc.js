@@ -3,6 +3,7 @@
 /* eslint-disable */
 
 import { Client, Rpc, Service } from "@effect-psrpc/core";
+import { Sizes as Sizes$1 } from "./twirp_pb.js";
 import { ChunkSchema } from "./grpc_pb.js";
 
 /**
@@ -14,7 +15,7 @@ export class Sizes extends Service.make("Sizes", {
   /**
    * @generated from rpc acme.plain.Sizes.Size
    */
-  size: Rpc.unary({ name: "Size", request: ChunkSchema, response: ChunkSchema })
+  size: Rpc.unary({ name: "Size", desc: Sizes$1.method.size, request: ChunkSchema, response: ChunkSchema })
 }) {}
 
 /**

@@ -13,35 +13,35 @@ declare const Config_base: Service.Service<"Config", {
   /**
    * @generated from rpc acme.both.Config.Take
    */
-  readonly take: Rpc.Unary<typeof ConfigSchema, typeof ConfigSchema$1, undefined, readonly [], "queue", false, undefined>;
+  readonly take: Rpc.Unary<{ readonly request: typeof ConfigSchema; readonly response: typeof ConfigSchema$1 }>;
   /**
    * @generated from rpc acme.both.Config.TakePart
    */
-  readonly takePart: Rpc.Unary<typeof Config_PartSchema, typeof Outer_Inner_InnermostSchema, undefined, readonly [], "queue", false, undefined>;
+  readonly takePart: Rpc.Unary<{ readonly request: typeof Config_PartSchema; readonly response: typeof Outer_Inner_InnermostSchema }>;
   /**
    * @generated from rpc acme.both.Config.Reload
    */
-  readonly reload: Rpc.Unary<undefined, undefined, undefined, readonly [], "queue", false, undefined>;
+  readonly reload: Rpc.Unary<{}>;
   /**
    * @generated from rpc acme.both.Config.When
    */
-  readonly when: Rpc.Unary<typeof TimestampSchema, typeof DurationSchema, undefined, readonly [], "queue", false, undefined>;
+  readonly when: Rpc.Unary<{ readonly request: typeof TimestampSchema; readonly response: typeof DurationSchema }>;
   /**
    * @generated from rpc acme.both.Config.What
    */
-  readonly what: Rpc.Unary<typeof AnySchema, typeof StructSchema, undefined, readonly [], "queue", false, undefined>;
+  readonly what: Rpc.Unary<{ readonly request: typeof AnySchema; readonly response: typeof StructSchema }>;
   /**
    * @generated from rpc acme.both.Config.Name
    */
-  readonly name: Rpc.Unary<typeof StringValueSchema, typeof Int64ValueSchema, undefined, readonly [], "queue", false, undefined>;
+  readonly name: Rpc.Unary<{ readonly request: typeof StringValueSchema; readonly response: typeof Int64ValueSchema }>;
   /**
    * @generated from rpc acme.both.Config.Same
    */
-  readonly same: Rpc.Unary<typeof OuterSchema, typeof OuterSchema, undefined, readonly [], "queue", false, undefined>;
+  readonly same: Rpc.Unary<{ readonly request: typeof OuterSchema; readonly response: typeof OuterSchema }>;
   /**
    * @generated from rpc acme.both.Config.Options
    */
-  readonly options: Rpc.Unary<typeof OptionsSchema, typeof OptionsSchema, undefined, readonly [], "queue", false, undefined>;
+  readonly options: Rpc.Unary<{ readonly request: typeof OptionsSchema; readonly response: typeof OptionsSchema }>;
 }>;
 
 /**
@@ -62,7 +62,7 @@ declare const Second_base: Service.Service<"Second", {
   /**
    * @generated from rpc acme.both.Second.Same
    */
-  readonly same: Rpc.Unary<typeof OuterSchema, typeof OuterSchema, undefined, readonly [], "queue", false, undefined>;
+  readonly same: Rpc.Unary<{ readonly request: typeof OuterSchema; readonly response: typeof OuterSchema }>;
 }>;
 
 /**

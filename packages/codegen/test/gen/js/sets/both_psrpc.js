@@ -3,9 +3,9 @@
 /* eslint-disable */
 
 import { Client, Rpc, Service } from "@effect-psrpc/core";
+import { Config as Config$1, Outer_Inner_InnermostSchema, OuterSchema, Second as Second$1 } from "./both_pb.js";
 import { Config_PartSchema, ConfigSchema } from "./left_pb.js";
 import { ConfigSchema as ConfigSchema$1 } from "./right_pb.js";
-import { Outer_Inner_InnermostSchema, OuterSchema } from "./both_pb.js";
 import { AnySchema, DurationSchema, Int64ValueSchema, StringValueSchema, StructSchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { OptionsSchema } from "@effect-psrpc/core/options_pb.js";
 
@@ -18,35 +18,35 @@ export class Config extends Service.make("Config", {
   /**
    * @generated from rpc acme.both.Config.Take
    */
-  take: Rpc.unary({ name: "Take", request: ConfigSchema, response: ConfigSchema$1 }),
+  take: Rpc.unary({ name: "Take", desc: Config$1.method.take, request: ConfigSchema, response: ConfigSchema$1 }),
   /**
    * @generated from rpc acme.both.Config.TakePart
    */
-  takePart: Rpc.unary({ name: "TakePart", request: Config_PartSchema, response: Outer_Inner_InnermostSchema }),
+  takePart: Rpc.unary({ name: "TakePart", desc: Config$1.method.takePart, request: Config_PartSchema, response: Outer_Inner_InnermostSchema }),
   /**
    * @generated from rpc acme.both.Config.Reload
    */
-  reload: Rpc.unary({ name: "Reload" }),
+  reload: Rpc.unary({ name: "Reload", desc: Config$1.method.reload }),
   /**
    * @generated from rpc acme.both.Config.When
    */
-  when: Rpc.unary({ name: "When", request: TimestampSchema, response: DurationSchema }),
+  when: Rpc.unary({ name: "When", desc: Config$1.method.when, request: TimestampSchema, response: DurationSchema }),
   /**
    * @generated from rpc acme.both.Config.What
    */
-  what: Rpc.unary({ name: "What", request: AnySchema, response: StructSchema }),
+  what: Rpc.unary({ name: "What", desc: Config$1.method.what, request: AnySchema, response: StructSchema }),
   /**
    * @generated from rpc acme.both.Config.Name
    */
-  name: Rpc.unary({ name: "Name", request: StringValueSchema, response: Int64ValueSchema }),
+  name: Rpc.unary({ name: "Name", desc: Config$1.method.name, request: StringValueSchema, response: Int64ValueSchema }),
   /**
    * @generated from rpc acme.both.Config.Same
    */
-  same: Rpc.unary({ name: "Same", request: OuterSchema, response: OuterSchema }),
+  same: Rpc.unary({ name: "Same", desc: Config$1.method.same, request: OuterSchema, response: OuterSchema }),
   /**
    * @generated from rpc acme.both.Config.Options
    */
-  options: Rpc.unary({ name: "Options", request: OptionsSchema, response: OptionsSchema })
+  options: Rpc.unary({ name: "Options", desc: Config$1.method.options, request: OptionsSchema, response: OptionsSchema })
 }) {}
 
 /**
@@ -63,7 +63,7 @@ export class Second extends Service.make("Second", {
   /**
    * @generated from rpc acme.both.Second.Same
    */
-  same: Rpc.unary({ name: "Same", request: OuterSchema, response: OuterSchema })
+  same: Rpc.unary({ name: "Same", desc: Second$1.method.same, request: OuterSchema, response: OuterSchema })
 }) {}
 
 /**

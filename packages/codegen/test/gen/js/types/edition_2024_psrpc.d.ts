@@ -9,7 +9,7 @@ declare const Edition2024_base: Service.Service<"Edition2024", {
   /**
    * @generated from rpc acme.types.Edition2024.Echo
    */
-  readonly echo: Rpc.Subscription<typeof NewestSchema, readonly [], "queue">;
+  readonly echo: Rpc.Subscription<{ readonly message: typeof NewestSchema }>;
 }>;
 
 /**

@@ -3,7 +3,7 @@
 /* eslint-disable */
 
 import { Client, Rpc, Service } from "@effect-psrpc/core";
-import { NewestSchema } from "./edition_2024_pb.js";
+import { Edition2024 as Edition2024$1, NewestSchema } from "./edition_2024_pb.js";
 
 /**
  * @generated from service acme.types.Edition2024
@@ -12,7 +12,7 @@ export class Edition2024 extends Service.make("Edition2024", {
   /**
    * @generated from rpc acme.types.Edition2024.Echo
    */
-  echo: Rpc.subscription({ name: "Echo", message: NewestSchema })
+  echo: Rpc.subscription({ name: "Echo", desc: Edition2024$1.method.echo, message: NewestSchema })
 }) {}
 
 /**

@@ -10,7 +10,7 @@ declare const Editions_base: Service.Service<"Editions", {
   /**
    * @generated from rpc acme.types.Editions.Echo
    */
-  readonly echo: Rpc.Unary<typeof NewSchema, typeof NewSchema, undefined, readonly [], "queue", true, undefined>;
+  readonly echo: Rpc.Unary<{ readonly request: typeof NewSchema; readonly response: typeof NewSchema; readonly singleServer: true }>;
 }>;
 
 /**

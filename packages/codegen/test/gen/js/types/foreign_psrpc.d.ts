@@ -9,7 +9,7 @@ declare const Foreign_base: Service.Service<"Foreign", {
   /**
    * @generated from rpc acme.types.Foreign.Echo
    */
-  readonly echo: Rpc.Multi<typeof RuledSchema, typeof RuledSchema, undefined, readonly [], undefined>;
+  readonly echo: Rpc.Multi<{ readonly request: typeof RuledSchema; readonly response: typeof RuledSchema }>;
 }>;
 
 /**

@@ -3,7 +3,7 @@
 /* eslint-disable */
 
 import { Client, Rpc, Service } from "@effect-psrpc/core";
-import { RuledSchema } from "./foreign_pb.js";
+import { Foreign as Foreign$1, RuledSchema } from "./foreign_pb.js";
 
 /**
  * With other people's options on everything.
@@ -14,7 +14,7 @@ export class Foreign extends Service.make("Foreign", {
   /**
    * @generated from rpc acme.types.Foreign.Echo
    */
-  echo: Rpc.multi({ name: "Echo", request: RuledSchema, response: RuledSchema, idempotent: true })
+  echo: Rpc.multi({ name: "Echo", desc: Foreign$1.method.echo, request: RuledSchema, response: RuledSchema, idempotent: true })
 }) {}
 
 /**

@@ -9,7 +9,7 @@ declare const Proto2_base: Service.Service<"Proto2", {
   /**
    * @generated from rpc acme.types.Proto2.Echo
    */
-  readonly echo: Rpc.Unary<typeof OldSchema, typeof OldSchema, undefined, readonly [], "affinity", false, undefined>;
+  readonly echo: Rpc.Unary<{ readonly request: typeof OldSchema; readonly response: typeof OldSchema; readonly routing: "affinity" }>;
 }>;
 
 /**

@@ -9,11 +9,11 @@ declare const Values_base: Service.Service<"Values", {
   /**
    * @generated from rpc acme.types.Values.Echo
    */
-  readonly echo: Rpc.Unary<typeof ValueSchema, typeof ValueSchema, undefined, readonly [], "queue", false, undefined>;
+  readonly echo: Rpc.Unary<{ readonly request: typeof ValueSchema; readonly response: typeof ValueSchema }>;
   /**
    * @generated from rpc acme.types.Values.Changed
    */
-  readonly changed: Rpc.Subscription<typeof ValueSchema, readonly [], "queue">;
+  readonly changed: Rpc.Subscription<{ readonly message: typeof ValueSchema }>;
 }>;
 
 /**

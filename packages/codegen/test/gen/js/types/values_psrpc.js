@@ -3,7 +3,7 @@
 /* eslint-disable */
 
 import { Client, Rpc, Service } from "@effect-psrpc/core";
-import { ValueSchema } from "./values_pb.js";
+import { Values as Values$1, ValueSchema } from "./values_pb.js";
 
 /**
  * @generated from service acme.types.Values
@@ -12,11 +12,11 @@ export class Values extends Service.make("Values", {
   /**
    * @generated from rpc acme.types.Values.Echo
    */
-  echo: Rpc.unary({ name: "Echo", request: ValueSchema, response: ValueSchema }),
+  echo: Rpc.unary({ name: "Echo", desc: Values$1.method.echo, request: ValueSchema, response: ValueSchema }),
   /**
    * @generated from rpc acme.types.Values.Changed
    */
-  changed: Rpc.subscription({ name: "Changed", message: ValueSchema })
+  changed: Rpc.subscription({ name: "Changed", desc: Values$1.method.changed, message: ValueSchema })
 }) {}
 
 /**

@@ -5,7 +5,7 @@
 /* eslint-disable */
 
 import { Client, Rpc, Service } from "@effect-psrpc/core";
-import { ItemSchema } from "./idempotent_pb.ts";
+import { ItemSchema, PlainRepeatable as PlainRepeatable$1, Repeatable as Repeatable$1 } from "./idempotent_pb.ts";
 
 /**
  * @generated from service acme.kinds.Repeatable
@@ -14,29 +14,29 @@ export class Repeatable extends Service.make("Repeatable", {
   /**
    * @generated from rpc acme.kinds.Repeatable.Read
    */
-  read: Rpc.unary({ name: "Read", request: ItemSchema, response: ItemSchema, idempotent: true }),
+  read: Rpc.unary({ name: "Read", desc: Repeatable$1.method.read, request: ItemSchema, response: ItemSchema, idempotent: true }),
   /**
    * @generated from rpc acme.kinds.Repeatable.Put
    */
-  put: Rpc.unary({ name: "Put", request: ItemSchema, response: ItemSchema, routing: "affinity", idempotent: true }),
+  put: Rpc.unary({ name: "Put", desc: Repeatable$1.method.put, request: ItemSchema, response: ItemSchema, routing: "affinity", idempotent: true }),
   /**
    * @generated from rpc acme.kinds.Repeatable.Add
    */
-  add: Rpc.unary({ name: "Add", request: ItemSchema, response: ItemSchema }),
+  add: Rpc.unary({ name: "Add", desc: Repeatable$1.method.add, request: ItemSchema, response: ItemSchema }),
   /**
    * @generated from rpc acme.kinds.Repeatable.ReadAll
    */
-  readAll: Rpc.multi({ name: "ReadAll", request: ItemSchema, response: ItemSchema, idempotent: true }),
+  readAll: Rpc.multi({ name: "ReadAll", desc: Repeatable$1.method.readAll, request: ItemSchema, response: ItemSchema, idempotent: true }),
   /**
    * @generated from rpc acme.kinds.Repeatable.Watch
    */
-  watch: Rpc.stream({ name: "Watch", send: ItemSchema, receive: ItemSchema, idempotent: true }),
+  watch: Rpc.stream({ name: "Watch", desc: Repeatable$1.method.watch, send: ItemSchema, receive: ItemSchema, idempotent: true }),
   /**
    * Of a subscription it means nothing.
    *
    * @generated from rpc acme.kinds.Repeatable.Changed
    */
-  changed: Rpc.subscription({ name: "Changed", message: ItemSchema })
+  changed: Rpc.subscription({ name: "Changed", desc: Repeatable$1.method.changed, message: ItemSchema })
 }) {}
 
 /**
@@ -53,11 +53,11 @@ export class PlainRepeatable extends Service.make("PlainRepeatable", {
   /**
    * @generated from rpc acme.kinds.PlainRepeatable.Read
    */
-  read: Rpc.unary({ name: "Read", request: ItemSchema, response: ItemSchema, idempotent: true }),
+  read: Rpc.unary({ name: "Read", desc: PlainRepeatable$1.method.read, request: ItemSchema, response: ItemSchema, idempotent: true }),
   /**
    * @generated from rpc acme.kinds.PlainRepeatable.Add
    */
-  add: Rpc.unary({ name: "Add", request: ItemSchema, response: ItemSchema })
+  add: Rpc.unary({ name: "Add", desc: PlainRepeatable$1.method.add, request: ItemSchema, response: ItemSchema })
 }) {}
 
 /**

@@ -5,7 +5,7 @@
 /* eslint-disable */
 
 import { Client, Rpc, Service } from "@effect-psrpc/core";
-import { ClientMessageSchema, RequestSchema, ResponseSchema, ServerMessageSchema, UpdateSchema } from "./service_pb.ts";
+import { ClientMessageSchema, Kinds as Kinds$1, RequestSchema, ResponseSchema, ServerMessageSchema, UpdateSchema } from "./service_pb.ts";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
 
 /**
@@ -21,80 +21,80 @@ export class Kinds extends Service.make("Kinds", {
    *
    * @generated from rpc acme.kinds.Kinds.NormalRPC
    */
-  normalRPC: Rpc.unary({ name: "NormalRPC", request: RequestSchema, response: ResponseSchema }),
+  normalRPC: Rpc.unary({ name: "NormalRPC", desc: Kinds$1.method.normalRPC, request: RequestSchema, response: ResponseSchema }),
   /**
    * The server that fits best answers.
    *
    * @generated from rpc acme.kinds.Kinds.IntensiveRPC
    */
-  intensiveRPC: Rpc.unary({ name: "IntensiveRPC", request: RequestSchema, response: ResponseSchema, routing: "affinity" }),
+  intensiveRPC: Rpc.unary({ name: "IntensiveRPC", desc: Kinds$1.method.intensiveRPC, request: RequestSchema, response: ResponseSchema, routing: "affinity" }),
   /**
    * Every server answers.
    *
    * @generated from rpc acme.kinds.Kinds.GetStats
    */
-  getStats: Rpc.multi({ name: "GetStats", request: RequestSchema, response: ResponseSchema }),
+  getStats: Rpc.multi({ name: "GetStats", desc: Kinds$1.method.getStats, request: RequestSchema, response: ResponseSchema }),
   /**
    * @generated from rpc acme.kinds.Kinds.ExchangeUpdates
    */
-  exchangeUpdates: Rpc.stream({ name: "ExchangeUpdates", send: ClientMessageSchema, receive: ServerMessageSchema }),
+  exchangeUpdates: Rpc.stream({ name: "ExchangeUpdates", desc: Kinds$1.method.exchangeUpdates, send: ClientMessageSchema, receive: ServerMessageSchema }),
   /**
    * @generated from rpc acme.kinds.Kinds.ExchangeWithBest
    */
-  exchangeWithBest: Rpc.stream({ name: "ExchangeWithBest", send: ClientMessageSchema, receive: ServerMessageSchema, routing: "affinity" }),
+  exchangeWithBest: Rpc.stream({ name: "ExchangeWithBest", desc: Kinds$1.method.exchangeWithBest, send: ClientMessageSchema, receive: ServerMessageSchema, routing: "affinity" }),
   /**
    * @generated from rpc acme.kinds.Kinds.ExchangeWithNode
    */
-  exchangeWithNode: Rpc.stream({ name: "ExchangeWithNode", send: ClientMessageSchema, receive: ServerMessageSchema, topic: ["node"], singleServer: true, group: "node" }),
+  exchangeWithNode: Rpc.stream({ name: "ExchangeWithNode", desc: Kinds$1.method.exchangeWithNode, send: ClientMessageSchema, receive: ServerMessageSchema, topic: ["node"], singleServer: true, group: "node" }),
   /**
    * A topic without a name.
    *
    * @generated from rpc acme.kinds.Kinds.GetRegionStats
    */
-  getRegionStats: Rpc.multi({ name: "GetRegionStats", request: RequestSchema, response: ResponseSchema, topic: ["topic"] }),
+  getRegionStats: Rpc.multi({ name: "GetRegionStats", desc: Kinds$1.method.getRegionStats, request: RequestSchema, response: ResponseSchema, topic: ["topic"] }),
   /**
    * @generated from rpc acme.kinds.Kinds.ReloadNode
    */
-  reloadNode: Rpc.unary({ name: "ReloadNode", topic: ["node"], singleServer: true, group: "node" }),
+  reloadNode: Rpc.unary({ name: "ReloadNode", desc: Kinds$1.method.reloadNode, topic: ["node"], singleServer: true, group: "node" }),
   /**
    * @generated from rpc acme.kinds.Kinds.GetNodeStats
    */
-  getNodeStats: Rpc.multi({ name: "GetNodeStats", request: RequestSchema, response: ResponseSchema, topic: ["node"], group: "node" }),
+  getNodeStats: Rpc.multi({ name: "GetNodeStats", desc: Kinds$1.method.getNodeStats, request: RequestSchema, response: ResponseSchema, topic: ["node"], group: "node" }),
   /**
    * One server alone, without topics.
    *
    * @generated from rpc acme.kinds.Kinds.Only
    */
-  only: Rpc.unary({ name: "Only", request: RequestSchema, response: ResponseSchema, singleServer: true }),
+  only: Rpc.unary({ name: "Only", desc: Kinds$1.method.only, request: RequestSchema, response: ResponseSchema, singleServer: true }),
   /**
    * One of those who subscribe receives each.
    *
    * @generated from rpc acme.kinds.Kinds.ProcessUpdate
    */
-  processUpdate: Rpc.subscription({ name: "ProcessUpdate", message: UpdateSchema }),
+  processUpdate: Rpc.subscription({ name: "ProcessUpdate", desc: Kinds$1.method.processUpdate, message: UpdateSchema }),
   /**
    * All who subscribe to a region receive each.
    *
    * @generated from rpc acme.kinds.Kinds.UpdateRegionState
    */
-  updateRegionState: Rpc.subscription({ name: "UpdateRegionState", message: UpdateSchema, topic: ["region", "node"], routing: "multi" }),
+  updateRegionState: Rpc.subscription({ name: "UpdateRegionState", desc: Kinds$1.method.updateRegionState, message: UpdateSchema, topic: ["region", "node"], routing: "multi" }),
   /**
    * A group means nothing to a subscription.
    *
    * @generated from rpc acme.kinds.Kinds.NodeChanged
    */
-  nodeChanged: Rpc.subscription({ name: "NodeChanged", topic: ["city"] }),
+  nodeChanged: Rpc.subscription({ name: "NodeChanged", desc: Kinds$1.method.nodeChanged, topic: ["city"] }),
   /**
    * Options that say what is so anyway.
    *
    * @generated from rpc acme.kinds.Kinds.Nothing
    * @deprecated
    */
-  nothing: Rpc.unary({ name: "Nothing", response: ResponseSchema }),
+  nothing: Rpc.unary({ name: "Nothing", desc: Kinds$1.method.nothing, response: ResponseSchema }),
   /**
    * @generated from rpc acme.kinds.Kinds.Idle
    */
-  idle: Rpc.stream({ name: "Idle", send: EmptySchema, receive: EmptySchema })
+  idle: Rpc.stream({ name: "Idle", desc: Kinds$1.method.idle, send: EmptySchema, receive: EmptySchema })
 }) {}
 
 /**

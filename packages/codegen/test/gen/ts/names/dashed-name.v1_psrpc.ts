@@ -3,7 +3,7 @@
 /* eslint-disable */
 
 import { Client, Rpc, Service } from "@effect-psrpc/core";
-import { FooSchema as FooSchema$1 } from "./dashed-name.v1_pb.ts";
+import { Echo as Echo$1, Error as Error$1, FooSchema as FooSchema$1, FooSchema$, Symbol as Symbol$1, Uint8Array$ as Uint8Array$$1 } from "./dashed-name.v1_pb.ts";
 import { classSchema, msg_v1Schema } from "./odd_pb.ts";
 
 /**
@@ -15,7 +15,7 @@ export class FooSchema extends Service.make("FooSchema", {
   /**
    * @generated from rpc acme.odd_names.v2.FooSchema.Call
    */
-  call: Rpc.unary({ name: "Call", request: FooSchema$1, response: classSchema })
+  call: Rpc.unary({ name: "Call", desc: FooSchema$.method.call, request: FooSchema$1, response: classSchema })
 }) {}
 
 /**
@@ -32,7 +32,7 @@ export class Echo extends Service.make("Echo", {
   /**
    * @generated from rpc acme.odd_names.v2.Echo.Echo
    */
-  echo: Rpc.unary({ name: "Echo", request: FooSchema$1, response: msg_v1Schema, topic: ["xProto__"] })
+  echo: Rpc.unary({ name: "Echo", desc: Echo$1.method.echo, request: FooSchema$1, response: msg_v1Schema, topic: ["xProto__"] })
 }) {}
 
 /**
@@ -49,7 +49,7 @@ export class Error extends Service.make("Error", {
   /**
    * @generated from rpc acme.odd_names.v2.Error.Call
    */
-  call: Rpc.unary({ name: "Call", request: FooSchema$1, response: FooSchema$1 })
+  call: Rpc.unary({ name: "Call", desc: Error$1.method.call, request: FooSchema$1, response: FooSchema$1 })
 }) {}
 
 /**
@@ -64,7 +64,7 @@ export class Symbol extends Service.make("Symbol", {
   /**
    * @generated from rpc acme.odd_names.v2.Symbol.Call
    */
-  call: Rpc.unary({ name: "Call", request: FooSchema$1, response: FooSchema$1 })
+  call: Rpc.unary({ name: "Call", desc: Symbol$1.method.call, request: FooSchema$1, response: FooSchema$1 })
 }) {}
 
 /**
@@ -79,7 +79,7 @@ export class Uint8Array$ extends Service.make("Uint8Array", {
   /**
    * @generated from rpc acme.odd_names.v2.Uint8Array.Call
    */
-  call: Rpc.unary({ name: "Call", request: FooSchema$1, response: FooSchema$1 })
+  call: Rpc.unary({ name: "Call", desc: Uint8Array$$1.method.call, request: FooSchema$1, response: FooSchema$1 })
 }) {}
 
 /**

@@ -3,6 +3,7 @@
 /* eslint-disable */
 
 import { Client, Rpc, Service } from "@effect-psrpc/core";
+import { Svc2 as Svc2$1 } from "./no_package_importer_pb.ts";
 import { MsgSchema } from "./no_package_pb.ts";
 
 /**
@@ -12,7 +13,7 @@ export class Svc2 extends Service.make("Svc2", {
   /**
    * @generated from rpc Svc2.Send
    */
-  send: Rpc.unary({ name: "Send", request: MsgSchema, response: MsgSchema })
+  send: Rpc.unary({ name: "Send", desc: Svc2$1.method.send, request: MsgSchema, response: MsgSchema })
 }) {}
 
 /**

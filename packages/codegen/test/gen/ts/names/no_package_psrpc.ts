@@ -3,7 +3,7 @@
 /* eslint-disable */
 
 import { Client, Rpc, Service } from "@effect-psrpc/core";
-import { MsgSchema } from "./no_package_pb.ts";
+import { MsgSchema, Svc as Svc$1 } from "./no_package_pb.ts";
 
 /**
  * @generated from service Svc
@@ -12,7 +12,7 @@ export class Svc extends Service.make("Svc", {
   /**
    * @generated from rpc Svc.Send
    */
-  send: Rpc.unary({ name: "Send", request: MsgSchema, response: MsgSchema })
+  send: Rpc.unary({ name: "Send", desc: Svc$1.method.send, request: MsgSchema, response: MsgSchema })
 }) {}
 
 /**

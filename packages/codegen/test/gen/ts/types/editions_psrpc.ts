@@ -4,7 +4,7 @@
 /* eslint-disable */
 
 import { Client, Rpc, Service } from "@effect-psrpc/core";
-import { NewSchema } from "./editions_pb.ts";
+import { Editions as Editions$1, NewSchema } from "./editions_pb.ts";
 
 /**
  * @generated from service acme.types.Editions
@@ -13,7 +13,7 @@ export class Editions extends Service.make("Editions", {
   /**
    * @generated from rpc acme.types.Editions.Echo
    */
-  echo: Rpc.unary({ name: "Echo", request: NewSchema, response: NewSchema, singleServer: true })
+  echo: Rpc.unary({ name: "Echo", desc: Editions$1.method.echo, request: NewSchema, response: NewSchema, singleServer: true })
 }) {}
 
 /**

@@ -3,7 +3,7 @@
 /* eslint-disable */
 
 import { Client, Rpc, Service } from "@effect-psrpc/core";
-import { OldSchema } from "./proto2_pb.ts";
+import { OldSchema, Proto2 as Proto2$1 } from "./proto2_pb.ts";
 
 /**
  * @generated from service acme.types.Proto2
@@ -12,7 +12,7 @@ export class Proto2 extends Service.make("Proto2", {
   /**
    * @generated from rpc acme.types.Proto2.Echo
    */
-  echo: Rpc.unary({ name: "Echo", request: OldSchema, response: OldSchema, routing: "affinity" })
+  echo: Rpc.unary({ name: "Echo", desc: Proto2$1.method.echo, request: OldSchema, response: OldSchema, routing: "affinity" })
 }) {}
 
 /**

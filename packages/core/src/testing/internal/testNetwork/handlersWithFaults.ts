@@ -34,8 +34,8 @@ export const handlersWithFaults = (
   const all: Record<string, unknown> = Object.fromEntries(
     Object.entries(handlers).filter(([, handler]) => handler !== undefined)
   )
-  for (const [key, rpc] of Object.entries(service.methods)) {
-    const method = methodOf(service.serviceName, key, rpc)
+  for (const key of Object.keys(service.methods)) {
+    const method = methodOf(service, key)
     if (method.kind === "subscription") continue
     const given = handlerAt(handlers, key)
     const withFaults =

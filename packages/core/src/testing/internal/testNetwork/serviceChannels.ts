@@ -24,7 +24,7 @@ const cacheSize = 10_000
 export const channelReader = (service: Service.Any): ((name: string) => ServiceChannel | undefined) => {
   const { serviceName } = service
   const methods = Object.entries(service.methods).map(([key, rpc]) => {
-    const method = methodOf(serviceName, key, rpc)
+    const method = methodOf(service, key)
     const prefix = Channels.request(serviceName, method.name, [], false).name.slice(0, -"REQ".length)
     return { key, method, prefix, topicOf: topicReader((rpc as unknown as { readonly topic: Topic.Any }).topic) }
   })

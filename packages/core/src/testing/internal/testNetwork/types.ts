@@ -6,7 +6,6 @@ import type { MessageBus } from "../../../MessageBus.ts"
 import type { Metadata } from "../../../Metadata.ts"
 import type * as Payload from "../../../Payload.ts"
 import type { DomainErrorOf, PsrpcError } from "../../../PsrpcError.ts"
-import type * as Rpc from "../../../Rpc.ts"
 import type * as Server from "../../../Server.ts"
 import type * as Topic from "../../../Topic.ts"
 
@@ -151,11 +150,28 @@ export interface StreamCall<out K, out Send, out Receive, out T> extends AnyCall
  * @since 0.1.0
  */
 export type Call<Methods, K extends keyof Methods = CalledKey<Methods>> = {
-  [P in K]: Methods[P] extends Rpc.Unary<infer Request, infer Response, infer Error, infer T, any, any, any>
+  [P in K]: Methods[P] extends {
+    readonly kind: "unary"
+    readonly request: infer Request
+    readonly response: infer Response
+    readonly error: infer Error
+    readonly topic: infer T
+  }
     ? UnaryCall<P, Request, Response, Error, T>
-    : Methods[P] extends Rpc.Multi<infer Request, infer Response, infer Error, infer T, any>
+    : Methods[P] extends {
+          readonly kind: "multi"
+          readonly request: infer Request
+          readonly response: infer Response
+          readonly error: infer Error
+          readonly topic: infer T
+        }
       ? MultiCall<P, Request, Response, Error, T>
-      : Methods[P] extends Rpc.Stream<infer Send, infer Receive, infer T, any, any, any>
+      : Methods[P] extends {
+            readonly kind: "stream"
+            readonly send: infer Send
+            readonly receive: infer Receive
+            readonly topic: infer T
+          }
         ? StreamCall<P, Send, Receive, T>
         : never
 }[K]
@@ -167,7 +183,11 @@ export type Call<Methods, K extends keyof Methods = CalledKey<Methods>> = {
  * @since 0.1.0
  */
 export type Update<Methods, K extends keyof Methods = SubscriptionKey<Methods>> = {
-  [P in K]: Methods[P] extends Rpc.Subscription<infer Message, infer T, any>
+  [P in K]: Methods[P] extends {
+    readonly kind: "subscription"
+    readonly message: infer Message
+    readonly topic: infer T
+  }
     ? {
         readonly method: P
         readonly kind: "subscription"
@@ -214,7 +234,9 @@ export type Part<M> = M extends { readonly kind: "subscription" }
  * @since 0.1.0
  */
 export type Asked<Methods, K extends keyof Methods> = {
-  [P in K]: Methods[P] extends Rpc.Subscription<any, any, any>
+  [P in K]: Methods[P] extends {
+    readonly kind: "subscription"
+  }
     ? Pick<Update<Methods, P>, "message" | "topic">
     : Methods[P] extends { readonly kind: "stream" }
       ? Pick<Extract<Call<Methods, P>, { readonly sent: unknown }>, "clientId" | "metadata" | "topic">
