@@ -32,7 +32,7 @@
 import { Duration, Effect, Exit, Schedule, Scope } from "effect"
 import type { BidiStream, SendOptions } from "./BidiStream.ts"
 import * as Interceptor from "./Interceptor.ts"
-import { closing } from "./internal/client/ownership.ts"
+import { type CallControl, CurrentControl } from "./internal/calls/callControl.ts"
 import { newIdempotencyKey } from "./internal/wire/id.ts"
 import type { Wrap } from "./internal/calls/interceptorTypes.ts"
 import { millisOf } from "./internal/time/millis.ts"
@@ -140,15 +140,19 @@ export const unary = (options: UnaryOptions = {}): Interceptor.Interceptor<reado
   const policy = policyOf(options)
   if (options.idempotencyKey !== true) {
     return Interceptor.client((call, next) =>
-      Attempts.attempt(policy, call, call.timeout, (timeout) => next({ timeout }), closing(call))
+      Effect.flatMap(CurrentControl, (control) =>
+        Attempts.attempt(policy, call, call.timeout, (timeout) => next({ timeout }), control)
+      )
     )
   }
   return Interceptor.client((call, next) =>
-    Effect.flatMap(Metadata.Outgoing, (outgoing) => {
+    Effect.withFiber((fiber) => {
+      const outgoing = fiber.getRef(Metadata.Outgoing)
       const known = call.options.metadata?.[keyName] || outgoing[keyName]
       const metadata = { [keyName]: known || newIdempotencyKey() }
       const safe = { ...call, idempotent: true }
-      return Attempts.attempt(policy, safe, call.timeout, (timeout) => next({ timeout, metadata }), closing(call))
+      const once = (timeout: number) => next({ timeout, metadata })
+      return Attempts.attempt(policy, safe, call.timeout, once, fiber.getRef(CurrentControl))
     })
   )
 }
@@ -179,7 +183,12 @@ const inOwnScope = <A, E>(open: Effect.Effect<A, E, Scope.Scope>): Effect.Effect
   )
 
 /** Returns the same stream with a `send` that retries. */
-const withRetriedSends = (given: AnyStream, policy: Attempts.Policy, call: Interceptor.ClientStreamCall): AnyStream => {
+const withRetriedSends = (
+  given: AnyStream,
+  policy: Attempts.Policy,
+  call: Interceptor.ClientStreamCall,
+  control: CallControl
+): AnyStream => {
   const send = (message: Interceptor.Message, options?: SendOptions): Effect.Effect<void, PsrpcError> =>
     Effect.suspend(() => {
       let time: number
@@ -190,7 +199,7 @@ const withRetriedSends = (given: AnyStream, policy: Attempts.Policy, call: Inter
         return given.send(message, options)
       }
       const once = (timeout: number): Effect.Effect<void, PsrpcError> => given.send(message, { ...options, timeout })
-      return Attempts.attempt(policy, call, time, once, given.closed)
+      return Attempts.attempt(policy, call, time, once, control, given.closed)
     })
   return { ...given, send }
 }
@@ -207,11 +216,15 @@ export const stream = (
   options: StreamOptions = {}
 ): Interceptor.Interceptor<readonly [Wrap<"clientStream", never, never>]> => {
   const policy = policyOf(options)
-  return Interceptor.clientStream((call, next) => {
-    // the sends have the time of the call, not that of the attempt that opened the stream
-    const { sendTimeout, timeout } = call
-    const open = (timeout: number) => inOwnScope(next({ timeout, sendTimeout }))
-    const opened = Attempts.attempt(policy, call, timeout, open, closing(call))
-    return options.sends === false ? opened : Effect.map(opened, (given) => withRetriedSends(given, policy, call))
-  })
+  return Interceptor.clientStream((call, next) =>
+    Effect.flatMap(CurrentControl, (control) => {
+      // the sends have the time of the call, not that of the attempt that opened the stream
+      const { sendTimeout, timeout } = call
+      const open = (timeout: number) => inOwnScope(next({ timeout, sendTimeout }))
+      const opened = Attempts.attempt(policy, call, timeout, open, control)
+      return options.sends === false
+        ? opened
+        : Effect.map(opened, (given) => withRetriedSends(given, policy, call, control))
+    })
+  )
 }

@@ -61,7 +61,7 @@ export const seenThrough = Effect.fnUntraced(function* (interceptors: ReadonlyAr
   const client = {
     ask: Intercepted.unary(state, called("ask"), unary(state, called("ask"))),
     all: Intercepted.multi(state, called("all"), multi(state, called("all"))),
-    talk: opener(state, talk),
+    talk: Intercepted.stream(state, talk, opener(state, talk)),
     news: Intercepted.subscriber(state, news, subscriber(state, news))
   }
   return { state, client: client as unknown as Pick<Client.From<typeof Kinds>, keyof typeof client> }

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import type { BidiStream } from "../../src/BidiStream.ts"
-import { type AnyStreamOpener, opener } from "../../src/internal/client/streamCall.ts"
+import { opener, type StreamOpener } from "../../src/internal/client/streamCall.ts"
 import * as Channels from "../../src/internal/wire/channel.ts"
 import * as Deadlines from "../../src/internal/time/deadlines.ts"
 import * as Drops from "../../src/internal/telemetry/drops.ts"
@@ -22,7 +22,7 @@ const method = methodOf(Chat, "talk") as StreamMethod
 /** A client whose state the test can see, and its streams. */
 const openChat = Effect.map(openClient("Chat", { streamBufferSize: 2, keepalive: 1000 }), (state) => ({
   state,
-  open: opener(state, method)
+  open: opener(state, method).open
 }))
 
 /** A dispatch of streams whose state the test can see, with nothing of a server around it. */
@@ -72,7 +72,7 @@ const assertEmpty = (client: Client, { dispatch, state }: Server) =>
   )
 
 const scopedly = (
-  open: AnyStreamOpener,
+  open: StreamOpener["open"],
   use: (stream: BidiStream<unknown, unknown>) => Effect.Effect<unknown, unknown>
 ) => Effect.exit(Effect.scoped(Effect.flatMap(open(), use)))
 

@@ -1,17 +1,18 @@
-/** A client's methods behind interceptors. */
+/** The interceptors around a client's methods, for each kind of method. */
 import { Effect, type Scope, Stream } from "effect"
-import type { BidiStream } from "../../BidiStream.ts"
 import type { PsrpcError } from "../../PsrpcError.ts"
-import { ownedBy } from "./ownership.ts"
-import { patienceOf, sendTimeoutOf } from "./prepare.ts"
-import type { ClientState } from "./state.ts"
+import type { CallControl } from "../calls/callControl.ts"
+import type { Method } from "../definition/method.ts"
 import { invalidArgument } from "../errors/invalidArgument.ts"
 import { messageOf } from "../errors/messageOf.ts"
-import type { Method } from "../definition/method.ts"
-import { effectOf, defer } from "../interceptors/chain.ts"
+import { defer, effectOf } from "../interceptors/chain.ts"
+import type { Services } from "../interceptors/interceptorServices.ts"
 import { type AnyOptions, type Invocation, MethodChain, type StepCall } from "../interceptors/methodChain.ts"
+import { patienceOf, sendTimeoutOf } from "./prepare.ts"
+import type { ClientState, Open as Closeable } from "./state.ts"
+import type { Open, StreamOpener, Through } from "./streamCall.ts"
 
-/** Runs each step when its time has come, and tells it how long its call may take from then on. */
+/** Defers each step, and gives it the timeouts of its call, counted from the time at which the step runs. */
 const timed =
   (client: ClientState, { label }: Method) =>
   <A, R>(run: (each: StepCall) => Effect.Effect<A, any, R>) =>
@@ -30,18 +31,36 @@ const timed =
       return effectOf(run({ ...each, ...times }))
     })
 
+/** The services of a client's interceptors, with the control of a method's calls. Made once for each method. */
+const controlled = (client: ClientState, method: Method): Services => {
+  const series = client.metrics.of(method)
+  const control: CallControl = {
+    awaitClosed: Effect.callback((resume) => {
+      if (client.closed) return resume(Effect.void)
+      const open: Closeable = { close: Effect.sync(() => resume(Effect.void)) }
+      client.subscriptions.add(open)
+      return Effect.sync(() => {
+        client.subscriptions.delete(open)
+      })
+    }),
+    countRetry() {
+      series.retries++
+    }
+  }
+  return client.interception.services.withControl(control)
+}
+
 type Unary<O> = (request: unknown, options?: O) => Effect.Effect<unknown, unknown>
 
 export const unary = <O extends AnyOptions>(client: ClientState, method: Method, call: Unary<O>): Unary<O> => {
-  const { services } = client.interception
-  const owned = ownedBy(client, method)
+  const services = controlled(client, method)
   const invocation: Invocation<ReturnType<Unary<O>>> = { defer: timed(client, method), fail: Effect.fail }
   const last = (each: StepCall) => call(each.request, each.options)
   const chain = new MethodChain(client.interception, "client", method, invocation, last)
   return (request, options) =>
     chain.isEmpty(options)
       ? call(request, options)
-      : services.effect(Effect.scoped(Effect.suspend(() => chain.run({ request, ...owned }, options))))
+      : services.effect(Effect.scoped(Effect.suspend(() => chain.run({ request }, options))))
 }
 
 const streamOf = <A, E>(given: Stream.Stream<A, E>): Stream.Stream<A, E> =>
@@ -50,12 +69,12 @@ const streamOf = <A, E>(given: Stream.Stream<A, E>): Stream.Stream<A, E> =>
 type Multi<O> = (request: unknown, options?: O) => Stream.Stream<unknown, PsrpcError>
 
 export const multi = <O extends AnyOptions>(client: ClientState, method: Method, call: Multi<O>): Multi<O> => {
-  const { services } = client.interception
-  const tell = timed(client, method)
+  const services = controlled(client, method)
+  const timedStep = timed(client, method)
   const invocation: Invocation<ReturnType<Multi<O>>> = {
     defer: (run) => {
-      const told = tell((each) => Effect.succeed(streamOf(run(each))))
-      return (each) => Stream.unwrap(told(each))
+      const step = timedStep((each) => Effect.succeed(streamOf(run(each))))
+      return (each) => Stream.unwrap(step(each))
     },
     fail: Stream.fail
   }
@@ -67,29 +86,20 @@ export const multi = <O extends AnyOptions>(client: ClientState, method: Method,
       : services.stream(Stream.scoped(Stream.suspend(() => chain.run({ request }, options))))
 }
 
-const opens = Symbol("effect-psrpc/opens")
-
-/** What a call's stream is opened by, inside of all. */
-interface Opens extends StepCall {
-  readonly [opens]: (options: any) => Opened
-}
-
-type Opened = Effect.Effect<BidiStream<unknown, unknown>, PsrpcError, Scope.Scope>
-
-/** Opens a stream behind interceptors, with what opens it; `undefined` for a call that has none. */
-export const opener = <O extends AnyOptions>(
+/** The interceptors are around the opening. `through` opens its streams with the same interceptors. */
+export const stream = (
   client: ClientState,
-  method: Method
-): ((options: O | undefined, open: (options: O) => Opened) => Opened | undefined) => {
-  const { services } = client.interception
-  const owned = ownedBy(client, method)
-  const invocation: Invocation<Opened> = { defer: timed(client, method), fail: Effect.fail }
-  const last = (each: StepCall) => (each as Opens)[opens](each.options)
-  const chain = new MethodChain(client.interception, "clientStream", method, invocation, last)
-  return (options, open) =>
-    chain.isEmpty(options)
-      ? undefined
-      : services.effect(Effect.suspend(() => chain.run({ ...owned, [opens]: open }, options)))
+  method: Method,
+  { open, openObserved, through }: StreamOpener
+): Open & { readonly through: Through } => {
+  const services = controlled(client, method)
+  const invocation: Invocation<ReturnType<Open>> = { defer: timed(client, method), fail: Effect.fail }
+  const around = (open: Open): Open => {
+    const chain = new MethodChain(client.interception, "clientStream", method, invocation, (each) => open(each.options))
+    return (options) =>
+      chain.isEmpty(options) ? open(options) : services.effect(Effect.suspend(() => chain.run({}, options)))
+  }
+  return Object.assign(around(open), { through: through(around(openObserved)) })
 }
 
 type Subscribed = Effect.Effect<Stream.Stream<unknown, PsrpcError>, PsrpcError, Scope.Scope>
@@ -100,7 +110,7 @@ export const subscriber = <O extends AnyOptions>(
   subscribe: (options?: O) => Subscribed
 ): ((options?: O) => Subscribed) => {
   const { services } = client.interception
-  const invocation: Invocation<Subscribed> = { defer: defer, fail: Effect.fail }
+  const invocation: Invocation<Subscribed> = { defer, fail: Effect.fail }
   const last = (each: StepCall) => subscribe(each.options)
   const chain = new MethodChain(client.interception, "subscribe", method, invocation, last)
   return (options) =>

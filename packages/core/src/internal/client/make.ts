@@ -108,7 +108,7 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
   const client: Record<string, unknown> = Object.create(null)
   for (const [key, rpc] of Object.entries(service.methods)) {
     const method = methodOf(service, key)
-    if (method.kind === "stream") client[key] = opener(state, method)
+    if (method.kind === "stream") client[key] = Intercepted.stream(state, method, opener(state, method))
     else if (method.kind === "subscription") {
       client[key] = Intercepted.subscriber(state, method, subscriber(state, method))
     } else {

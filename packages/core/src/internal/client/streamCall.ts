@@ -4,14 +4,13 @@ import type { BidiStream } from "../../BidiStream.ts"
 import type { Delivery } from "../../MessageBus.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
 import { newStreamId } from "../wire/id.ts"
-import * as Intercepted from "./intercepted.ts"
 import { invalidArgument } from "../errors/invalidArgument.ts"
 import { messageOf } from "../errors/messageOf.ts"
 import type { StreamMethod } from "../definition/method.ts"
 import { millisOf } from "../time/millis.ts"
 import * as Envelope from "../wire/streamEnvelope.ts"
 import { Endpoint } from "../stream/endpoint.ts"
-import { observed, pump } from "../stream/pump.ts"
+import { pump, ThroughStreams } from "../stream/pump.ts"
 import * as Attributes from "../telemetry/attributes.ts"
 import { type CallSpan, templateOfCalls, withOpenSpan } from "../telemetry/spans.ts"
 import type { Outcome, Series } from "../telemetry/metrics/series.ts"
@@ -118,25 +117,33 @@ class Opening extends ClaimedCall<StreamMethod> implements StreamReceiver {
 
 const givenUp = (): PsrpcError.PsrpcError => PsrpcError.fromCode("canceled", { message: "request canceled" })
 
-export interface AnyStreamOpener {
-  (options?: AnyStreamOptions): Effect.Effect<BidiStream<unknown, unknown>, PsrpcError.PsrpcError, Scope.Scope>
-  readonly through: (
-    outgoing: Stream.Stream<unknown, unknown, unknown>,
-    options?: AnyStreamOptions
-  ) => Stream.Stream<unknown, unknown, unknown>
-}
-
-/** How many sends of `through` may be under way where nobody says. */
+/** Default number of pending sends of `through`. */
 const defaultConcurrency = 16
 
-/** The function that opens streams of a method; all that is made once is made here. */
-export const opener = (client: ClientState, method: StreamMethod): AnyStreamOpener => {
+export type Open = (
+  options?: AnyStreamOptions
+) => Effect.Effect<BidiStream<unknown, unknown>, PsrpcError.PsrpcError, Scope.Scope>
+
+export type Through = (
+  outgoing: Stream.Stream<unknown, unknown, unknown>,
+  options?: AnyStreamOptions
+) => Stream.Stream<unknown, unknown, unknown>
+
+/** The functions that open streams of a method. Interceptors are around `open` and `openObserved`. */
+export interface StreamOpener {
+  readonly open: Open
+  /** Opens a stream for `through`, which observes its sends. */
+  readonly openObserved: Open
+  /** Makes `through` from `openObserved` or a function around it. */
+  readonly through: (openObserved: Open) => Through
+}
+
+/** Makes the functions that open streams of a method, with everything that is made once. */
+export const opener = (client: ClientState, method: StreamMethod): StreamOpener => {
   const { label } = method
   const prepare = preparation(client, method)
   const spanTemplate = templateOfCalls(method, "client")
   const series = client.metrics.of(method)
-
-  const behind = Intercepted.opener<AnyStreamOptions>(client, method)
 
   /** Opens a stream, for who cannot be interrupted: only `waiting`, the wait for the server, can be. */
   const openIn = (
@@ -189,36 +196,25 @@ export const opener = (client: ClientState, method: StreamMethod): AnyStreamOpen
       )
     )
 
-  const through: AnyStreamOpener["through"] = (outgoing, options) =>
-    Stream.unwrap(
-      Effect.suspend(() => {
-        let concurrency: number
-        let idle: number | undefined
-        try {
-          concurrency = countOf("concurrency", options?.concurrency ?? defaultConcurrency)
-          idle = options?.idleTimeout === undefined ? undefined : millisOf("idleTimeout", options.idleTimeout)
-        } catch (cause) {
-          return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
-        }
-        const made: Array<{ readonly end: Endpoint; readonly stream: BidiStream<unknown, unknown> }> = []
-        const opened = behind(options, (given) =>
-          Effect.map(scoped(given), (end) => {
-            const stream = observed(end)
-            made.push({ end, stream })
-            return stream
-          })
-        )
-        if (opened === undefined) {
-          return Effect.flatMap(scoped(options), (end) => pump(end, end.api, true, outgoing, concurrency, idle))
-        }
-        return Effect.flatMap(opened, (stream) => {
-          // interceptors may have opened several, or none
-          const own = made.find(({ stream: { streamId } }) => streamId === stream.streamId) ?? made.at(-1)
-          return pump(own?.end, stream, own?.stream === stream, outgoing, concurrency, idle)
+  const streams = new ThroughStreams()
+  return {
+    open: (options) => Effect.map(scoped(options), (end) => end.api),
+    openObserved: (options) => Effect.flatMap(scoped(options), (end) => streams.observe(end)),
+    through: (openObserved) => (outgoing, options) =>
+      Stream.unwrap(
+        Effect.suspend(() => {
+          let concurrency: number
+          let idle: number | undefined
+          try {
+            concurrency = countOf("concurrency", options?.concurrency ?? defaultConcurrency)
+            idle = options?.idleTimeout === undefined ? undefined : millisOf("idleTimeout", options.idleTimeout)
+          } catch (cause) {
+            return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
+          }
+          return Effect.flatMap(openObserved(options), (stream) =>
+            pump(stream, streams.inside(stream), outgoing, concurrency, idle)
+          )
         })
-      })
-    )
-
-  const plain = (options?: AnyStreamOptions) => Effect.map(scoped(options), (end) => end.api)
-  return Object.assign((options?: AnyStreamOptions) => behind(options, plain) ?? plain(options), { through })
+      )
+  }
 }

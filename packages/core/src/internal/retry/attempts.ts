@@ -1,7 +1,7 @@
 /** Runs attempts in sequence until one succeeds or no further one is allowed. */
 import { Clock, Duration, Effect, Pull, Schedule } from "effect"
 import * as PsrpcError from "../../PsrpcError.ts"
-import { countedIn } from "../client/ownership.ts"
+import type { CallControl } from "../calls/callControl.ts"
 import type { Failure, CallInfo } from "../calls/interceptedCalls.ts"
 import { messageOf } from "../errors/messageOf.ts"
 import { withMayHaveRun } from "../errors/mayHaveRun.ts"
@@ -58,7 +58,8 @@ export const attempt = <A, E extends Failure, R>(
   call: CallInfo,
   time: number,
   run: (timeout: number) => Effect.Effect<A, E, R>,
-  over?: Effect.Effect<unknown, unknown>
+  control: CallControl,
+  over: Effect.Effect<unknown, unknown> | undefined = control.awaitClosed
 ): Effect.Effect<A, E, R> =>
   Clock.clockWith((clock) => {
     const now = (): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
@@ -80,7 +81,7 @@ export const attempt = <A, E extends Failure, R>(
       isOver = yield* endsWithin(delay, over)
       // a timer may be late: an attempt without time would only time out
       if (!isOver && !(now() < end)) return false
-      if (!isOver) yield* retried(call, count, error)
+      if (!isOver) yield* retried(call, control, count, error)
       timeout *= policy.growth
       return true
     })
@@ -106,11 +107,10 @@ const endsWithin = (delay: number, over: Effect.Effect<unknown, unknown> | undef
 }
 
 /** Counts the next attempt in the metrics of its client. */
-const retried = (call: CallInfo, count: number, error: Failure): Effect.Effect<void> =>
+const retried = (call: CallInfo, control: CallControl, count: number, error: Failure): Effect.Effect<void> =>
   Effect.suspend(() => {
     const { method, service } = call
-    const series = countedIn(call)
-    if (series !== undefined) series.retries++
+    control.countRetry?.()
     const text = `psrpc: attempt ${count} of ${service}.${method} failed, the next one follows: ${messageOf(error)}`
     return LogAnnotations.annotate(Effect.logDebug(text), service, method)
   })

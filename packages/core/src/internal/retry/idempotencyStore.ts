@@ -4,8 +4,8 @@ import * as PsrpcError from "../../PsrpcError.ts"
 import type { Failure, ServerCall } from "../calls/interceptedCalls.ts"
 import type { Answering } from "../interceptors/handlerSteps.ts"
 import type { CallMethod } from "../definition/method.ts"
-import { complete } from "../server/completion.ts"
 import type { AnyEffect } from "../calls/callContext.ts"
+import { CurrentControl } from "../calls/callControl.ts"
 import { countOf } from "../support/count.ts"
 import { millisOf } from "../time/millis.ts"
 import { transient } from "./attempts.ts"
@@ -98,7 +98,7 @@ export class IdempotencyStore {
   }
 
   around(each: Answering, next: () => AnyEffect): AnyEffect {
-    const { about, call, method } = each
+    const { about, method } = each
     const key = about.header.metadata[keyName]
     if (key === undefined || key === "") return next()
     if (key.length > maxKeyLength) return Effect.fail(tooLong(about))
@@ -106,11 +106,15 @@ export class IdempotencyStore {
     // each server answers a multi call itself
     const server = method.kind === "multi" ? this.#numberOf(method) : 0
     const id = JSON.stringify([this.#options.scope(about), about.service, about.method, server, ...topic, key])
-    return this.#answer(id, fingerprintOf(about.request), each, () => {
-      // the next attempt after a timeout finds the answer, not an interrupted run
-      if (this.#options.runToCompletion) complete(call)
-      return next()
-    })
+    // the next attempt after a timeout finds the answer, not an interrupted run
+    const run = !this.#options.runToCompletion
+      ? next
+      : () =>
+          Effect.flatMap(CurrentControl, (control) => {
+            control.runToCompletion?.()
+            return next()
+          })
+    return this.#answer(id, fingerprintOf(about.request), each, run)
   }
 
   #numberOf(method: CallMethod): number {

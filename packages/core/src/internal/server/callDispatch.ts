@@ -9,14 +9,15 @@ import { messageOf } from "../errors/messageOf.ts"
 import type { CallMethod } from "../definition/method.ts"
 import { type Outcome, outcomeOf } from "../telemetry/metrics/series.ts"
 import type { CallSpan } from "../telemetry/spans.ts"
-import { isToComplete } from "./completion.ts"
 import { Dispatch, Job } from "./dispatch.ts"
 import type { AnyCall, AnyEffect, AnyTopic } from "../calls/callContext.ts"
+import type { CallControl } from "../calls/callControl.ts"
 import type { Interruption, ServerState } from "./state.ts"
 import { internal, wireError } from "./wireError.ts"
 
 /** A handler, ready to run. */
 export interface CallHandler {
+  readonly isIntercepted: boolean
   readonly handle: (request: unknown, call: AnyCall) => AnyEffect
   /** How well this server fits a request; `undefined` where the method has no affinity. */
   readonly affinity: ((request: unknown, call: AnyCall) => number | AnyEffect) | undefined
@@ -25,10 +26,11 @@ export interface CallHandler {
 const noBytes = new Uint8Array(0)
 
 /** A request in hand, from its arrival to its answer. */
-class CallJob extends Job {
+class CallJob extends Job implements CallControl {
   readonly request: unknown
   interruption: Interruption | undefined
   answered = false
+  runsToCompletion = false
   /** What it counts as: what its caller was told, or would have been. */
   outcome: Outcome = "ok"
   span: CallSpan | undefined
@@ -36,6 +38,10 @@ class CallJob extends Job {
   constructor(dispatch: CallDispatch, id: string, call: AnyCall, request: unknown) {
     super(dispatch, id, call)
     this.request = request
+  }
+
+  runToCompletion(): void {
+    this.runsToCompletion = true
   }
 }
 
@@ -109,7 +115,8 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
     const fiber = this.fork(
       job,
       Effect.suspend(() => this.#handler.handle(job.request, job.call)),
-      job.span?.span
+      job.span?.span,
+      this.#handler.isIntercepted ? job : undefined
     )
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) return this.#finish(job, exit)
@@ -119,7 +126,7 @@ export class CallDispatch extends Dispatch<CallMethod, CallJob> {
   }
 
   protected interruptHandler(job: CallJob, interruption: Interruption): void {
-    if (interruption !== "closing" && (this.method.runToCompletion || isToComplete(job.call))) return
+    if (interruption !== "closing" && (this.method.runToCompletion || job.runsToCompletion)) return
     job.interruption ??= interruption
     job.fiber?.interruptUnsafe()
     // who waits is told at once, also where the handler takes its time to stop

@@ -7,6 +7,7 @@
 import { Cause, Context, Effect, type Fiber, References, Tracer } from "effect"
 import type { Delivery } from "../../MessageBus.ts"
 import { CurrentCall } from "../calls/callContext.ts"
+import { type CallControl, CurrentControl } from "../calls/callControl.ts"
 import type { Timed } from "../time/deadlines.ts"
 import type { DropReason } from "../telemetry/drops.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
@@ -236,13 +237,19 @@ export abstract class Dispatch<M extends CalledMethod, J extends Job> {
     })
   }
 
-  protected fork(job: J, effect: AnyEffect, parent: Tracer.AnySpan | undefined): Fiber.Fiber<unknown, unknown> {
+  protected fork(
+    job: J,
+    effect: AnyEffect,
+    parent: Tracer.AnySpan | undefined,
+    control?: CallControl
+  ): Fiber.Fiber<unknown, unknown> {
     const { call } = job
     // what is added to a context is laid over it: nothing is copied
     const known = Context.add(this.server.context, CurrentCall, call)
     const called = Context.add(known, References.CurrentLogAnnotations, this.#annotations(call))
     const within = parent === undefined ? called : Context.add(called, Tracer.ParentSpan, parent)
-    return Effect.runForkWith(within)(Effect.scoped(effect))
+    const context = control === undefined ? within : Context.add(within, CurrentControl, control)
+    return Effect.runForkWith(context)(Effect.scoped(effect))
   }
 
   /** A request that comes to nothing. */

@@ -5,6 +5,8 @@ import type { AnyEffect } from "../calls/callContext.ts"
 
 /** A handler, ready to run; what it is called with is its method's kind to say. */
 export interface AnyHandler {
+  /** Whether interceptors are around it. */
+  readonly isIntercepted: boolean
   readonly handle: (...args: ReadonlyArray<never>) => AnyEffect
   readonly affinity: ((...args: ReadonlyArray<never>) => number | AnyEffect) | undefined
 }
@@ -24,11 +26,12 @@ export const handlerOf = (
 ): Effect.Effect<AnyHandler, PsrpcError.PsrpcError> => {
   const given = handlerAt(handlers, key)
   if (!method.affinity && typeof given === "function") {
-    return Effect.succeed({ handle: given as AnyHandler["handle"], affinity: undefined })
+    return Effect.succeed({ handle: given as AnyHandler["handle"], affinity: undefined, isIntercepted: false })
   }
   const { affinity, handle } = (given ?? {}) as { readonly affinity?: unknown; readonly handle?: unknown }
   if (method.affinity && affinity !== undefined && typeof handle === "function") {
     return Effect.succeed({
+      isIntercepted: false,
       handle: handle as AnyHandler["handle"],
       affinity: (typeof affinity === "function" ? affinity : () => affinity) as NonNullable<AnyHandler["affinity"]>
     })

@@ -21,7 +21,7 @@ export const intercepted = (entries: ReadonlyArray<Entry>, method: CalledMethod,
     )
     const streaming = (stream: ServerStream<unknown, unknown>, call: AnyCall): AnyEffect =>
       run({ about: { ...info, ...call, kind: "stream", stream: stream as ServerStreamCall["stream"] }, call })
-    return { ...handler, handle: streaming as AnyHandler["handle"] }
+    return { ...handler, isIntercepted: true, handle: streaming as AnyHandler["handle"] }
   }
   const { kind } = method
   const run = compose<Answering, AnyEffect>(
@@ -31,5 +31,5 @@ export const intercepted = (entries: ReadonlyArray<Entry>, method: CalledMethod,
   )
   const answering = (request: unknown, call: AnyCall): AnyEffect =>
     run({ method, about: { ...info, ...call, kind, request }, call })
-  return { ...handler, handle: answering as AnyHandler["handle"] }
+  return { ...handler, isIntercepted: true, handle: answering as AnyHandler["handle"] }
 }

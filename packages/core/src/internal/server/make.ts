@@ -7,6 +7,7 @@ import type * as Interceptor from "../calls/interceptorTypes.ts"
 import type { AnyMethods, Service } from "../definition/service.ts"
 import { BoundedCache } from "../support/boundedCache.ts"
 import { CurrentCall } from "../calls/callContext.ts"
+import { CurrentControl } from "../calls/callControl.ts"
 import { defaultBufferSize, defaultKeepalive } from "../calls/defaults.ts"
 import * as Channels from "../wire/channel.ts"
 import * as Deadlines from "../time/deadlines.ts"
@@ -57,7 +58,8 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
     Scope.Scope,
     Tracer.ParentSpan,
     Metadata.Outgoing,
-    CurrentCall
+    CurrentCall,
+    CurrentControl
   )(yield* Effect.context<any>()) as Context.Context<never>
   const serverId = options.serverId === undefined ? newServerId() : yield* checkServerId(at, options.serverId)
   const maxInFlight = yield* checkCount(at, "maxInFlight", options.maxInFlight ?? defaultMaxInFlight)
@@ -132,7 +134,7 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
           const parts = method.topic.encode(topic)
           const dispatch =
             method.kind === "stream"
-              ? new StreamDispatch(state, method, topic ?? {}, handler as StreamHandler)
+              ? new StreamDispatch(state, method, topic ?? {}, handler as unknown as StreamHandler)
               : new CallDispatch(state, method, topic ?? {}, handler as CallHandler)
           return Effect.succeed({ method, topic: parts, dispatch: dispatch as unknown as Entry["dispatch"] })
         } catch (cause) {

@@ -1,130 +1,155 @@
+/** `through`: sends the elements of a Stream on an open stream, and returns the received messages as a Stream. */
 import { type Cause, Context, Effect, Exit, Fiber, type Scope, Stream } from "effect"
 import type { BidiStream } from "../../BidiStream.ts"
-import type * as PsrpcError from "../../PsrpcError.ts"
+import type { PsrpcError } from "../../PsrpcError.ts"
+import { CurrentControl } from "../calls/callControl.ts"
 import { causeOf } from "./causes.ts"
 import type { Endpoint } from "./endpoint.ts"
 
-/**
- * Sends a message; `settled` is called once, also before this returns. Says whether the message has been sent by then, or
- * never will be; where it has not, `sent` is called when it is.
- */
-type Post = (
-  message: unknown,
-  settled: (exit: Exit.Exit<void, PsrpcError.PsrpcError>) => void,
-  sent: () => void
-) => boolean
+/** A stream that `through` has opened: the endpoint, and the object that the innermost interceptor received. */
+interface Opened {
+  readonly endpoint: Endpoint
+  readonly stream: BidiStream<unknown, unknown>
+}
 
-/** What a message of `through` is told by that interceptors send, maybe later: that it is on its way. */
-class Sending extends Context.Service<Sending, () => void>()("@effect-psrpc/core/internal/streams/Sending") {}
+/** The streams that `through` has opened, by id. Interceptors replace the stream object, but keep its id. */
+export class ThroughStreams {
+  readonly #byId = new Map<string, Opened>()
 
-/** An endpoint's stream, for interceptors to make theirs of: it says when a message of `through` is sent. */
-export const observed = (end: Endpoint): BidiStream<unknown, unknown> => {
-  const { api } = end
+  /** Returns the stream of an endpoint, whose sends call `onSent`. Remembers it until the scope closes. */
+  observe(endpoint: Endpoint): Effect.Effect<BidiStream<unknown, unknown>, never, Scope.Scope> {
+    const stream = observed(endpoint)
+    const { streamId } = stream
+    return Effect.as(
+      Effect.acquireRelease(
+        Effect.sync(() => this.#byId.set(streamId, { endpoint, stream })),
+        () => Effect.sync(() => this.#byId.delete(streamId))
+      ),
+      stream
+    )
+  }
+
+  /** Returns the stream inside a stream that interceptors may have wrapped; `undefined` if they have opened none. */
+  inside(stream: BidiStream<unknown, unknown>): Opened | undefined {
+    return this.#byId.get(stream.streamId)
+  }
+}
+
+const observed = (endpoint: Endpoint): BidiStream<unknown, unknown> => {
+  const { api } = endpoint
   return {
     ...api,
     send: (message, options) =>
       Effect.withFiber((fiber) => {
-        const sent = Context.getOrUndefined(fiber.context, Sending)
-        if (sent === undefined) return api.send(message, options)
+        const control = fiber.getRef(CurrentControl)
+        if (control.onSent === undefined) return api.send(message, options)
         return Effect.callback((resume) => {
-          const outgoing = end.post(message, options, resume)
-          sent()
-          return outgoing === undefined ? undefined : Effect.sync(() => outgoing.abandon())
+          const pending = endpoint.post(message, options, resume)
+          control.onSent?.()
+          return pending === undefined ? undefined : Effect.sync(() => pending.abandon())
         })
       })
   }
 }
 
-/** Sends by the endpoint, in no fiber. */
+/**
+ * Sends a message. Calls `onSettled` once, possibly before it returns. Returns whether the message has been sent or never
+ * will be; if not, it calls `onSent` later.
+ */
+type Post = (message: unknown, onSettled: (exit: Exit.Exit<void, PsrpcError>) => void, onSent: () => void) => boolean
+
+/** Sends on the endpoint, without a fiber. */
 const postOn =
-  (end: Endpoint): Post =>
-  (message, settled) => {
-    end.post(message, undefined, settled)
+  (endpoint: Endpoint): Post =>
+  (message, onSettled) => {
+    endpoint.post(message, undefined, onSettled)
     return true
   }
 
-/** Sends by a stream that interceptors have made, each message in a fiber; those that run are in `fibers`. */
+/** Sends on a stream that interceptors have wrapped: one fiber per message. The running fibers are in `fibers`. */
 const postBy =
   (
     stream: BidiStream<unknown, unknown>,
     context: Context.Context<never>,
     fibers: Set<Fiber.Fiber<unknown, unknown>>
   ): Post =>
-  (message, settled, sent) => {
+  (message, onSettled, onSent) => {
     let isSent = false
-    const onSent = (): void => {
-      if (isSent) return
-      isSent = true
-      sent()
+    const control = {
+      onSent: (): void => {
+        if (isSent) return
+        isSent = true
+        onSent()
+      }
     }
     const sending = Effect.suspend(() => stream.send(message))
-    const fiber = Effect.runForkWith(Context.add(context, Sending, onSent))(sending)
+    const fiber = Effect.runForkWith(Context.add(context, CurrentControl, control))(sending)
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) {
-      settled(exit)
+      onSettled(exit)
       return true
     }
     fibers.add(fiber)
     fiber.addObserver((exit) => {
       fibers.delete(fiber)
-      settled(exit)
+      onSettled(exit)
     })
     return isSent
   }
 
-/** Sends that are under way, so many at a time, in order: none begins before the one before it is sent. */
-class Window {
-  #underWay = 0
-  /** The number of the latest message, and of the one that is not sent yet. */
+/** Pending sends, up to a maximum number, in order: none starts before the previous one has been sent. */
+class SendWindow {
+  #pending = 0
+  /** The number of the latest message, and that of the message that is not sent yet. */
   #latest = 0
   #unsent = 0
-  #failure: Cause.Cause<PsrpcError.PsrpcError> | undefined
-  #look: (() => void) | undefined
+  #failure: Cause.Cause<PsrpcError> | undefined
+  #check: (() => void) | undefined
   readonly #post: Post
 
   constructor(post: Post) {
     this.#post = post
   }
 
-  /** Sends, and completes when fewer than `most` are under way. */
-  send(message: unknown, most: number): Effect.Effect<void, PsrpcError.PsrpcError> {
+  /** Sends a message. Completes when fewer than `max` sends are pending. */
+  send(message: unknown, max: number): Effect.Effect<void, PsrpcError> {
     return Effect.suspend(() => {
       const number = ++this.#latest
-      this.#underWay++
+      this.#pending++
       this.#unsent = number
-      const sent = (): void => {
+      const onSent = (): void => {
         if (this.#unsent === number) this.#unsent = 0
-        this.#look?.()
+        this.#check?.()
       }
       const isSent = this.#post(
         message,
         (exit) => {
-          this.#underWay--
+          this.#pending--
           if (exit._tag === "Failure") this.#failure ??= exit.cause
-          sent()
+          onSent()
         },
-        sent
+        onSent
       )
       if (isSent) this.#unsent = 0
-      return this.fewerThan(most)
+      return this.fewerThan(max)
     })
   }
 
-  /** Completes when fewer than `most` are under way, and all are sent; fails as soon as one has failed. */
-  fewerThan(most: number): Effect.Effect<void, PsrpcError.PsrpcError> {
+  /** Completes when fewer than `max` sends are pending and all are sent. Fails as soon as a send has failed. */
+  fewerThan(max: number): Effect.Effect<void, PsrpcError> {
     return Effect.suspend(() => {
-      const isOver = (): boolean => this.#failure !== undefined || (this.#underWay < most && this.#unsent === 0)
-      const outcome = (): Effect.Effect<void, PsrpcError.PsrpcError> =>
+      const isOver = (): boolean => this.#failure !== undefined || (this.#pending < max && this.#unsent === 0)
+      const outcome = (): Effect.Effect<void, PsrpcError> =>
         this.#failure === undefined ? Effect.void : Effect.failCause(this.#failure)
       if (isOver()) return outcome()
       return Effect.callback((resume) => {
-        this.#look = () => {
+        this.#check = () => {
           if (!isOver()) return
-          this.#look = undefined
+          this.#check = undefined
           resume(outcome())
         }
         return Effect.sync(() => {
-          this.#look = undefined
+          this.#check = undefined
         })
       })
     })
@@ -132,33 +157,34 @@ class Window {
 }
 
 /**
- * Sends all of `outgoing` on an open stream, in the background, and gives what is received, until both ends have said that
- * no more follows, or the stream is closed. `concurrency` sends are under way at most; `idle` closes a stream whose other
- * end cannot be told. `end` is the endpoint behind the stream; where interceptors have made one without, there is none.
- * `isPlain` says that they have made nothing of it.
+ * Sends the elements of `outgoing` in the background. Returns the received messages, which end when both ends have closed
+ * their direction, or when the stream is closed. `opened` is the stream inside of `stream`, if there is one.
+ *
+ * At most `concurrency` sends are pending. `idle` closes a stream whose peer does not support `closeSend` when no message
+ * has arrived for so many milliseconds.
  */
 export const pump = (
-  end: Endpoint | undefined,
   stream: BidiStream<unknown, unknown>,
-  isPlain: boolean,
+  opened: Opened | undefined,
   outgoing: Stream.Stream<unknown, unknown, unknown>,
   concurrency: number,
   idle: number | undefined
 ): Effect.Effect<Stream.Stream<unknown, unknown>, never, unknown> => {
   const { close, closed, closeSend, messages } = stream
+  const endpoint = opened?.endpoint
   let failure: Cause.Cause<unknown> | undefined
   let isLeaving = false
-  // what the other end has no room for would be a gap in the middle of what it has
-  const most = Math.min(concurrency, end?.roomThere ?? Infinity)
-  const idled = end === undefined || idle === undefined ? Effect.void : end.closeWhenIdle(idle)
-  const sendBy = (window: Window) =>
-    Stream.runForEach(outgoing, (message) => window.send(message, most)).pipe(
+  // a message for which the peer has no room would be lost, and the following messages would not
+  const max = Math.min(concurrency, endpoint?.roomThere ?? Infinity)
+  const idled = endpoint === undefined || idle === undefined ? Effect.void : endpoint.closeWhenIdle(idle)
+  const sendBy = (window: SendWindow) =>
+    Stream.runForEach(outgoing, (message) => window.send(message, max)).pipe(
       Effect.andThen(window.fewerThan(1)),
       Effect.andThen(closeSend),
-      Effect.flatMap((told) => (told ? Effect.void : Effect.andThen(idled, closed))),
+      Effect.flatMap((isSupported) => (isSupported ? Effect.void : Effect.andThen(idled, closed))),
       Effect.onExit((exit) => {
-        // a stream that is closed ends by itself, and says how; one that nobody reads any more is closed with its scope
-        if (Exit.isSuccess(exit) || end?.isClosed === true || isLeaving) return Effect.void
+        // a closed stream has its own outcome, and a stream without a reader is closed with its scope
+        if (Exit.isSuccess(exit) || endpoint?.isClosed === true || isLeaving) return Effect.void
         failure = exit.cause
         return close(causeOf(exit.cause))
       }),
@@ -166,17 +192,18 @@ export const pump = (
     )
   return Effect.gen(function* () {
     const fibers = new Set<Fiber.Fiber<unknown, unknown>>()
-    const post = isPlain && end !== undefined ? postOn(end) : postBy(stream, yield* Effect.context<never>(), fibers)
-    const sending = yield* Effect.forkScoped(sendBy(new Window(post)))
+    const post =
+      opened?.stream === stream ? postOn(opened.endpoint) : postBy(stream, yield* Effect.context<never>(), fibers)
+    const sending = yield* Effect.forkScoped(sendBy(new SendWindow(post)))
     yield* Effect.addFinalizer(() =>
       Effect.suspend(() => {
         isLeaving = true
         return Fiber.interruptAll(fibers)
       })
     )
-    // the other end may have sent all that it has to send while this one has not
+    // the peer may close its direction before this end has sent everything
     const rest = Effect.suspend(() =>
-      end?.isClosed === true ? closed : Effect.raceFirst(closed, Fiber.await(sending))
+      endpoint?.isClosed === true ? closed : Effect.raceFirst(closed, Fiber.await(sending))
     )
     return Stream.concat(messages, Stream.fromEffectDrain(rest)).pipe(
       Stream.catchCause((cause) => Stream.failCause(failure ?? cause))
