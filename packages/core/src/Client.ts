@@ -23,11 +23,10 @@
  *
  * @since 0.1.0
  */
-import type { Effect } from "effect"
-import { Context, Duration, Layer, type Scope, Stream } from "effect"
+import { type Config, Context, Duration, type Effect, Layer, type Scope, Stream } from "effect"
 import type { Answer, FromMethods } from "./internal/calls/clientTypes.ts"
 import * as Make from "./internal/client/make.ts"
-import type { Options } from "./internal/client/options.ts"
+import type { ConfigOptions, Options } from "./internal/client/options.ts"
 import * as Prepare from "./internal/client/prepare.ts"
 import type * as Interceptor from "./Interceptor.ts"
 import type { MessageBus } from "./MessageBus.ts"
@@ -58,7 +57,7 @@ export type {
 } from "./internal/calls/clientTypes.ts"
 
 export { defaultBufferSize, defaultKeepalive } from "./internal/calls/defaults.ts"
-export type { Options } from "./internal/client/options.ts"
+export type { ConfigOptions, Options } from "./internal/client/options.ts"
 export { defaultMaxMetadataSize } from "./internal/metadata/metadataCheck.ts"
 
 /**
@@ -130,14 +129,18 @@ export interface ServiceClass<
   M extends Service_.AnyMethods,
   Name extends string = string
 > extends Context.ServiceClass<Self, Id, FromMethods<M>> {
-  /** What it is a client of. */
+  /** The service that the client calls. */
   readonly service: Service_.Service<Name, M>
-  /** The client with the defaults. The same value provided twice is one client. */
+  /** The client with default options, as a Layer. The same Layer value provided twice is one client. */
   readonly layer: Layer.Layer<Self, PsrpcError, MessageBus>
-  /** The client with options. Each call makes a client of its own. */
+  /** Makes the client with options, as a Layer. Each call makes another client. */
   readonly layerWith: <const I extends ReadonlyArray<Interceptor.Any> = readonly []>(
     options: Options<I>
   ) => Layer.Layer<Self, PsrpcError, MessageBus | Interceptor.ClientServices<I>>
+  /** Makes the client with options from the configuration, as a Layer. Each call makes another client. */
+  readonly layerConfig: <const I extends ReadonlyArray<Interceptor.Any> = readonly []>(
+    options: ConfigOptions<I>
+  ) => Layer.Layer<Self, PsrpcError | Config.ConfigError, MessageBus | Interceptor.ClientServices<I>>
 }
 
 /**
@@ -155,7 +158,9 @@ export const Service =
     const Tag = Context.Service<Self, FromMethods<M>>()(id)
     const layerWith = <const I extends ReadonlyArray<Interceptor.Any> = readonly []>(options: Options<I>) =>
       Layer.effect(Tag, make(service, options))
-    return Object.assign(Tag, { service, layerWith, layer: layerWith({}) }) as unknown as ServiceClass<
+    const layerConfig = <const I extends ReadonlyArray<Interceptor.Any> = readonly []>(options: ConfigOptions<I>) =>
+      Layer.effect(Tag, Make.makeConfigured(service, options))
+    return Object.assign(Tag, { service, layerWith, layerConfig, layer: layerWith({}) }) as unknown as ServiceClass<
       Self,
       Id,
       M,

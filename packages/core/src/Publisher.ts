@@ -25,16 +25,16 @@
  *
  * @since 0.1.0
  */
-import { Context, Duration, type Effect, Layer } from "effect"
+import { type Config, Context, Duration, type Effect, Layer } from "effect"
 import * as Make from "./internal/publisher/make.ts"
-import type { FromMethods, Options } from "./internal/publisher/types.ts"
+import type { ConfigOptions, FromMethods, Options } from "./internal/publisher/types.ts"
 import type * as Interceptor from "./Interceptor.ts"
 import type { MessageBus } from "./MessageBus.ts"
 import type * as PsrpcError from "./PsrpcError.ts"
 import type * as Service_ from "./Service.ts"
 
 export type { PublishOptions } from "./internal/calls/callOptions.ts"
-export type { FromMethods, Options, PublishCall } from "./internal/publisher/types.ts"
+export type { ConfigOptions, FromMethods, Options, PublishCall } from "./internal/publisher/types.ts"
 
 /**
  * How long an update waits for a lost connection to come back, where nobody says: 3 seconds, as a call does.
@@ -73,17 +73,24 @@ export const make: <
  * @category models
  * @since 0.1.0
  */
-export interface ServiceClass<Self, Id extends string, M extends Service_.AnyMethods> extends Context.ServiceClass<
+export interface ServiceClass<
   Self,
-  Id,
-  FromMethods<M>
-> {
-  /** The publisher with the defaults. */
+  Id extends string,
+  M extends Service_.AnyMethods,
+  Name extends string = string
+> extends Context.ServiceClass<Self, Id, FromMethods<M>> {
+  /** The service whose updates the publisher sends. */
+  readonly service: Service_.Service<Name, M>
+  /** The publisher with default options, as a Layer. */
   readonly layer: Layer.Layer<Self, PsrpcError.PsrpcError, MessageBus>
-  /** The publisher with options. */
+  /** Makes the publisher with options, as a Layer. */
   readonly layerWith: <const I extends ReadonlyArray<Interceptor.Any> = readonly []>(
     options: Options<I>
   ) => Layer.Layer<Self, PsrpcError.PsrpcError, MessageBus | Interceptor.PublisherServices<I>>
+  /** Makes the publisher with options from the configuration, as a Layer. */
+  readonly layerConfig: <const I extends ReadonlyArray<Interceptor.Any> = readonly []>(
+    options: ConfigOptions<I>
+  ) => Layer.Layer<Self, PsrpcError.PsrpcError | Config.ConfigError, MessageBus | Interceptor.PublisherServices<I>>
 }
 
 /**
@@ -97,9 +104,16 @@ export const Service =
   <const Id extends string, Name extends string, M extends Service_.AnyMethods>(
     id: Id,
     service: Service_.Service<Name, M>
-  ): ServiceClass<Self, Id, M> => {
+  ): ServiceClass<Self, Id, M, Name> => {
     const Tag = Context.Service<Self, FromMethods<M>>()(id)
     const layerWith = <const I extends ReadonlyArray<Interceptor.Any> = readonly []>(options: Options<I>) =>
       Layer.effect(Tag, make(service, options))
-    return Object.assign(Tag, { layerWith, layer: layerWith({}) }) as unknown as ServiceClass<Self, Id, M>
+    const layerConfig = <const I extends ReadonlyArray<Interceptor.Any> = readonly []>(options: ConfigOptions<I>) =>
+      Layer.effect(Tag, Make.makeConfigured(service, options))
+    return Object.assign(Tag, { service, layerWith, layerConfig, layer: layerWith({}) }) as unknown as ServiceClass<
+      Self,
+      Id,
+      M,
+      Name
+    >
   }

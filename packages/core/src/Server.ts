@@ -25,10 +25,10 @@
  *
  * @since 0.1.0
  */
-import { Context, Duration, type Effect, Layer, type Scope } from "effect"
+import { type Config, Context, Duration, type Effect, Layer, type Scope } from "effect"
 import type { CheckedHandlers, Handlers, InterceptedServices } from "./internal/calls/handlerTypes.ts"
 import * as Make from "./internal/server/make.ts"
-import type { Options, Server } from "./internal/server/types.ts"
+import type { ConfigOptions, Options, Server } from "./internal/server/types.ts"
 import * as Unimplemented_ from "./internal/server/unimplemented.ts"
 import type * as Interceptor from "./Interceptor.ts"
 import type { MessageBus } from "./MessageBus.ts"
@@ -66,7 +66,15 @@ export {
   CurrentCall
 } from "./internal/calls/callContext.ts"
 
-export type { GroupOf, Options, Server, TopicMethod, TopicOf, TopicOfGroup } from "./internal/server/types.ts"
+export type {
+  ConfigOptions,
+  GroupOf,
+  Options,
+  Server,
+  TopicMethod,
+  TopicOf,
+  TopicOfGroup
+} from "./internal/server/types.ts"
 
 export { defaultBufferSize, defaultKeepalive } from "./internal/calls/defaults.ts"
 
@@ -143,8 +151,8 @@ export const make: <
   Make.make
 
 /**
- * A server as a Layer. `handlers` is the object of handlers, or an Effect that makes it, whose requirements the Layer
- * then has. Each call makes a server of its own.
+ * Makes a server as a Layer. `handlers` is the object of handlers, or an Effect that makes it, whose requirements the
+ * Layer then has. Each call makes another server.
  *
  * @category layers
  * @since 0.1.0
@@ -164,17 +172,59 @@ export const layer = <
   Layer.effectDiscard(Make.makeFrom(service, handlers as object, options)) as never
 
 /**
+ * Makes a server as a Layer, as `layer` does, with options from the configuration.
+ *
+ * **Example** (Timeouts and limits that operators set)
+ *
+ * ```ts
+ * import { Rpc, Server, Service } from "@effect-psrpc/core"
+ * import { Config, Effect, Schema } from "effect"
+ *
+ * class Greeter extends Service.make("Greeter", {
+ *   hello: Rpc.unary({ request: Schema.String, response: Schema.String })
+ * }) {}
+ *
+ * const GreeterLive = Server.layerConfig(Greeter, { hello: (name) => Effect.succeed(`Hello ${name}`) }, {
+ *   drainTimeout: Config.Duration("DRAIN_TIMEOUT").pipe(Config.withDefault("10 seconds")),
+ *   maxInFlight: Config.Int("MAX_IN_FLIGHT").pipe(Config.withDefault(Server.defaultMaxInFlight))
+ * })
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerConfig = <
+  Name extends string,
+  M extends Service_.AnyMethods,
+  const H extends Handlers<M>,
+  E = never,
+  R = never,
+  const I extends ReadonlyArray<Interceptor.Any> = readonly []
+>(
+  service: Service_.Service<Name, M>,
+  handlers: (H & CheckedHandlers<H, M>) | Effect.Effect<H & CheckedHandlers<H, M>, E, R>,
+  options: ConfigOptions<M, I>
+): Layer.Layer<
+  never,
+  PsrpcError.PsrpcError | Config.ConfigError | E,
+  MessageBus | InterceptedServices<H, M, I> | Exclude<R, Scope.Scope>
+> => Layer.effectDiscard(Make.makeConfigured(service, handlers as object, options)) as never
+
+/**
  * The class of a server as a service of the program.
  *
  * @category models
  * @since 0.1.0
  */
-export interface ServiceClass<Self, Id extends string, M extends Service_.AnyMethods> extends Context.ServiceClass<
+export interface ServiceClass<
   Self,
-  Id,
-  Server<M>
-> {
-  /** The server as a Layer, which provides its handle; see `Server.layer`. */
+  Id extends string,
+  M extends Service_.AnyMethods,
+  Name extends string = string
+> extends Context.ServiceClass<Self, Id, Server<M>> {
+  /** The service that the server serves. */
+  readonly service: Service_.Service<Name, M>
+  /** Makes the server as a Layer that provides its handle; see `Server.layer`. */
   readonly layer: <
     const H extends Handlers<M>,
     E = never,
@@ -184,6 +234,20 @@ export interface ServiceClass<Self, Id extends string, M extends Service_.AnyMet
     handlers: (H & CheckedHandlers<H, M>) | Effect.Effect<H & CheckedHandlers<H, M>, E, R>,
     options?: Options<M, I>
   ) => Layer.Layer<Self, PsrpcError.PsrpcError | E, MessageBus | InterceptedServices<H, M, I> | Exclude<R, Scope.Scope>>
+  /** Makes the server with options from the configuration, as a Layer that provides its handle; see `Server.layerConfig`. */
+  readonly layerConfig: <
+    const H extends Handlers<M>,
+    E = never,
+    R = never,
+    const I extends ReadonlyArray<Interceptor.Any> = readonly []
+  >(
+    handlers: (H & CheckedHandlers<H, M>) | Effect.Effect<H & CheckedHandlers<H, M>, E, R>,
+    options: ConfigOptions<M, I>
+  ) => Layer.Layer<
+    Self,
+    PsrpcError.PsrpcError | Config.ConfigError | E,
+    MessageBus | InterceptedServices<H, M, I> | Exclude<R, Scope.Scope>
+  >
 }
 
 /**
@@ -216,9 +280,13 @@ export const Service =
   <const Id extends string, Name extends string, M extends Service_.AnyMethods>(
     id: Id,
     service: Service_.Service<Name, M>
-  ): ServiceClass<Self, Id, M> => {
+  ): ServiceClass<Self, Id, M, Name> => {
     const Tag = Context.Service<Self, Server<M>>()(id)
-    const made: ServiceClass<Self, Id, M>["layer"] = (handlers, options) =>
-      Layer.effect(Tag, Make.makeFrom(service, handlers as object, options)) as never
-    return Object.assign(Tag, { layer: made }) as unknown as ServiceClass<Self, Id, M>
+    const own: Pick<ServiceClass<Self, Id, M, Name>, "layer" | "layerConfig" | "service"> = {
+      service,
+      layer: (handlers, options) => Layer.effect(Tag, Make.makeFrom(service, handlers as object, options)) as never,
+      layerConfig: (handlers, options) =>
+        Layer.effect(Tag, Make.makeConfigured(service, handlers as object, options)) as never
+    }
+    return Object.assign(Tag, own) as unknown as ServiceClass<Self, Id, M, Name>
   }

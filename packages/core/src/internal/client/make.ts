@@ -1,9 +1,10 @@
 /** Makes a client: checks its options, subscribes to its channels, and makes one function per method. */
-import { Context, Effect, Scope } from "effect"
+import { type Config, Context, Effect, Scope } from "effect"
 import { MessageBus } from "../../MessageBus.ts"
 import type { PsrpcError } from "../../PsrpcError.ts"
 import type { FromMethods } from "../calls/clientTypes.ts"
 import { defaultBufferSize, defaultKeepalive } from "../calls/defaults.ts"
+import { configured } from "../calls/configurable.ts"
 import type * as Interceptor from "../calls/interceptorTypes.ts"
 import { methodOf } from "../definition/method.ts"
 import type { AnyMethods, Service } from "../definition/service.ts"
@@ -25,7 +26,7 @@ import { checkClientId } from "./clientId.ts"
 import { checkSelection } from "./clientSelection.ts"
 import * as Intercepted from "./intercepted.ts"
 import { multi } from "./multiCall.ts"
-import type { Options } from "./options.ts"
+import type { ConfigOptions, Options } from "./options.ts"
 import type { AnyCallOptions } from "./prepare.ts"
 import { type ClientState, clientClosed } from "./state.ts"
 import { opener } from "./streamCall.ts"
@@ -122,3 +123,10 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
   }
   return client as FromMethods<M>
 })
+
+/** `Client.make`, with options from the configuration. */
+export const makeConfigured = <Name extends string, M extends AnyMethods>(
+  service: Service<Name, M>,
+  options: ConfigOptions<ReadonlyArray<Interceptor.Any>>
+): Effect.Effect<FromMethods<M>, PsrpcError | Config.ConfigError, any> =>
+  Effect.flatMap(configured<Options<ReadonlyArray<Interceptor.Any>>>(options), (read) => make(service, read))

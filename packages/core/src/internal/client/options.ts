@@ -1,6 +1,7 @@
 /** The options of a client. Public in `Client`. */
 import type { Duration } from "effect"
 import type * as Interceptor from "../calls/interceptorTypes.ts"
+import type { Configurable } from "../calls/configurable.ts"
 import type { Selection } from "../calls/selection.ts"
 import type { Metadata } from "../metadata/model.ts"
 
@@ -66,3 +67,14 @@ export interface Options<I extends ReadonlyArray<Interceptor.Any> = readonly []>
    */
   readonly interceptors?: I | undefined
 }
+
+/**
+ * Options of `layerConfig`: the options of a client, each of which may be a `Config` of its value. `interceptors` may not.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ConfigOptions<I extends ReadonlyArray<Interceptor.Any> = readonly []> = Configurable<
+  Omit<Options<I>, "interceptors">
+> &
+  Pick<Options<I>, "interceptors">

@@ -1,7 +1,8 @@
 /** Makes a publisher: checks its options and makes one function per subscription. */
-import { Clock, Effect } from "effect"
+import { Clock, type Config, Effect } from "effect"
 import { MessageBus } from "../../MessageBus.ts"
 import type * as PsrpcError from "../../PsrpcError.ts"
+import { configured } from "../calls/configurable.ts"
 import type * as Interceptor from "../calls/interceptorTypes.ts"
 import { methodOf } from "../definition/method.ts"
 import type { AnyMethods, Service } from "../definition/service.ts"
@@ -12,7 +13,7 @@ import { checkInterceptors } from "../interceptors/checkInterceptors.ts"
 import * as MethodMetrics from "../telemetry/metrics/methodMetrics.ts"
 import * as Intercepted from "./intercepted.ts"
 import { type AnyPublishOptions, publisher } from "./publish.ts"
-import type { FromMethods, Options } from "./types.ts"
+import type { ConfigOptions, FromMethods, Options } from "./types.ts"
 
 /** Milliseconds. */
 export const defaultTimeout = 3000
@@ -46,3 +47,10 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
   }
   return all as FromMethods<M>
 })
+
+/** `Publisher.make`, with options from the configuration. */
+export const makeConfigured = <Name extends string, M extends AnyMethods>(
+  service: Service<Name, M>,
+  options: ConfigOptions<ReadonlyArray<Interceptor.Any>>
+): Effect.Effect<FromMethods<M>, PsrpcError.PsrpcError | Config.ConfigError, any> =>
+  Effect.flatMap(configured<Options<ReadonlyArray<Interceptor.Any>>>(options), (read) => make(service, read))

@@ -3,6 +3,7 @@ import type { Duration, Effect } from "effect"
 import type * as PsrpcError from "../../PsrpcError.ts"
 import type { Arguments } from "../calls/arguments.ts"
 import type { PublishOptions } from "../calls/callOptions.ts"
+import type { Configurable } from "../calls/configurable.ts"
 import type * as Interceptor from "../calls/interceptorTypes.ts"
 
 /**
@@ -17,6 +18,17 @@ export interface Options<I extends ReadonlyArray<Interceptor.Any> = readonly []>
   /** What runs around updates, the first outermost. What it requires, the publisher requires. Default: none. */
   readonly interceptors?: I | undefined
 }
+
+/**
+ * Options of `layerConfig`: the options of a publisher, each of which may be a `Config` of its value. `interceptors` may not.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ConfigOptions<I extends ReadonlyArray<Interceptor.Any> = readonly []> = Configurable<
+  Omit<Options<I>, "interceptors">
+> &
+  Pick<Options<I>, "interceptors">
 
 /**
  * How an update is published. It succeeds when the broker has it, whether anybody listens or not, and fails with

@@ -3,6 +3,7 @@ import { Context, Effect, Scope, Tracer } from "effect"
 import { MessageBus } from "../../MessageBus.ts"
 import * as Metadata from "../metadata/model.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
+import { configured } from "../calls/configurable.ts"
 import type * as Interceptor from "../calls/interceptorTypes.ts"
 import type { AnyMethods, Service } from "../definition/service.ts"
 import { BoundedCache } from "../support/boundedCache.ts"
@@ -26,7 +27,7 @@ import { Idle } from "./idle.ts"
 import { type Entry, Registrations } from "./registrations.ts"
 import type { AnyTopic } from "../calls/callContext.ts"
 import type { Replies, ServerState } from "./state.ts"
-import type { Options, Server } from "./types.ts"
+import type { ConfigOptions, Options, Server } from "./types.ts"
 import { StreamDispatch, type StreamHandler } from "./streamDispatch.ts"
 
 /** Milliseconds. */
@@ -184,4 +185,14 @@ export const makeFrom = <Name extends string, M extends AnyMethods>(
 ): Effect.Effect<Server<M>, unknown, unknown> =>
   Effect.flatMap(Effect.isEffect(handlers) ? handlers : Effect.succeed(handlers), (made) =>
     make(service, made as never, options)
+  )
+
+/** The same, with options from the configuration. */
+export const makeConfigured = <Name extends string, M extends AnyMethods>(
+  service: Service<Name, M>,
+  handlers: object,
+  options: ConfigOptions<M, ReadonlyArray<Interceptor.Any>>
+): Effect.Effect<Server<M>, unknown, unknown> =>
+  Effect.flatMap(configured<Options<M, ReadonlyArray<Interceptor.Any>>>(options), (read) =>
+    makeFrom(service, handlers, read)
   )

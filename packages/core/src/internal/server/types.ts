@@ -2,6 +2,7 @@
 import type { Duration, Effect, Scope } from "effect"
 import type * as PsrpcError from "../../PsrpcError.ts"
 import type * as Topic from "../../Topic.ts"
+import type { Configurable } from "../calls/configurable.ts"
 import type * as Interceptor from "../calls/interceptorTypes.ts"
 
 /**
@@ -108,6 +109,17 @@ export interface Options<Methods, I extends ReadonlyArray<Interceptor.Any> = rea
    */
   readonly interceptors?: I | undefined
 }
+
+/**
+ * Options of `layerConfig`: the options of a server, each of which may be a `Config` of its value. `interceptors` may not.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type ConfigOptions<Methods, I extends ReadonlyArray<Interceptor.Any> = readonly []> = Configurable<
+  Omit<Options<Methods, I>, "interceptors">
+> &
+  Pick<Options<Methods, I>, "interceptors">
 
 /**
  * A running server.
