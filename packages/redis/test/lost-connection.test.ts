@@ -16,7 +16,7 @@ import { assert, describe } from "@effect/vitest"
 import { Effect, Fiber, Metric } from "effect"
 import { RedisMessageBus } from "../src/index.ts"
 import { makeBus } from "../src/internal/bus.ts"
-import { peerOfClient } from "../src/internal/clients.ts"
+import { identityOfClient } from "../src/internal/connection/clients.ts"
 import { BusRuntime } from "@effect-psrpc/core/broker"
 import { broker, client, onClients } from "./support.ts"
 
@@ -150,8 +150,8 @@ describe("own connections", () => {
         closeTimeout: 2000
       }
       const bus = yield* makeBus(
-        { ...limits, publisher, subscriber, own: false, exclusive: true, heartbeat: 1, grace: 100 },
-        peerOfClient(publisher),
+        { ...limits, publisher, subscriber, own: false, exclusive: true, heartbeat: 1, gracePeriod: 100 },
+        identityOfClient(publisher),
         yield* BusRuntime.make
       )
       const news = channel()

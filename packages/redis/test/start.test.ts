@@ -55,7 +55,7 @@ describe("starting", () => {
         const error = yield* Effect.flip(RedisMessageBus.make({ url, redis: { password: wrong } }))
         assert.strictEqual(error._tag, "Unauthenticated")
         assert.notInclude(error.message, "<redacted>")
-        assert.include(error.message, "the user or the password is not right")
+        assert.include(error.message, "wrong user or password")
       }
     }).pipe(Effect.scoped)
   )

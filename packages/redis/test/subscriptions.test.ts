@@ -1,9 +1,9 @@
 import { live, until } from "@effect-psrpc/bus-tests"
 import { assert, describe } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import { Peer } from "../src/internal/peer.ts"
+import { RedisIdentity } from "../src/internal/connection/redisIdentity.ts"
 import { BusRuntime } from "@effect-psrpc/core/broker"
-import { Subscriptions } from "../src/internal/subscriptions.ts"
+import { Subscriptions } from "../src/internal/receiving/subscriptions.ts"
 
 /** A client that answers when the test says so. */
 const played = Effect.gen(function* () {
@@ -16,7 +16,7 @@ const played = Effect.gen(function* () {
       ),
     unsubscribe: () => new Promise<void>(() => {})
   }
-  const subscriptions = new Subscriptions(client, new Peer("here", []), yield* BusRuntime.make)
+  const subscriptions = new Subscriptions(client, new RedisIdentity("here", []), yield* BusRuntime.make)
   let restored = 0
   subscriptions.onRestored = () => void restored++
   const acknowledged = Effect.fnUntraced(function* (...names: Array<string>) {
@@ -29,9 +29,9 @@ const played = Effect.gen(function* () {
   })
   const reconnect = (): void => {
     client.status = "close"
-    subscriptions.broken()
-    assert.isFalse(subscriptions.isWhole)
-    assert.include(subscriptions.trouble, "is down")
+    subscriptions.connectionLost()
+    assert.isFalse(subscriptions.isComplete)
+    assert.include(subscriptions.problem, "is down")
     client.status = "ready"
     subscriptions.restore()
   }
@@ -45,21 +45,21 @@ describe("a subscribing connection", () => {
     Effect.gen(function* () {
       const { acknowledged, asked, reconnect, restored, subscriptions } = yield* played
       subscriptions.retain("new")
-      assert.isTrue(subscriptions.isWhole)
+      assert.isTrue(subscriptions.isComplete)
       asked.pop()!.answer()
       yield* acknowledged("a", "b")
       reconnect()
-      assert.isFalse(subscriptions.isWhole)
-      assert.include(subscriptions.trouble, "its subscriptions are not yet")
+      assert.isFalse(subscriptions.isComplete)
+      assert.include(subscriptions.problem, "but not all of its subscriptions")
       const early = asked.pop()!
       // once more, before the answer came: it says nothing any more
       reconnect()
       early.answer()
       yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
-      assert.isFalse(subscriptions.isWhole)
+      assert.isFalse(subscriptions.isComplete)
       assert.deepStrictEqual(asked[0]!.names, ["new", "a", "b"])
       asked.pop()!.answer()
-      yield* until(() => subscriptions.isWhole, "it is whole")
+      yield* until(() => subscriptions.isComplete, "they are complete")
       assert.strictEqual(restored(), 1)
     })
   )
@@ -68,7 +68,7 @@ describe("a subscribing connection", () => {
     Effect.gen(function* () {
       const { acknowledged, asked, reconnect, restored, subscriptions } = yield* played
       reconnect()
-      assert.isTrue(subscriptions.isWhole)
+      assert.isTrue(subscriptions.isComplete)
       assert.strictEqual(restored(), 1)
       yield* acknowledged("refused", "left")
       reconnect()
@@ -78,9 +78,9 @@ describe("a subscribing connection", () => {
       yield* until(() => asked.length === 3, "each is asked for")
       asked.find(({ names }) => names.join() === "refused")!.answer(refused)
       yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
-      assert.isFalse(subscriptions.isWhole)
+      assert.isFalse(subscriptions.isComplete)
       yield* Effect.forkChild(subscriptions.release("left"), { startImmediately: true })
-      assert.isTrue(subscriptions.isWhole)
+      assert.isTrue(subscriptions.isComplete)
       assert.strictEqual(restored(), 2)
     })
   )
@@ -92,9 +92,9 @@ describe("a subscribing connection", () => {
       reconnect()
       asked.pop()!.answer(new Error("Command timed out"))
       yield* until(() => asked.length === 1, "it is asked for again")
-      assert.isFalse(subscriptions.isWhole)
+      assert.isFalse(subscriptions.isComplete)
       asked.pop()!.answer()
-      yield* until(() => subscriptions.isWhole, "it is whole")
+      yield* until(() => subscriptions.isComplete, "they are complete")
     })
   )
 
@@ -103,9 +103,9 @@ describe("a subscribing connection", () => {
       const { acknowledged, asked, subscriptions } = yield* played
       yield* acknowledged("a")
       subscriptions.replaced()
-      assert.isFalse(subscriptions.isWhole)
+      assert.isFalse(subscriptions.isComplete)
       asked.pop()!.answer()
-      yield* until(() => subscriptions.isWhole, "it is whole")
+      yield* until(() => subscriptions.isComplete, "they are complete")
     })
   )
 })

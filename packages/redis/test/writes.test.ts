@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import type { Redis } from "ioredis"
 import { createHook } from "node:async_hooks"
 import type { Socket } from "node:net"
-import { probe } from "../src/internal/probe.ts"
+import { supportsWriteBatches } from "../src/internal/commands/clientProbe.ts"
 import { RedisMessageBus } from "../src/index.ts"
 import { client } from "./support.ts"
 
@@ -81,7 +81,7 @@ describe("the lean way", () => {
       for (const options of [{}, { protocol: 2 }, { stringNumbers: true }]) {
         const redis = yield* client(server.url, options)
         yield* Effect.promise(() => redis.connect())
-        assert.isTrue(yield* probe(redis))
+        assert.isTrue(yield* supportsWriteBatches(redis))
       }
     })
   )
@@ -133,7 +133,7 @@ describe("the lean way", () => {
         yield* Effect.promise(() => publisher.connect())
         const original = publisher.sendCommand
         publisher.sendCommand = change(publisher)
-        assert.isFalse(yield* probe(publisher))
+        assert.isFalse(yield* supportsWriteBatches(publisher))
         // such a change would break the ordinary way too: here it concerns the stand-in alone
         const changed = publisher.sendCommand
         publisher.sendCommand = function (command, stream) {

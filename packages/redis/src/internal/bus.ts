@@ -1,75 +1,77 @@
 import { MessageBus, type PsrpcError } from "@effect-psrpc/core"
+import { BusMetrics, type BusRuntime, ConnectionLog, type Limits } from "@effect-psrpc/core/broker"
 import { Effect, type Scope } from "effect"
 import type { Redis } from "ioredis"
-import { type AnyClient, isCluster } from "./clients.ts"
-import { ClusterNodes } from "./cluster.ts"
-import { type Lock, RedisTarget } from "./commands.ts"
-import { heartbeat, ready, watch } from "./connection.ts"
-import type { Peer } from "./peer.ts"
-import { probe } from "./probe.ts"
-import { Publisher } from "./publisher.ts"
-import { Receiver } from "./receiver.ts"
-import { BusMetrics, type BusRuntime, ConnectionLog, type Limits } from "@effect-psrpc/core/broker"
-import { Subscriptions } from "./subscriptions.ts"
-import { Wire } from "./wire.ts"
+import { supportsWriteBatches } from "./commands/clientProbe.ts"
+import type { LockCommand } from "./commands/lockCommand.ts"
+import { RedisTarget } from "./commands/publishCommand.ts"
+import { heartbeat, ready, watch } from "./connection/clientEvents.ts"
+import { type AnyClient, isCluster } from "./connection/clients.ts"
+import type { RedisIdentity } from "./connection/redisIdentity.ts"
+import { ClusterNodes } from "./publishing/clusterNodes.ts"
+import { PublishConnection } from "./publishing/publishConnection.ts"
+import { Publisher } from "./publishing/publisher.ts"
+import { Receiver } from "./receiving/receiver.ts"
+import { Subscriptions } from "./receiving/subscriptions.ts"
 
 export interface BusOptions extends Limits.Limits {
   readonly publisher: AnyClient
   readonly subscriber: AnyClient
-  /** Whether nobody else sends commands on the publisher. */
+  /** Whether only the bus sends commands on the publisher. */
   readonly exclusive: boolean
-  /** Whether the clients are the bus's own, which connect again whatever happens. */
+  /** Whether the bus has opened the clients itself, so that they always reconnect. */
   readonly own: boolean
-  /** How often the connections are asked for a sign of life, in milliseconds; `undefined` where they are not. */
+  /** Interval of the PINGs that check the connections, in milliseconds; `undefined` for none. */
   readonly heartbeat: number | undefined
-  /** Milliseconds, see `Limits.gracePeriodFor`. */
-  readonly grace: number
+  /** Milliseconds after a reconnect in which a message without receivers is sent again. */
+  readonly gracePeriod: number
 }
 
 const clientClosed = "the client is closed"
 const subscriberClosed = "the subscribing client is closed"
 
-/** Finds out whether the lean way works, and leaves the connection in step where it does not. */
-const isLean = Effect.fnUntraced(function* (
+/** Checks whether commands can be written in batches. If they cannot, the connection is opened again after the check. */
+const isBatched = Effect.fnUntraced(function* (
   client: Redis,
   options: BusOptions,
-  peer: Peer,
+  broker: RedisIdentity,
   runtime: BusRuntime.BusRuntime
 ): Effect.fn.Return<boolean, PsrpcError.PsrpcError> {
   if (!options.exclusive) return false
-  if (yield* probe(client)) return true
-  runtime.log("warning", peer.message("this ioredis is not known: publishing costs a promise a message"))
+  if (yield* supportsWriteBatches(client)) return true
+  const text =
+    "this version of ioredis does not support write batches: the bus publishes more slowly, with one promise per message"
+  runtime.log("warning", broker.message(text))
   const reconnecting = Effect.callback<void>((resume) => {
     client.once("close", () => resume(Effect.void))
     client.disconnect(true)
   })
   yield* reconnecting.pipe(Effect.timeoutOption(options.connectTimeout))
-  yield* ready(client, peer, options.connectTimeout)
+  yield* ready(client, broker, options.connectTimeout)
   return false
 })
 
-/** Puts a bus together from two clients that are ready. */
+/** Makes a bus on two clients that are ready. */
 export const makeBus = Effect.fnUntraced(function* (
   options: BusOptions,
-  peer: Peer,
+  broker: RedisIdentity,
   runtime: BusRuntime.BusRuntime
 ): Effect.fn.Return<MessageBus.MessageBus["Service"], PsrpcError.PsrpcError, Scope.Scope> {
   const { closeTimeout, connectTimeout, publisher: publishing, subscriber } = options
-  const bounded = Effect.timeoutOption(closeTimeout)
-  const metrics = yield* BusMetrics.make(peer.kind)
-  const subscriptions = new Subscriptions(subscriber, peer, runtime)
-  const publishingLog = new ConnectionLog.ConnectionLog("the connection", peer, runtime, metrics)
-  const publisher = new Publisher(peer, runtime, options, subscriptions, publishingLog)
+  const metrics = yield* BusMetrics.make(broker.kind)
+  const subscriptions = new Subscriptions(subscriber, broker, runtime)
+  const publishingLog = new ConnectionLog.ConnectionLog("the connection", broker, runtime, metrics)
+  const publisher = new Publisher(broker, runtime, options, subscriptions, publishingLog)
   subscriptions.onRestored = () => {
-    publisher.cameBack()
+    publisher.startGracePeriod()
     publisher.resume()
   }
 
-  let ask: (lock: Lock) => boolean
+  let requestLock: (lock: LockCommand) => boolean
   let closed: () => void
   let connected: () => void
   if (isCluster(publishing)) {
-    const nodes = new ClusterNodes(publishing, peer, publisher)
+    const nodes = new ClusterNodes(publishing, broker, publisher)
     nodes.choose()
     yield* Effect.acquireRelease(
       Effect.sync(() => {
@@ -83,22 +85,22 @@ export const makeBus = Effect.fnUntraced(function* (
           nodes.close()
         })
     )
-    ask = nodes.lock
+    requestLock = nodes.lock
     closed = () => {}
     connected = nodes.choose
   } else {
-    const lean = yield* isLean(publishing, options, peer, runtime)
-    const wire = new Wire(publishing, peer, { lean, countsReceivers: true })
-    publisher.attach(wire)
-    if (options.heartbeat !== undefined) yield* heartbeat(publishing, options.heartbeat, () => wire.flush())
-    ask = (lock) => publisher.lock(lock)
-    closed = () => publisher.broken(wire)
+    const batched = yield* isBatched(publishing, options, broker, runtime)
+    const connection = new PublishConnection(publishing, broker, { batched, countsReceivers: true })
+    publisher.attach(connection)
+    if (options.heartbeat !== undefined) yield* heartbeat(publishing, options.heartbeat, () => connection.flush())
+    requestLock = (lock) => publisher.lock(lock)
+    closed = () => publisher.connectionLost(connection)
     connected = () => publisher.resume()
   }
-  yield* watch(publishing, peer, publishingLog, {
+  yield* watch(publishing, broker, publishingLog, {
     ready: () => {
       publisher.revive(clientClosed)
-      publisher.cameBack()
+      publisher.startGracePeriod()
       connected()
     },
     closed,
@@ -107,16 +109,16 @@ export const makeBus = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() => publisher.close(closeTimeout))
 
   if (options.heartbeat !== undefined) yield* heartbeat(subscriber, options.heartbeat, () => {})
-  const receiver = new Receiver(peer, runtime, ask)
+  const receiver = new Receiver(broker, runtime, requestLock)
   const replaced = (): void => subscriptions.replaced()
-  const subscribingLog = new ConnectionLog.ConnectionLog("the subscribing connection", peer, runtime, metrics)
-  yield* watch(subscriber, peer, subscribingLog, {
+  const subscribingLog = new ConnectionLog.ConnectionLog("the subscribing connection", broker, runtime, metrics)
+  yield* watch(subscriber, broker, subscribingLog, {
     ready: () => {
       publisher.revive(subscriberClosed)
       subscriptions.restore()
     },
-    closed: () => subscriptions.broken(),
-    // nobody would hear the answers
+    closed: () => subscriptions.connectionLost(),
+    // without this client, responses to published requests would be lost
     ended: () => options.own || publisher.end(subscriberClosed)
   })
   yield* Effect.acquireRelease(
@@ -126,7 +128,7 @@ export const makeBus = Effect.fnUntraced(function* (
         receiver.receive(name.toString(), message)
       }
       subscriber.on("messageBuffer", onMessage)
-      // a Cluster does not say that it subscribes through another node now
+      // a Cluster has no event for a subscribing connection that moves to another node
       if (isCluster(subscriber)) subscriber.on("-node", replaced)
       return onMessage
     }),
@@ -142,11 +144,10 @@ export const makeBus = Effect.fnUntraced(function* (
       Effect.timeoutOrElse({
         duration: connectTimeout,
         orElse: () =>
-          Effect.suspend(() =>
-            Effect.fail(
-              publisher.failure() ?? peer.unreachable(`no answer to SUBSCRIBE within ${connectTimeout} ms`, false)
-            )
-          )
+          Effect.suspend(() => {
+            const text = `subscribe to ${name}: no reply within ${connectTimeout} ms (connectTimeout)`
+            return Effect.fail(publisher.failure() ?? broker.unreachable(text, false))
+          })
       })
     )
 
@@ -159,9 +160,10 @@ export const makeBus = Effect.fnUntraced(function* (
     failure: () => publisher.failure(),
     subscribe: ({ name }, listener, subscribe) => {
       const queue = subscribe?.queue === true
-      const leave = Effect.suspend(() =>
-        bounded(Effect.andThen(subscriptions.release(name), queue ? receiver.settled(name) : Effect.void))
-      ).pipe(Effect.andThen(Effect.sync(() => receiver.delete(name, listener, queue))))
+      const leave = Effect.suspend(() => {
+        const left = Effect.andThen(subscriptions.release(name), queue ? receiver.locksSettled(name) : Effect.void)
+        return Effect.timeoutOption(left, closeTimeout)
+      }).pipe(Effect.andThen(Effect.sync(() => receiver.delete(name, listener, queue))))
       const subscribing = Effect.acquireRelease(
         Effect.suspend(() => {
           receiver.add(name, listener, queue)

@@ -1,39 +1,39 @@
 import type { MessageBus } from "@effect-psrpc/core"
+import { type BusRuntime, Listeners, LogThrottle } from "@effect-psrpc/core/broker"
 import { Cause, Effect, Metric } from "effect"
 import { hash } from "node:crypto"
-import { Lock, lockSeconds } from "./commands.ts"
-import type { Peer } from "./peer.ts"
-import { type BusRuntime, Listeners, LogThrottle } from "@effect-psrpc/core/broker"
+import { LockCommand, lockSeconds } from "../commands/lockCommand.ts"
+import type { RedisIdentity } from "../connection/redisIdentity.ts"
 
-/** Messages of queues that this process had to leave, because it could not learn whether they were its own. */
+/** Counts messages of queues that were dropped because this process could not find out whether it has their lock. */
 export const unlockedMessages = Metric.withAttributes(
   Metric.counter("psrpc_messages_dropped", {
-    description: "Messages dropped, by reason",
+    description: "Dropped messages, by reason",
     incremental: true
   }),
   { reason: "unlocked", side: "bus" }
 )
 
-/** Lines in the log about lost locks are this far apart, in milliseconds. */
+/** Minimum milliseconds between two log lines about dropped messages. */
 const logInterval = 1000
 
-/** The members of one queue in this process, and the answers of Redis that they wait for. */
+/** The members of one queue in this process, and their lock requests in flight. */
 class QueueState {
   members = 0
-  pending = 0
-  /** The last member is leaving and only waits for answers: no more locks. */
+  pendingLocks = 0
+  /** The last member leaves: it requests no more locks, and waits for those in flight. */
   leaving = false
   readonly #waiting = new Set<() => void>()
 
-  done(): void {
-    if (--this.pending > 0) return
+  lockSettled(): void {
+    if (--this.pendingLocks > 0) return
     for (const resume of this.#waiting) resume()
     this.#waiting.clear()
   }
 
-  /** Waits until no lock is being asked for. */
+  /** Waits until no lock request is in flight. */
   readonly idle: Effect.Effect<void> = Effect.callback((resume) => {
-    if (this.pending === 0) return resume(Effect.void)
+    if (this.pendingLocks === 0) return resume(Effect.void)
     const done = (): void => resume(Effect.void)
     this.#waiting.add(done)
     return Effect.sync(() => this.#waiting.delete(done))
@@ -41,27 +41,27 @@ class QueueState {
 }
 
 /**
- * The receiving side of a bus: gives each message to its listeners, and to one member of the queue once this process has
+ * The receiving side of a bus: passes each message to its listeners, and to one member of the queue once this process has
  * the message's lock.
  */
 export class Receiver {
   readonly #listeners: Listeners.Listeners
   readonly #queues = new Map<string, QueueState>()
-  readonly #peer: Peer
+  readonly #broker: RedisIdentity
   readonly #runtime: BusRuntime.BusRuntime
-  readonly #ask: (lock: Lock) => boolean
+  readonly #requestLock: (lock: LockCommand) => boolean
   readonly #drops = new LogThrottle.EveryInterval(logInterval)
 
-  constructor(peer: Peer, runtime: BusRuntime.BusRuntime, ask: (lock: Lock) => boolean) {
-    this.#peer = peer
+  constructor(broker: RedisIdentity, runtime: BusRuntime.BusRuntime, requestLock: (lock: LockCommand) => boolean) {
+    this.#broker = broker
     this.#runtime = runtime
-    this.#ask = ask
+    this.#requestLock = requestLock
     this.#listeners = new Listeners.Listeners((defect) =>
-      runtime.log("error", peer.message("a listener threw"), Cause.die(defect))
+      runtime.log("error", broker.message("a listener threw an exception"), Cause.die(defect))
     )
   }
 
-  /** A message has come. */
+  /** Passes on a message of a channel. */
   receive(name: string, payload: Buffer): void {
     const group = this.#listeners.get(name)
     if (group === undefined) return
@@ -71,37 +71,37 @@ export class Receiver {
     const queue = group.hasQueue ? this.#queues.get(name) : undefined
     if (queue === undefined || queue.leaving) return
     const since = this.#runtime.now()
-    const lock = new Lock(
+    const lock = new LockCommand(
       hash("sha256", payload, "base64"),
-      (won) => {
-        if (won) this.#won(name, message, since)
-        queue.done()
+      (acquired) => {
+        if (acquired) this.#acquired(name, message, since)
+        queue.lockSettled()
       },
       (error) => {
-        this.#dropped(this.#peer.reasonOf(error))
-        queue.done()
+        this.#dropped(name, this.#broker.reasonOf(error))
+        queue.lockSettled()
       }
     )
-    queue.pending++
-    if (this.#ask(lock)) return
-    this.#dropped("the connection is down")
-    queue.done()
+    queue.pendingLocks++
+    if (this.#requestLock(lock)) return
+    this.#dropped(name, "the connection is down")
+    queue.lockSettled()
   }
 
-  #won(name: string, message: Uint8Array, since: number): void {
-    // an answer that took longer than a lock lives proves nothing: another member may have had it in between
-    if (this.#runtime.now() - since >= lockSeconds * 1000) return this.#dropped("the answer came too late")
+  #acquired(name: string, message: Uint8Array, since: number): void {
+    // a lock that took as long as it lives proves nothing: another member may have had it in between
+    if (this.#runtime.now() - since >= lockSeconds * 1000) return this.#dropped(name, "Redis replied too late")
     const group = this.#listeners.get(name)
     if (group?.hasQueue === true) group.one(message)
-    else this.#dropped("every member has left")
+    else this.#dropped(name, "every member has left the queue")
   }
 
-  #dropped(reason: string): void {
+  #dropped(name: string, reason: string): void {
     this.#runtime.count(unlockedMessages, 1)
     const count = this.#drops.record(this.#runtime.now())
     if (count === undefined) return
-    const what = `${count} message(s) of a queue dropped, the lock is not certain: ${reason}`
-    this.#runtime.log("warning", this.#peer.message(what))
+    const text = `dropped ${count} message(s) of queues, the last of ${name}, without certainty of the lock: ${reason}`
+    this.#runtime.log("warning", this.#broker.message(text))
   }
 
   add(name: string, listener: MessageBus.Listener, queue: boolean): void {
@@ -113,8 +113,8 @@ export class Receiver {
     state.leaving = false
   }
 
-  /** Waits for the locks that a leaving member may have to answer for: those of others are answered by them. */
-  settled(name: string): Effect.Effect<void> {
+  /** Waits for the lock requests that a leaving member may have to handle. Those of other members need no wait. */
+  locksSettled(name: string): Effect.Effect<void> {
     return Effect.suspend(() => {
       const state = this.#queues.get(name)
       if (state === undefined || state.members > 1) return Effect.void

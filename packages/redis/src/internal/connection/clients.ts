@@ -1,8 +1,13 @@
 import { PsrpcError } from "@effect-psrpc/core"
 import type { Cluster, ClusterOptions, Redis, RedisOptions } from "ioredis"
-import { Peer } from "./peer.ts"
+import { RedisIdentity } from "./redisIdentity.ts"
 
-/** What of an ioredis client the bus is typed by: any version, single or Cluster. */
+/**
+ * The members of an ioredis client that its type must have: of any version, single, Sentinel or Cluster.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Client {
   readonly status: string
   readonly options: object
@@ -20,72 +25,82 @@ const addressOf = (options: RedisOptions): string =>
     ? `Sentinel's ${options.name ?? "master"}`
     : (options.path ?? `${options.host ?? "localhost"}:${options.port ?? 6379}`)
 
-/** Names the Redis behind the options of a client. */
-export const peerOf = (options: RedisOptions): Peer =>
-  new Peer(addressOf(options), [options.password, options.sentinelPassword])
+/** Returns the identity of the Redis that a client's options name. */
+export const identityOf = (options: RedisOptions): RedisIdentity =>
+  new RedisIdentity(addressOf(options), [options.password, options.sentinelPassword])
 
-export const peerOfClient = (client: AnyClient): Peer => {
-  if (!isCluster(client)) return peerOf(client.options)
+/** Returns the identity of the Redis, or of the cluster, that a client is made for. */
+export const identityOfClient = (client: AnyClient): RedisIdentity => {
+  if (!isCluster(client)) return identityOf(client.options)
   const nodes = client.nodes()
   const addresses = nodes.slice(0, 3).map((node) => addressOf(node.options))
   const list = `${addresses.join(", ")}${nodes.length > 3 ? ", …" : ""}`
-  return new Peer(`a cluster${list === "" ? "" : ` (${list})`}`, [
+  return new RedisIdentity(`a cluster${list === "" ? "" : ` (${list})`}`, [
     client.options.redisOptions?.password,
     ...nodes.map((node) => node.options.password)
   ])
 }
 
-/** Options of a client's own connections, which are those of its nodes where it is a Cluster. */
-const connectionOptions = (client: AnyClient): RedisOptions =>
+/** Returns the options of a client's connections. A Cluster has them for its nodes. */
+const connectionOptionsOf = (client: AnyClient): RedisOptions =>
   isCluster(client) ? { ...client.options.redisOptions } : client.options
 
-const clusterTrouble = (options: ClusterOptions): string | undefined => {
+const clusterProblem = (options: ClusterOptions): string | undefined => {
   const node = options.redisOptions
   if (typeof options.clusterNodeRetryStrategy !== "function") return undefined
   if (node?.autoResendUnfulfilledCommands === false && node.maxRetriesPerRequest === 0) return undefined
   return (
-    "a node that connects again sends again what was in flight: with clusterNodeRetryStrategy, set " +
+    "would send a message twice when a node reconnects: with clusterNodeRetryStrategy, set " +
     "redisOptions.autoResendUnfulfilledCommands to false and redisOptions.maxRetriesPerRequest to 0"
   )
 }
 
-const trouble = (client: AnyClient, role: "publisher" | "subscriber"): string | undefined => {
+const problemOf = (client: AnyClient, role: "publisher" | "subscriber"): string | undefined => {
   if (typeof client?.publish !== "function" || typeof client.on !== "function" || typeof client.options !== "object") {
     return "is not a client of ioredis"
   }
   if (client.status === "end") return "is closed"
   const cluster = isCluster(client)
-  const options = connectionOptions(client)
+  const options = connectionOptionsOf(client)
   const set = cluster ? "set redisOptions." : "set "
   const keyPrefix = options.keyPrefix || (cluster ? client.options.keyPrefix : "")
   if (keyPrefix) return `would change the names of channels and locks: ${set}keyPrefix to ""`
-  if (options.monitor === true) return "is a monitor, which takes no commands"
+  if (options.monitor === true) return "is a monitor, which accepts no commands"
   if (role === "subscriber") return undefined
   if (options.enableAutoPipelining === true || (cluster && client.options.enableAutoPipelining === true)) {
-    return `would put commands off until they may have expired: ${set}enableAutoPipelining to false`
+    return `would delay messages, perhaps until they have expired: ${set}enableAutoPipelining to false`
   }
-  if (cluster) return clusterTrouble(client.options)
-  if (client.mode === "subscriber") return "is subscribed, and takes no other commands with RESP2: give another client"
+  if (cluster) return clusterProblem(client.options)
+  if (client.mode === "subscriber") {
+    return "is subscribed, and accepts no other commands with RESP2: use another client"
+  }
   if (options.autoResendUnfulfilledCommands !== false) {
-    return "would send again what may have been sent when a connection breaks: set autoResendUnfulfilledCommands to false"
+    return "would send a message twice when its connection is lost: set autoResendUnfulfilledCommands to false"
   }
   return undefined
 }
 
-/** Why two clients cannot be used, where they cannot: each of these would break a promise of the bus without a sound. */
-export const check = (publisher: AnyClient, subscriber: AnyClient): PsrpcError.FailedPrecondition | undefined => {
+/** Returns why two clients cannot be used, or `undefined`. Each of the refused options would silently break a promise. */
+export const checkClients = (
+  publisher: AnyClient,
+  subscriber: AnyClient
+): PsrpcError.FailedPrecondition | undefined => {
   const refuse = (message: string): PsrpcError.FailedPrecondition =>
-    new PsrpcError.FailedPrecondition({ message, mayHaveRun: false })
+    PsrpcError.fromCode("failed_precondition", {
+      message: `RedisMessageBus: ${message}`,
+      reason: "not_sent",
+      mayHaveRun: false
+    })
   for (const [role, client] of [
     ["publisher", publisher],
     ["subscriber", subscriber]
   ] as const) {
-    const reason = trouble(client, role)
-    if (reason !== undefined) return refuse(`the ${role} ${reason}`)
+    const problem = problemOf(client, role)
+    if (problem !== undefined) return refuse(`the ${role} ${problem}`)
   }
-  // a Cluster has a connection of its own for its subscriptions
+  // a Cluster has a separate connection for its subscriptions
   if (publisher === subscriber && !isCluster(publisher)) {
-    return refuse("the publisher is the subscriber too: give two clients, client.duplicate() makes another")
+    return refuse("the publisher is also the subscriber: give two clients, for example client.duplicate()")
   }
   return undefined
 }

@@ -1,17 +1,15 @@
 import type { PsrpcError } from "@effect-psrpc/core"
-import { Limits } from "@effect-psrpc/core/broker"
 import { Effect, Redacted } from "effect"
 import type { RedisOptions } from "ioredis"
+import { check } from "./checks.ts"
 
-/** Checks options. */
-export const check: Limits.Checks = Limits.checks("RedisMessageBus")
 const { invalid } = check
 
 const families: Readonly<Record<string, number>> = { "0": 0, "4": 4, "6": 6 }
 
 /**
- * What a URL says, as options. Read here and not by ioredis, whose URLs set any option, those that the bus relies on
- * included; and an error must not quote what may be a password.
+ * Parses a URL into options of ioredis. ioredis does not parse it, because its URLs can set any option, also those that
+ * the bus relies on. Errors do not quote parts of the URL that may be a password.
  */
 export const parseUrl = (url: string): Effect.Effect<RedisOptions, PsrpcError.InvalidArgument> =>
   Effect.suspend(() => {
@@ -19,15 +17,15 @@ export const parseUrl = (url: string): Effect.Effect<RedisOptions, PsrpcError.In
     if (parsed === undefined || !/^rediss?:$/.test(parsed.protocol) || parsed.hostname === "") {
       return Effect.fail(
         invalid(
-          "url is not of the form redis://[user[:password]@]host[:port][/db], or rediss:// for TLS; " +
-            "user and password must be percent-encoded"
+          "url is malformed: expected redis://[user[:password]@]host[:port][/db], or rediss:// for TLS, with user and " +
+            "password percent-encoded"
         )
       )
     }
-    // a password with one of these in it ends the host: what is read as host, port or parameter is a part of it
+    // one of these in a password ends the host: the text parsed as host, port or parameter is a part of the password
     if (/[@#]/.test(parsed.pathname + parsed.search + (url.includes("#") ? "#" : ""))) {
       return Effect.fail(
-        invalid('url has "#", or "@" behind its host: percent-encode user and password ("/" is %2F, "?" %3F, "#" %23)')
+        invalid('url has "#", or "@" after the host: percent-encode user and password ("/" is %2F, "?" %3F, "#" %23)')
       )
     }
     const options: RedisOptions = {
@@ -43,12 +41,16 @@ export const parseUrl = (url: string): Effect.Effect<RedisOptions, PsrpcError.In
     }
     const db = parsed.pathname.slice(1)
     if (db !== "") {
-      if (!/^\d+$/.test(db)) return Effect.fail(invalid("the path of url is not the number of a database"))
+      if (!/^\d+$/.test(db)) return Effect.fail(invalid("the path of url is not a database number, such as /0"))
       options.db = Number(db)
     }
     for (const [key, value] of parsed.searchParams) {
       const family = key === "family" ? families[value] : undefined
-      if (family === undefined) return Effect.fail(invalid(`url has a parameter that is not known: ${key}`))
+      if (family === undefined) {
+        return Effect.fail(
+          invalid(`url has an unknown parameter: ${key}; expected family=0, 4 or 6, and other options in "redis"`)
+        )
+      }
       options.family = family
     }
     return Effect.succeed(options)
@@ -56,20 +58,22 @@ export const parseUrl = (url: string): Effect.Effect<RedisOptions, PsrpcError.In
 
 export const defaultUrl = "redis://127.0.0.1:6379"
 
-/** The options of the two connections: those of the URL, which win, and those given. */
+/** Merges the options of the URL, which take precedence, and the given options of ioredis. */
 export const connectionOptions = (
   url: string | Redacted.Redacted<string> | undefined,
   given: RedisOptions
 ): Effect.Effect<RedisOptions, PsrpcError.PsrpcError> =>
   Effect.suspend(() => {
-    if (given.keyPrefix) return Effect.fail(invalid("redis.keyPrefix would change the names of channels and locks"))
+    if (given.keyPrefix) {
+      return Effect.fail(invalid("redis.keyPrefix would change the names of channels and locks: leave it out"))
+    }
     const hasAddress = given.host !== undefined || given.port !== undefined || given.path !== undefined
     if (url === undefined && (hasAddress || given.sentinels)) return Effect.succeed(given)
     const text = url === undefined ? defaultUrl : Redacted.isRedacted(url) ? Redacted.value(url) : url
     return Effect.map(parseUrl(text), (parsed) => ({
       ...given,
       ...parsed,
-      // the URL says whether, the options say how
+      // the URL decides whether TLS is used, the options decide how
       ...(parsed.tls !== undefined && { tls: given.tls ?? {} })
     }))
   })

@@ -1,31 +1,32 @@
 import type { Redis } from "ioredis"
 
 const slabSize = 64 * 1024
-/** Bytes that are worth a piece of their own: copying them costs more than one more entry in the socket's write. */
-const ownPiece = 4 * 1024
-/** Bytes of such pieces that do not wait for the end of the turn. */
-const mostLarge = 1024 * 1024
+/** Bytes from which a message is written by itself: to copy it costs more than one more entry in the socket's write. */
+const ownPieceSize = 4 * 1024
+/** Bytes of such messages that are written before the turn of the event loop ends. */
+const largestWait = 1024 * 1024
 
 /**
- * What one turn of the event loop writes: frames side by side in a slab, handed to the socket in one piece.
+ * Collects the commands of one turn of the event loop and writes them to the socket at once: frames are put side by side
+ * in a slab of memory, which becomes one piece of the write.
  *
- * It stands where ioredis' own Pipeline stands, as the second argument of `sendCommand`, so that the commands keep
- * ioredis' order of replies. The connection must be ours alone: a command that somebody else writes in the same turn
- * would overtake the slab, and the replies would be mistaken for each other.
+ * It takes the place of ioredis' own Pipeline as the second argument of `sendCommand`, so that replies stay in ioredis'
+ * order. No other code may write commands on the connection: a command that is written in the same turn would overtake
+ * the slab, and replies would be assigned to the wrong commands.
  */
-export class Turn {
-  // what ioredis reads
+export class WriteBatch {
+  // read by ioredis
   readonly isPipeline = true
   readonly destination: { readonly redis: Redis }
 
-  /** How often the slab was handed to the socket: who remembers it knows whether its bytes have left. */
-  batch = 0
+  /** The number of the current batch. A command whose batch has a smaller number has been written. */
+  number = 0
   readonly #redis: Redis
   readonly #onWritten: () => void
   #slab = Buffer.allocUnsafeSlow(slabSize)
   #at = 0
   #flushed = 0
-  /** What leaves before the rest of the slab. */
+  /** Pieces that are written before the rest of the slab. */
   #pieces: Array<Uint8Array> = []
   /** Bytes of the pieces that are not in the slab. */
   #large = 0
@@ -42,11 +43,11 @@ export class Turn {
   }
 
   /**
-   * Makes room for `size` bytes, those of large arrays not counted. A slab that is full is left to the socket and never
-   * rewritten.
+   * Reserves `size` bytes for a frame, without those of large messages. A full slab is left to the socket and never
+   * written to again.
    */
   begin(size: number): void {
-    if (this.#large >= mostLarge) this.flush()
+    if (this.#large >= largestWait) this.flush()
     if (this.#at + size <= this.#slab.length) return
     this.flush()
     this.#cut()
@@ -58,9 +59,9 @@ export class Turn {
     this.#at += this.#slab.write(text, this.#at, "latin1")
   }
 
-  /** Bytes that nobody changes any more: large ones are not copied. */
+  /** Adds bytes. Large ones are not copied, so they must not change. */
   bytes(bytes: Uint8Array): void {
-    if (bytes.length >= ownPiece) {
+    if (bytes.length >= ownPieceSize) {
       this.#cut()
       this.#pieces.push(bytes)
       this.#large += bytes.length
@@ -70,19 +71,19 @@ export class Turn {
     this.#at += bytes.length
   }
 
-  /** What a frame's bytes take in the slab. */
+  /** Returns how many bytes of the slab a message takes. */
   static sizeOf(bytes: Uint8Array): number {
-    return bytes.length >= ownPiece ? 0 : bytes.length
+    return bytes.length >= ownPieceSize ? 0 : bytes.length
   }
 
-  /** Makes a piece of what has been put into the slab since the last one. */
+  /** Makes a piece of the bytes that were put into the slab since the last piece. */
   #cut(): void {
     if (this.#at === this.#flushed) return
     this.#pieces.push(this.#slab.subarray(this.#flushed, this.#at))
     this.#flushed = this.#at
   }
 
-  /** ioredis calls it with what `toWritable` returned: nothing, where the frame is in the slab already. */
+  /** Called by ioredis with the result of `toWritable`: `undefined` if the frame is in the slab already. */
   write(frame?: string): void {
     if (frame !== undefined) {
       this.begin(frame.length)
@@ -93,12 +94,13 @@ export class Turn {
     setImmediate(this.#tick)
   }
 
+  /** Writes the batch to the socket. */
   flush(): void {
     const { stream } = this.#redis
     if (this.#at === this.#flushed && this.#pieces.length === 0) return
-    // what a broken connection does not take has certainly not left: it stays for who cleans up
+    // a broken connection has certainly not sent the batch: it stays for `connectionLost`
     if (!stream.writable) return
-    this.batch++
+    this.number++
     this.#cut()
     const pieces = this.#pieces
     this.#pieces = []
@@ -112,11 +114,11 @@ export class Turn {
     this.#onWritten()
   }
 
-  /** The connection is gone, and what was meant for it must not reach the next one. */
+  /** Drops the batch: its connection is lost, and the next connection must not send it. */
   discard(): void {
     this.#pieces = []
     this.#large = 0
     this.#flushed = this.#at
-    this.batch++
+    this.number++
   }
 }

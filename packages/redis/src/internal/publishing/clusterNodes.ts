@@ -1,32 +1,40 @@
 import type { Cluster, Redis } from "ioredis"
-import { type Lock, lockSeconds } from "./commands.ts"
-import type { Peer } from "./peer.ts"
+import type { CommandConnection } from "../commands/command.ts"
+import { type LockCommand, lockSeconds } from "../commands/lockCommand.ts"
+import type { RedisIdentity } from "../connection/redisIdentity.ts"
+import { PublishConnection } from "./publishConnection.ts"
 import type { Publisher } from "./publisher.ts"
-import { Wire } from "./wire.ts"
 
 const ignore = (): void => {}
 
 /**
- * Publishes through one node of a Cluster at a time, and through another once that one is gone.
+ * Publishes through one node of a Cluster, and through another one when that node is gone.
  *
- * Through the Cluster itself each PUBLISH would go to a random node, out of order, and what was in flight when a node
- * went away would be sent again.
+ * The Cluster itself would send each PUBLISH to a random node, which loses the order, and send commands in flight again
+ * when their node goes away.
  */
 export class ClusterNodes {
   readonly #cluster: Cluster
-  readonly #peer: Peer
   readonly #publisher: Publisher
+  readonly #broker: RedisIdentity
+  readonly #lockConnection: CommandConnection
   #node: Redis | undefined
   #detach: () => void = ignore
   #closed = false
 
-  constructor(cluster: Cluster, peer: Peer, publisher: Publisher) {
+  constructor(cluster: Cluster, broker: RedisIdentity, publisher: Publisher) {
     this.#cluster = cluster
-    this.#peer = peer
+    this.#broker = broker
     this.#publisher = publisher
+    this.#lockConnection = {
+      batch: undefined,
+      settle: () => true,
+      receiversIn: () => -1,
+      failure: (operation, error) => broker.failure(operation, error)
+    }
   }
 
-  /** Finds a node to publish through, unless there is one. */
+  /** Selects a node to publish through, unless the current one is usable. */
   readonly choose = (): void => {
     if (this.#closed || this.#isUsable(this.#node)) return
     const nodes = this.#cluster.nodes("master")
@@ -34,7 +42,7 @@ export class ClusterNodes {
     if (node !== undefined) this.#use(node)
   }
 
-  /** Neither gone nor about to go. */
+  /** Whether a node is connected, or may become so. */
   #isUsable(node: Redis | undefined): boolean {
     return node !== undefined && ["wait", "connecting", "connect", "ready"].includes(node.status)
   }
@@ -42,33 +50,27 @@ export class ClusterNodes {
   #use(node: Redis): void {
     this.#detach()
     this.#node = node
-    const wire = new Wire(node, this.#peer, { lean: false, countsReceivers: false })
+    const connection = new PublishConnection(node, this.#broker, { batched: false, countsReceivers: false })
     const onReady = (): void => this.#publisher.resume()
     const onClose = (): void => {
-      this.#publisher.broken(wire)
+      this.#publisher.connectionLost(connection)
       this.choose()
     }
     node.on("ready", onReady)
     node.on("close", onClose)
     this.#detach = () => {
       node.off("ready", onReady)
-      // what is in flight on a node that was left still has to hear of its end
+      // commands in flight on the previous node still need its "close"
       if (this.#closed) node.off("close", onClose)
     }
-    this.#publisher.attach(wire)
+    this.#publisher.attach(connection)
     if (node.status === "wait") node.connect().catch(ignore)
   }
 
-  /** The lock's key decides on its node, which the Cluster finds. */
-  readonly lock = (lock: Lock): boolean => {
+  /** Sends a lock request through the Cluster, which finds the node of its key. */
+  readonly lock = (lock: LockCommand): boolean => {
     if (this.#cluster.status !== "ready") return false
-    lock.carrier = {
-      turn: undefined,
-      settle: () => true,
-      receivers: () => -1,
-      failed: (what, error) => this.#peer.failed(what, error),
-      heard: () => false
-    }
+    lock.connection = this.#lockConnection
     this.#cluster.set(lock.key, "1", "EX", lockSeconds, "NX").then(
       (reply) => lock.resolve(reply),
       (error: unknown) => lock.reject(error)

@@ -1,54 +1,56 @@
 import type { PsrpcError } from "@effect-psrpc/core"
-import { Effect } from "effect"
-import { isReply, type Peer } from "./peer.ts"
 import type { BusRuntime } from "@effect-psrpc/core/broker"
+import { Effect } from "effect"
+import { isReply, type RedisIdentity } from "../connection/redisIdentity.ts"
 
-/** The part of a client that subscribes. */
+/** The members of a client that subscribe. */
 export interface SubscribingClient {
   readonly status: string
   subscribe(...channels: Array<string>): Promise<unknown>
   unsubscribe(...channels: Array<string>): Promise<unknown>
 }
 
-/** A channel that somebody listens on. */
+/** A channel with listeners. */
 interface Channel {
   readonly name: string
   listeners: number
-  /** Redis has acknowledged it, on the connection of now. */
+  /** Whether Redis has acknowledged it on the current connection. */
   acknowledged: boolean
+  /** Callers of `subscribe` that wait for the acknowledgment. */
   readonly waiting: Set<(result: Effect.Effect<void, PsrpcError.PsrpcError>) => void>
 }
 
-/** Channels in one SUBSCRIBE after a connection came back. */
+/** Channels per SUBSCRIBE after a reconnect. */
 const batchSize = 256
-/** Milliseconds until a SUBSCRIBE that failed on this side is tried again, where no event of the connection says when. */
+/** Milliseconds before a SUBSCRIBE that failed in this process is repeated, if no event of the connection causes it. */
 const retryDelay = 100
 
 /**
- * Which channels the connection is subscribed to. Each is asked for once however many listen, what is asked goes out in
- * the order of asking, and after a lost connection everything is asked for again: ioredis does too, but not for what
- * was under way. Until all of it is acknowledged again the connection is not whole.
+ * The channels that a connection is subscribed to. Each channel is subscribed once for all its listeners, and requests
+ * leave in the order in which they are made. After a lost connection all channels are subscribed again: ioredis would do
+ * that too, but not for requests in flight. The subscriptions are incomplete until all of them are acknowledged again.
  */
 export class Subscriptions {
   readonly #client: SubscribingClient
-  readonly #peer: Peer
+  readonly #broker: RedisIdentity
   readonly #runtime: BusRuntime.BusRuntime
   readonly #channels = new Map<string, Channel>()
-  /** Given up while the connection could not be told: ioredis may have subscribed them again. */
+  /** Channels that were given up while the connection was down: ioredis may have subscribed them again. */
   readonly #stale = new Set<string>()
-  /** Who waits for the connection to answer, or to break. */
+  /** Callbacks for the next reply to a request, or for the loss of the connection. */
   readonly #barriers = new Set<() => void>()
-  /** Channels that Redis had acknowledged before the connection broke, and has not since. */
+  /** Channels that were acknowledged before the connection was lost, and are not acknowledged again. */
   readonly #missing = new Set<Channel>()
   #down = false
-  /** Called when everything is as it was before the connection broke. */
+  /** Called when all channels are acknowledged again. */
   onRestored: () => void = () => {}
+  /** The number of the connection: replies to requests of earlier ones are ignored. */
   #generation = 0
   #retrying = false
 
-  constructor(client: SubscribingClient, peer: Peer, runtime: BusRuntime.BusRuntime) {
+  constructor(client: SubscribingClient, broker: RedisIdentity, runtime: BusRuntime.BusRuntime) {
     this.#client = client
-    this.#peer = peer
+    this.#broker = broker
     this.#runtime = runtime
   }
 
@@ -57,36 +59,37 @@ export class Subscriptions {
   }
 
   /**
-   * Whether everything that was subscribed to is. A channel that is asked for the first time does not count, nor one that
-   * Redis refuses.
+   * Whether all channels are acknowledged again after a lost connection. New channels, and channels that Redis refuses, do
+   * not count.
    */
-  get isWhole(): boolean {
+  get isComplete(): boolean {
     return !this.#down && this.#missing.size === 0 && this.#isReady
   }
 
-  get trouble(): string {
+  /** Why the subscriptions are not complete. */
+  get problem(): string {
     return this.#down || !this.#isReady
       ? "the subscribing connection is down (reconnecting)"
-      : "the subscribing connection is back, its subscriptions are not yet"
+      : "the subscribing connection is back, but not all of its subscriptions"
   }
 
-  #found(channel: Channel): void {
-    if (this.#missing.delete(channel) && this.isWhole) this.onRestored()
+  #restored(channel: Channel): void {
+    if (this.#missing.delete(channel) && this.isComplete) this.onRestored()
   }
 
-  /** One listener more. */
+  /** Adds a listener to a channel. */
   retain(name: string): void {
     const channel = this.#channels.get(name)
     if (channel !== undefined) {
       channel.listeners++
       return
     }
-    const made: Channel = { name, listeners: 1, acknowledged: false, waiting: new Set() }
-    this.#channels.set(name, made)
-    if (this.#isReady) this.#ask([made])
+    const created: Channel = { name, listeners: 1, acknowledged: false, waiting: new Set() }
+    this.#channels.set(name, created)
+    if (this.#isReady) this.#subscribe([created])
   }
 
-  /** Waits until Redis has acknowledged the channel. */
+  /** Waits until Redis has acknowledged a channel. */
   acknowledged(name: string): Effect.Effect<void, PsrpcError.PsrpcError> {
     return Effect.callback((resume) => {
       const channel = this.#channels.get(name)
@@ -97,8 +100,8 @@ export class Subscriptions {
   }
 
   /**
-   * One listener less. Waits until Redis has answered, and with that until all it had sent by then is here. Does not wait
-   * for a connection that is down.
+   * Removes a listener from a channel. Waits until Redis has replied, so that all messages that it had sent by then have
+   * arrived. Does not wait if the connection is down.
    */
   release(name: string): Effect.Effect<void> {
     return Effect.callback((resume) => {
@@ -108,7 +111,7 @@ export class Subscriptions {
       if (isLast) {
         this.#channels.delete(name)
         this.#stale.add(name)
-        this.#found(channel)
+        this.#restored(channel)
       }
       if (!this.#isReady) return resume(Effect.void)
       const done = (): void => {
@@ -117,9 +120,9 @@ export class Subscriptions {
       }
       this.#barriers.add(done)
       const generation = this.#generation
-      // a channel that stays is subscribed to once more: Redis just answers, behind what it has sent before
-      const answer = isLast ? this.#client.unsubscribe(name) : this.#client.subscribe(name)
-      answer.then(
+      // a channel that stays is subscribed again: Redis replies after the messages that it has sent before
+      const reply = isLast ? this.#client.unsubscribe(name) : this.#client.subscribe(name)
+      reply.then(
         () => {
           if (isLast && generation === this.#generation && !this.#channels.has(name)) this.#stale.delete(name)
           done()
@@ -130,31 +133,29 @@ export class Subscriptions {
     })
   }
 
-  /** The connection is ready: everything is asked for. */
+  /** Subscribes all channels again: the connection is ready. */
   restore(): void {
     this.#down = false
     const gone = [...this.#stale].filter((name) => !this.#channels.has(name))
     this.#stale.clear()
     if (gone.length > 0) this.#client.unsubscribe(...gone).catch(() => {})
-    const channels = [...this.#channels.values()]
-    for (let i = 0; i < channels.length; i += batchSize) this.#ask(channels.slice(i, i + batchSize))
-    if (this.isWhole) this.onRestored()
+    this.#subscribeInBatches([...this.#channels.values()])
+    if (this.isComplete) this.onRestored()
   }
 
-  /** The connection may have been replaced, without a word. */
+  /** Subscribes all channels again: the connection may have been replaced without an event. */
   replaced(): void {
-    this.#forget()
+    this.#resetAcknowledgments()
     this.restore()
   }
 
-  /** The connection is gone. */
-  broken(): void {
+  connectionLost(): void {
     this.#down = true
-    this.#forget()
+    this.#resetAcknowledgments()
     for (const done of [...this.#barriers]) done()
   }
 
-  #forget(): void {
+  #resetAcknowledgments(): void {
     this.#generation++
     for (const channel of this.#channels.values()) {
       if (channel.acknowledged) this.#missing.add(channel)
@@ -162,35 +163,39 @@ export class Subscriptions {
     }
   }
 
-  #ask(channels: ReadonlyArray<Channel>): void {
+  #subscribeInBatches(channels: ReadonlyArray<Channel>): void {
+    for (let i = 0; i < channels.length; i += batchSize) this.#subscribe(channels.slice(i, i + batchSize))
+  }
+
+  #subscribe(channels: ReadonlyArray<Channel>): void {
     const generation = this.#generation
     this.#client.subscribe(...channels.map(({ name }) => name)).then(
       () => {
         if (generation !== this.#generation) return
         for (const channel of channels) {
           channel.acknowledged = true
-          this.#found(channel)
-          this.#tell(channel, Effect.void)
+          this.#restored(channel)
+          this.#resume(channel, Effect.void)
         }
       },
       (error: unknown) => {
         if (generation !== this.#generation) return
         if (!isReply(error)) return this.#retry()
-        // Redis refuses all of them for one
-        if (channels.length > 1) for (const channel of channels) this.#ask([channel])
+        // Redis refuses the whole request for one channel
+        if (channels.length > 1) for (const channel of channels) this.#subscribe([channel])
         else this.#refused(channels[0]!, error)
       }
     )
   }
 
   #refused(channel: Channel, error: unknown): void {
-    const failure = this.#peer.failed(`subscribe to ${channel.name}`, error)
+    const failure = this.#broker.failure(`subscribe to ${channel.name}`, error)
     if (channel.waiting.size === 0) this.#runtime.log("error", failure.message)
-    this.#tell(channel, Effect.fail(failure))
-    this.#found(channel)
+    this.#resume(channel, Effect.fail(failure))
+    this.#restored(channel)
   }
 
-  #tell(channel: Channel, result: Effect.Effect<void, PsrpcError.PsrpcError>): void {
+  #resume(channel: Channel, result: Effect.Effect<void, PsrpcError.PsrpcError>): void {
     for (const resume of channel.waiting) resume(result)
     channel.waiting.clear()
   }
@@ -200,10 +205,9 @@ export class Subscriptions {
     this.#retrying = true
     this.#runtime.after(retryDelay, () => {
       this.#retrying = false
-      // a connection that is down asks when it is back
+      // a connection that is down subscribes when it is back
       if (!this.#isReady) return
-      const missing = [...this.#channels.values()].filter((channel) => !channel.acknowledged)
-      for (let i = 0; i < missing.length; i += batchSize) this.#ask(missing.slice(i, i + batchSize))
+      this.#subscribeInBatches([...this.#channels.values()].filter((channel) => !channel.acknowledged))
     })
   }
 }
