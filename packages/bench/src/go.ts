@@ -4,23 +4,23 @@ import type { Settings } from "./ours.ts"
 import type { Command } from "./processes.ts"
 import { type Plan, serversOf } from "./rows.ts"
 
-/** The Go peer's path, built if it is not yet; fails with why there is none. */
+/** Builds the Go peer if necessary, and returns its path. Fails with the reason if there is none. */
 export const build = (seconds: number): Effect.Effect<string, string> =>
   goPeerBinary.pipe(
     Effect.mapError((error) => error.message),
     Effect.timeoutOrElse({
       duration: seconds * 1000,
-      orElse: () => Effect.fail(`not built after ${seconds} s (the next run goes on from there)`)
+      orElse: () => Effect.fail(`not built after ${seconds} s; run again to continue the build`)
     })
   )
 
-/** The processes of a row of the Go peer. */
+/** Returns the processes of a row of the Go peer. */
 export const goCommands = (file: string, plan: Plan, settings: Settings) => {
   const url = plan.bus === "local" ? [] : ["-url", settings.urls[plan.bus]]
   const common = ["bench", "-bus", plan.bus, ...url, "-servers", String(serversOf(plan))]
   const load = ["-concurrency", String(plan.concurrency), "-payload", String(plan.payload)]
   const times = ["-warmup", `${settings.warmup}s`, "-duration", `${settings.duration}s`]
-  // our affinity rows take the claim at once too
+  // the affinity rows of this library accept the claim immediately, too
   const selection = plan.mode === "affinity" ? ["-max-affinity", "0.5"] : []
   const role = plan.bus === "local" ? "both" : "client"
   const client = [...common, "-role", role, "-mode", plan.mode, ...load, ...times, ...selection]

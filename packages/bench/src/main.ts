@@ -1,4 +1,4 @@
-/** `npm run bench`: this library, Go and the brokers alone, side by side in one run. `--help` says more. */
+/** `npm run bench`: measures this library, Go and the brokers alone in one run. `--help` lists the options. */
 import { natsUrl, redisUrl } from "@effect-psrpc/test-servers"
 import { Cause, Effect, Exit } from "effect"
 import { appendFileSync, writeFileSync } from "node:fs"
@@ -10,11 +10,11 @@ import { topOf } from "./profile.ts"
 import { type Group, groups, type Measured, ofRounds, type Plan, type Row } from "./rows.ts"
 import { describe, outcome, table } from "./table.ts"
 
-/** What a quick run may take, in seconds, with something left to end in. */
+/** Maximum duration of a quick run, in seconds, with a reserve for its end. */
 const quickLimit = 54
-/** What the processes of a row take to start, at the least. */
+/** Minimum time in which the processes of a row start. */
 const startMargin = 2
-/** What the processes of a row may take beside what is measured, in seconds. */
+/** Maximum time of a row's processes beyond the measured time, in seconds. */
 const rowMargin = 20
 
 const say = (text: string): Effect.Effect<void> => Effect.sync(() => console.log(text))
@@ -22,7 +22,7 @@ const say = (text: string): Effect.Effect<void> => Effect.sync(() => console.log
 const startedAt = performance.now()
 const elapsed = (): number => (performance.now() - startedAt) / 1000
 
-/** The Go peer's path; without one its rows are left out. */
+/** Returns the Go peer's path. Without it, its rows are omitted. */
 const goPeer = Effect.fnUntraced(function* (options: Options) {
   if (!options.peers.includes("psrpc-go")) return undefined
   return yield* build(options.quick ? 25 : 600).pipe(
@@ -52,7 +52,7 @@ interface Progress {
   failed: number
 }
 
-/** Measures a group, round after round. */
+/** Measures the rows of a group, in rounds. */
 const runGroup = Effect.fnUntraced(function* (
   group: Group,
   options: Options,
@@ -68,7 +68,7 @@ const runGroup = Effect.fnUntraced(function* (
       const enough = limit >= options.warmup + options.duration + startMargin
       const exit = enough
         ? yield* Effect.exit(runRow(plan, settings, go, limit))
-        : Exit.fail(new RowError({ message: "no time left for it" }))
+        : Exit.fail(new RowError({ message: "no time left for this row" }))
       const at = `[${String(++progress.done).padStart(String(progress.total).length)}/${progress.total}]`
       if (Exit.isSuccess(exit)) {
         measured.get(plan)!.push(exit.value)
@@ -82,7 +82,7 @@ const runGroup = Effect.fnUntraced(function* (
   return [...measured].flatMap(([plan, rounds]) => (rounds.length === 0 ? [] : [ofRounds(plan, rounds)]))
 })
 
-/** Runs everything; succeeds with the exit code. */
+/** Runs all rows and returns the exit code. */
 const run = Effect.fnUntraced(function* (options: Options) {
   if (options.json !== undefined) writeFileSync(options.json, "")
   const go = yield* goPeer(options)
@@ -125,7 +125,7 @@ const optionsOrExit = (): Options => {
 }
 
 const fiber = Effect.runFork(run(optionsOrExit()))
-// what was started ends with the scope
+// processes and brokers end with the scope
 const interrupt = (): void => fiber.interruptUnsafe()
 process.once("SIGINT", interrupt)
 process.once("SIGTERM", interrupt)

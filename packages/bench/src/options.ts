@@ -3,27 +3,27 @@ import { type Bus, buses, type Mode, modes, type Peer, peers, type TracerName, t
 
 export const help = `npm run bench -- [options]
 
-Measures in a closed loop: this library, psrpc in Go and the brokers alone, one after the other. On Redis and NATS client
-and server are two processes, on the local bus one. Brokers are started by the run, REDIS_URL and NATS_URL name others.
+Measures this library, psrpc in Go and the brokers alone in closed loops, one after the other. On Redis and NATS, client and
+server are two processes; on the local bus, one. The run starts the brokers; REDIS_URL and NATS_URL select others.
 
   --bus LIST          local,redis,nats
-  --mode LIST         unary,claimless,multi,subscription,pingpong,oneway; also affinity, with a claim that is good enough
-                      at once. multi is a call with the answers of 3 servers, subscription an update from its publishing
-                      to its arrival, pingpong a message on a stream and its echo, oneway a message and its ack
-  --peer LIST         effect-psrpc,psrpc-go,raw; raw is on Redis and NATS only: raw-1, a message that arrives; raw-2, a
-                      request and its answer; raw-4, the four messages of a claimed call, on Redis with its lock
-  --tracer LIST       what effect-psrpc traces with: none, or recording, a tracer whose spans are recorded and kept by
-                      nobody; with both each has a row of its own: none
-  --concurrency LIST  calls in flight: 1,64,256
-  --payload LIST      bytes in a message, 8 at the least: 64,16384
-  --duration SECONDS  measured time of a row: 4
-  --warmup SECONDS    before it: 1.5
-  --rounds N          measures each group of rows N times and takes medians: 1
-  --quick             unary at 64 in flight with 64 bytes, 2 s a row; within a minute in all
+  --mode LIST         unary,claimless,multi,subscription,pingpong,oneway; also affinity, with a claim that is accepted
+                      immediately. multi is a call with the responses of 3 servers, subscription an update from its
+                      publishing to its arrival, pingpong a message on a stream and its echo, oneway a message and its ack
+  --peer LIST         effect-psrpc,psrpc-go,raw; raw exists on Redis and NATS only: raw-1, one received message; raw-2, a
+                      request and its response; raw-4, the four messages of a claimed call, on Redis with its lock
+  --tracer LIST       tracer of effect-psrpc: none, or recording, a tracer whose spans are recorded and not exported; one
+                      row for each. Default: none
+  --concurrency LIST  calls in flight. Default: 1,64,256
+  --payload LIST      bytes in a message, at least 8. Default: 64,16384
+  --duration SECONDS  measured time of a row. Default: 4
+  --warmup SECONDS    time before it. Default: 1.5
+  --rounds N          measures each group of rows N times and takes medians. Default: 1
+  --quick             unary at 64 in flight with 64 bytes, 2 s per row; within a minute in total
   --json FILE         writes each row as a line of JSON. rss_mb is the memory of client and server together
-  --profile FILE      writes CPU profiles of this library's processes, one a row and role, named after FILE,
-                      and prints the functions that took most of the time
-  --help              this
+  --profile FILE      writes CPU profiles of this library's processes, one per row and role, named after FILE,
+                      and prints the functions with the longest time
+  --help              prints this text
 `
 
 export interface Options {
@@ -45,8 +45,8 @@ const items = (text: string): ReadonlyArray<string> => text.split(",").map((item
 
 const choice = <A extends string>(name: string, known: ReadonlyArray<A>, text: string): ReadonlyArray<A> => {
   const unknown = items(text).find((item) => !known.includes(item as A))
-  if (unknown !== undefined) throw new TypeError(`--${name}: "${unknown}" is none of ${known.join(", ")}`)
-  // in their own order, each once
+  if (unknown !== undefined) throw new TypeError(`--${name}: "${unknown}" is not one of ${known.join(", ")}`)
+  // in the order of the list, each once
   return known.filter((item) => items(text).includes(item))
 }
 
@@ -68,7 +68,7 @@ const integers = (name: string, least: number, text: string): ReadonlyArray<numb
   ...new Set(items(text).map((item) => integer(name, least, item)))
 ]
 
-/** Throws a `TypeError` that names the option; `undefined` where help is asked for. */
+/** Parses the options. Returns `undefined` for --help. Throws a `TypeError` that names a wrong option. */
 export const readOptions = (args: ReadonlyArray<string>): Options | undefined => {
   const { values } = parseArgs({
     args: [...args],

@@ -4,9 +4,9 @@ import { profilePath } from "./profile.ts"
 import { type Bus, type Plan, serversOf } from "./rows.ts"
 import type { Task } from "./worker.ts"
 
-/** What every row of a run has in common. */
+/** The settings of all rows of a run. */
 export interface Settings {
-  /** Of each broker. */
+  /** The URL of each broker. */
   readonly urls: Readonly<Record<Bus, string>>
   /** Seconds. */
   readonly warmup: number
@@ -16,11 +16,11 @@ export interface Settings {
 
 const worker = (name: string, task: Task): Command => ({
   file: process.execPath,
-  // the conditions under which this process finds the library hold for its children too
+  // children find the library by the same conditions as this process
   args: [...process.execArgv, fileURLToPath(new URL(name, import.meta.url)), JSON.stringify(task)]
 })
 
-/** The processes of a row of this library, or of ioredis alone. */
+/** Returns the processes of a row of this library, or of a broker's client alone. */
 export const nodeCommands = (plan: Plan, settings: Settings) => {
   const isRaw = plan.peer === "raw"
   const name = isRaw ? "./rawWorker.ts" : "./oursWorker.ts"

@@ -1,4 +1,4 @@
-/** This library, used as a user would: the server, the client, or both in one process. */
+/** This library, in its usual configuration: the server, the client, or both in one process. */
 import { create } from "@bufbuild/protobuf"
 import { type BytesValue, BytesValueSchema } from "@bufbuild/protobuf/wkt"
 import {
@@ -17,7 +17,7 @@ import { profileTask } from "./profile.ts"
 import { Recorder } from "./recorder.ts"
 import { endWithStdin, readTask, sayReady, sayResult, type Task } from "./worker.ts"
 
-/** The service of the Go bench, method by method. */
+/** The same service as in the Go benchmark. */
 class Bench extends Service.make("Bench", {
   unary: Rpc.unary({ request: BytesValueSchema, response: BytesValueSchema }),
   claimless: Rpc.unary({ request: BytesValueSchema, response: BytesValueSchema, topic: ["name"], singleServer: true }),
@@ -30,12 +30,12 @@ class Bench extends Service.make("Bench", {
 
 class BenchClient extends Client.Service<BenchClient>()("bench/BenchClient", Bench) {}
 
-/** The other end of the updates has a connection of its own, as it has in another process. */
+/** The publisher of the updates, on a connection of its own, as in another process. */
 class Updates extends Context.Service<Updates, Publisher.From<typeof Bench>>()("bench/Updates") {}
 
 const topic = { name: "t1" }
 const idle = 0.5
-/** Takes the claim at once, as the Go peer is told to: the short circuit would be all there is to measure. */
+/** Accepts the claim immediately, as the Go peer does; otherwise only the short circuit would be measured. */
 const selection = Selection.best({ maximumAffinity: idle, shortCircuitTimeout: "200 millis" })
 
 const echo = (request: BytesValue) => Effect.succeed(request)
@@ -53,7 +53,7 @@ const server = Server.layer(
   { topics: { claimless: [topic] } }
 )
 
-/** Multi calls have several servers, others one. */
+/** Several servers for multi calls, one for other modes. */
 const serversOf = ({ servers }: Task) => {
   const [first, ...others] = Array.from({ length: servers }, () => Layer.fresh(server))
   return Layer.mergeAll(first!, ...others)
@@ -61,7 +61,7 @@ const serversOf = ({ servers }: Task) => {
 
 type BusLayer = Layer.Layer<MessageBus.MessageBus, PsrpcError.PsrpcError>
 
-/** Only what is needed: the local bus does without the clients of brokers. */
+/** Loads only the bus of the row: the local bus needs no broker's client. */
 const busOf = ({ bus, url }: Task): BusLayer => {
   switch (bus) {
     case "local":
@@ -85,7 +85,7 @@ const busOf = ({ bus, url }: Task): BusLayer => {
 
 type Operation = Effect.Effect<boolean, PsrpcError.PsrpcError>
 
-/** What each fiber does again and again; says whether what came back is right. */
+/** The operation that each fiber repeats. It returns whether the result is right. */
 const operations = Effect.fnUntraced(function* (task: Task) {
   const client = yield* BenchClient
   const request = create(BytesValueSchema, { value: new Uint8Array(task.payload).fill(97) })
@@ -115,7 +115,7 @@ const operations = Effect.fnUntraced(function* (task: Task) {
   }
 })
 
-/** An operation publishes an update and is done when it has arrived; the first bytes of an update say whose it is. */
+/** Publishes an update and waits for its arrival. The first bytes of an update name its fiber. */
 const updates = Effect.fnUntraced(function* (client: BenchClient["Service"], task: Task) {
   const publisher = yield* Updates
   const lengths = new Int32Array(task.concurrency)
@@ -145,9 +145,9 @@ const updates = Effect.fnUntraced(function* (client: BenchClient["Service"], tas
 })
 
 const checked = (recorder: Recorder, start: number, isRight: boolean): boolean =>
-  isRight ? recorder.succeeded(start) : recorder.failed("not what was asked for")
+  isRight ? recorder.succeeded(start) : recorder.failed("wrong response")
 
-/** Each calls, waits, checks the answer, and calls again. */
+/** Calls, waits, checks the response, and calls again. */
 const loopOf = (recorder: Recorder, operation: Operation) =>
   Effect.gen(function* () {
     for (;;) {
@@ -158,7 +158,7 @@ const loopOf = (recorder: Recorder, operation: Operation) =>
     }
   })
 
-/** A stream: a message, its ack, and in ping-pong its echo, and again. */
+/** Sends a message on a stream, waits for its ack, and in ping-pong for its echo, and sends again. */
 const streamLoop = Effect.fnUntraced(function* (client: BenchClient["Service"], task: Task, recorder: Recorder) {
   const message = create(BytesValueSchema, { value: new Uint8Array(task.payload).fill(97) })
   if (task.mode === "oneway") {
@@ -175,7 +175,7 @@ const streamLoop = Effect.fnUntraced(function* (client: BenchClient["Service"], 
   })
 })
 
-/** A closed loop of fibers. */
+/** Runs a closed loop of fibers. */
 const measure = Effect.fnUntraced(function* (task: Task) {
   const client = yield* BenchClient
   const isStream = task.mode === "pingpong" || task.mode === "oneway"
@@ -190,7 +190,7 @@ const measure = Effect.fnUntraced(function* (task: Task) {
   yield* Effect.promise(() => sayResult(recorder.result()))
 }, Effect.scoped)
 
-const noUpdates = Layer.succeed(Updates, { updates: () => Effect.die("no updates are published here") })
+const noUpdates = Layer.succeed(Updates, { updates: () => Effect.die("this process publishes no updates") })
 
 const serve = (task: Task) =>
   Effect.callback<void>((resume) => {
@@ -215,7 +215,7 @@ const program =
         task.role === "both" ? Layer.merge(Layer.provide(serversOf(task), bus), clientOnly) : clientOnly
       )
 
-/** Makes spans that record everything, and that nobody keeps. */
+/** A tracer whose spans record everything and are not exported. */
 const recording = Tracer.make({ span: (options) => new Tracer.NativeSpan(options) })
 
 if (task.role !== "server") endWithStdin()

@@ -1,13 +1,13 @@
-/** The processes of a row. They end with its scope, each by its own handle, and none outlives this process. */
+/** Starts the processes of a row. They end with its scope, each by its own handle, and none outlives this process. */
 import { Data, Effect, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
 import type { Measured } from "./rows.ts"
 
-/** A row came to nothing. */
+/** The failure of a row. */
 export class RowError extends Data.TaggedError("RowError")<{ readonly message: string }> {}
 
-/** How to start a process. */
+/** A program and its arguments. */
 export interface Command {
   readonly file: string
   readonly args: ReadonlyArray<string>
@@ -51,7 +51,7 @@ const launch = ({ args, file }: Command): Running => {
     children.delete(child)
     tell()
   })
-  // not exit: output may still come then
+  // not exit: output may follow it
   child.once("close", () => {
     children.delete(child)
     tell()
@@ -77,7 +77,7 @@ const start = (command: Command): Effect.Effect<Running, never, Scope.Scope> =>
     stop
   )
 
-/** Waits until `look` finds something; fails when the process ends before. */
+/** Waits until `look` returns a value. Fails if the process ends first. */
 const find = <A>(running: Running, what: string, look: () => A | undefined): Effect.Effect<A, RowError> =>
   Effect.callback((resume) => {
     const check = (): void => {
@@ -85,7 +85,9 @@ const find = <A>(running: Running, what: string, look: () => A | undefined): Eff
       if (found !== undefined) return resume(Effect.succeed(found))
       if (hasEnded(running.child) && !children.has(running.child)) {
         resume(
-          Effect.fail(new RowError({ message: `${what}: ${running.stderr().trim().split("\n").at(-1) || "it ended"}` }))
+          Effect.fail(
+            new RowError({ message: `${what}: ${running.stderr().trim().split("\n").at(-1) || "the process ended"}` })
+          )
         )
       }
     }
@@ -93,7 +95,7 @@ const find = <A>(running: Running, what: string, look: () => A | undefined): Eff
     check()
   })
 
-/** The resident memory of a process in MB; 0 where there is no /proc. */
+/** Returns the resident memory of a process in MB; 0 without /proc. */
 const residentMb = (pid: number | undefined): number => {
   try {
     const found = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))
@@ -103,11 +105,11 @@ const residentMb = (pid: number | undefined): number => {
   }
 }
 
-/** Runs a client, beside a server where it needs one, and returns what it has measured. */
+/** Runs a client, with a server if it needs one, and returns the measurement. */
 export const measure = (commands: {
   readonly server: Command | undefined
   readonly client: Command
-  /** Seconds until the row is given up. */
+  /** Maximum duration of the row, in seconds. */
   readonly limit: number
 }): Effect.Effect<Measured, RowError> =>
   Effect.gen(function* () {

@@ -1,4 +1,4 @@
-/** CPU profiles of our processes, and what they come to. */
+/** CPU profiles of this library's processes, and their summaries. */
 import { mkdir, readFile, writeFile } from "node:fs/promises"
 import { type Profiler, Session } from "node:inspector/promises"
 import { basename, dirname, extname, join } from "node:path"
@@ -7,7 +7,7 @@ import type { Task } from "./worker.ts"
 
 const wait = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.max(0, millis)))
 
-/** Profiles the measured time, where the task says so. A server knows of it only that it began to listen before. */
+/** Profiles the measured time if the task asks for it. A server starts to profile when it is ready. */
 export const profileTask = async (task: Task): Promise<void> => {
   if (task.profile === undefined) return
   const margin = 200
@@ -24,7 +24,7 @@ export const profileTask = async (task: Task): Promise<void> => {
   await writeFile(task.profile, JSON.stringify(profile))
 }
 
-/** The file of one row's one role, beside the others that a run writes. */
+/** Returns the file of one row and role, next to the others of the run. */
 export const profilePath = (given: string, plan: Plan, role: Task["role"]): string => {
   const extension = extname(given) || ".cpuprofile"
   const { bus, concurrency, mode, payload, tracer } = plan
@@ -37,7 +37,7 @@ const place = (url: string, line: number): string => {
   return url === "" ? file : `${file}:${line + 1}`
 }
 
-/** How busy the process was, and the functions that took most of that time themselves, a line each. */
+/** Returns how busy the process was, and the functions with the longest self time, one per line. */
 export const topOf = async (path: string, count: number): Promise<ReadonlyArray<string>> => {
   const { nodes, samples = [], timeDeltas = [] } = JSON.parse(await readFile(path, "utf8")) as Profiler.Profile
   const names = new Map<number, string>()
@@ -52,7 +52,7 @@ export const topOf = async (path: string, count: number): Promise<ReadonlyArray<
     const name = names.get(id)!
     const delta = timeDeltas[index] ?? 0
     total += delta
-    // the profiler itself is nothing that the library does
+    // without the profiler itself
     if (name.startsWith("(idle)") || name.includes("node:inspector")) {
       idle += delta
       continue
@@ -62,5 +62,5 @@ export const topOf = async (path: string, count: number): Promise<ReadonlyArray<
   const busy = total - idle
   const share = (time: number, of: number): string => `${((time / of) * 100).toFixed(1).padStart(5)} %`
   const top = [...own].toSorted(([, a], [, b]) => b - a).slice(0, count)
-  return [`${share(busy, total)}  busy, and of that:`, ...top.map(([name, time]) => `${share(time, busy)}  ${name}`)]
+  return [`${share(busy, total)}  busy, of which:`, ...top.map(([name, time]) => `${share(time, busy)}  ${name}`)]
 }

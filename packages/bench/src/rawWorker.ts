@@ -1,8 +1,8 @@
 /**
- * The broker alone: what its client makes of the same exchange without any RPC on top.
+ * The broker alone: its client exchanges the same messages without RPC.
  *
- * Nobody waits for what the broker says to a publish. Messages are Buffers with a head of 8 bytes: who asks, and how often
- * before.
+ * Replies to a publish are not awaited. Messages are Buffers with a header of 8 bytes: the slot of the caller, and the number of
+ * its earlier requests.
  */
 import { profileTask } from "./profile.ts"
 import type { Connections } from "./raw/connections.ts"
@@ -10,10 +10,10 @@ import { Recorder } from "./recorder.ts"
 import { endWithStdin, readTask, sayReady, sayResult, type Task } from "./worker.ts"
 
 const headSize = 8
-/** A psrpc lock's key is the base64 of a SHA-256. */
+/** The length of a psrpc lock's key: the base64 of a SHA-256. */
 const keySize = 44
 
-/** Only the client that is needed is loaded. */
+/** Loads only the client of the row's broker. */
 const connect = async ({ bus, url }: Task): Promise<Connections> =>
   bus === "nats"
     ? new (await import("./raw/nats.ts")).NatsConnections(url)
@@ -42,7 +42,7 @@ const serve = async (task: Task): Promise<void> => {
     waiting.delete(slot)
     answer(request)
   }
-  // an update has no server: who listens is a second connection of the client
+  // an update has no server: a second connection of the client receives it
   if (mode !== "raw-1") {
     await connections.listen({ [`${run}|REQ`]: mode === "raw-2" ? answer : claim, [`${run}|RCLAIM`]: chosen })
   }
@@ -70,7 +70,7 @@ const measure = async (task: Task): Promise<void> => {
   const arrived = (answer: Uint8Array): void => {
     const slot = slotOf(answer)
     const isRight = numberOf(answer) === asked[slot] && answer.length === headSize + payload
-    const goesOn = isRight ? recorder.succeeded(starts[slot]!) : recorder.failed("not what was asked for")
+    const goesOn = isRight ? recorder.succeeded(starts[slot]!) : recorder.failed("wrong response")
     if (goesOn) ask(slot)
     else if (--running === 0) resolve()
   }

@@ -1,17 +1,17 @@
 import type { Measured } from "./rows.ts"
 
-/** More calls a second than any peer makes in one process. */
+/** More calls per second than any peer makes in one process. */
 const mostPerSecond = 1_000_000
 
 /**
- * What a closed loop counts, by the rules of the Go peer: operations that begin and end in the measured time, and every
- * failure after the warm-up, also one that comes late.
+ * Counts a closed loop by the rules of the Go peer: operations that start and end in the measured time, and every failure
+ * after the warm-up, late ones included.
  */
 export class Recorder {
-  /** When the measured time begins and ends, by `performance.now()`. */
+  /** Start and end of the measured time, by `performance.now()`. */
   readonly from: number
   readonly to: number
-  // made beforehand: a growing list would be copied while the clock runs
+  // allocated in advance: a growing list would be copied during the measurement
   readonly #latencies: Float64Array
   #count = 0
   #errors = 0
@@ -23,7 +23,7 @@ export class Recorder {
     this.to = this.from + options.duration * 1000
   }
 
-  /** The end of an operation that began at `start`; says whether there is time for another. */
+  /** Counts an operation that started at `start`. Returns whether there is time for another. */
   succeeded(start: number): boolean {
     const end = performance.now()
     if (start > this.from && end < this.to && this.#count < this.#latencies.length) {

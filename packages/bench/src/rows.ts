@@ -1,4 +1,4 @@
-/** What is measured: the rows of a run, and what comes out of one. */
+/** The rows of a run, and their results. */
 
 export const buses = ["local", "redis", "nats"] as const
 export type Bus = (typeof buses)[number]
@@ -10,43 +10,43 @@ export const peers = ["effect-psrpc", "psrpc-go", "raw"] as const
 export type Peer = (typeof peers)[number]
 
 /**
- * The broker alone: `raw-1` is a message that arrives, `raw-2` a request and an answer, `raw-4` the messages of a claimed
- * call, and on Redis its lock.
+ * The broker alone: `raw-1` is one received message, `raw-2` a request and a response, `raw-4` the messages of a claimed call,
+ * and on Redis its lock.
  */
 export type RawMode = "raw-1" | "raw-2" | "raw-4"
 
 export const tracers = ["none", "recording"] as const
-/** What this library traces with: nothing, or a tracer whose spans are Effect's own and kept by nobody. */
+/** The tracer of this library: none, or one whose spans record and are not exported. */
 export type TracerName = (typeof tracers)[number]
 
-/** How many servers answer a multi call. */
+/** Number of servers of a multi call. */
 export const multiServers = 3
 
-/** One thing to measure. */
+/** One row to measure. */
 export interface Plan {
   readonly peer: Peer
   readonly bus: Bus
   readonly mode: Mode | RawMode
   /** Calls in flight. */
   readonly concurrency: number
-  /** Bytes in a request, and in its answer. */
+  /** Bytes in a request, and in its response. */
   readonly payload: number
   readonly tracer: TracerName
 }
 
 export const serversOf = ({ mode }: Plan): number => (mode === "multi" ? multiServers : 1)
 
-/** What a client process prints. */
+/** The output of a client process. */
 export interface Measured {
   readonly ops_per_sec: number
   readonly p50_us: number
   readonly p99_us: number
   readonly errors: number
-  /** Of the client's process alone. */
+  /** Resident memory of the client's process. */
   readonly rss_mb: number
 }
 
-/** A line of the JSON output. `rss_mb` is of client and server together. */
+/** A line of the JSON output. `rss_mb` is the memory of client and server together. */
 export interface Row extends Plan, Measured {}
 
 const floors: Readonly<Record<Mode, RawMode | undefined>> = {
@@ -60,10 +60,10 @@ const floors: Readonly<Record<Mode, RawMode | undefined>> = {
   multi: undefined
 }
 
-/** The mode of the raw row that a mode is held against: the one with as many messages, one after the other. */
+/** The raw mode to which a mode is compared: the one with as many successive messages. */
 export const floorOf = (mode: Mode): RawMode | undefined => floors[mode]
 
-/** Rows that are compared with each other, so they run directly one after the other: rates drift by the minute. */
+/** Rows that are compared with each other. They run directly one after the other, because rates drift within minutes. */
 export type Group = ReadonlyArray<Plan>
 
 export const groups = (chosen: {
@@ -115,7 +115,7 @@ const median = (values: ReadonlyArray<number>): number => {
 
 const rounded = (value: number): number => Math.round(value * 10) / 10
 
-/** The medians of the rounds; every error counts. */
+/** Returns the medians of the rounds, and the sum of the errors. */
 export const ofRounds = (plan: Plan, rounds: ReadonlyArray<Measured>): Row => {
   const of = (name: keyof Measured): number => rounded(median(rounds.map((round) => round[name])))
   const errors = rounds.reduce((sum, round) => sum + round.errors, 0)

@@ -22,10 +22,10 @@ const widths = [5, 12, 7, 9, 12]
 const padded = (names: ReadonlyArray<string>): string =>
   names.map((name, i) => (i === 2 || i === 3 ? name.padStart(widths[i]!) : name.padEnd(widths[i]!))).join("  ")
 
-/** What a row is, for the line of its progress. */
+/** Describes a row in its progress line. */
 export const describe = (plan: Plan): string => padded(namesOf(plan))
 
-/** What came out of a row, for the line of its progress. */
+/** Formats the result of a row in its progress line. */
 export const outcome = (row: Pick<Row, "ops_per_sec" | "p50_us" | "p99_us" | "errors">): string => {
   const errors = row.errors === 0 ? "" : `  ${row.errors} errors`
   return `${grouped(row.ops_per_sec).padStart(9)}/s  p50 ${latency(row.p50_us)}  p99 ${latency(row.p99_us)}${errors}`
@@ -44,7 +44,7 @@ const ratio = (rows: ReadonlyArray<Row>, row: Row, peer: Peer, mode: Row["mode"]
   return other === undefined || other.ops_per_sec === 0 ? "" : (row.ops_per_sec / other.ops_per_sec).toFixed(2)
 }
 
-/** The table of all rows; the ratios are of the rates, ours to Go's and ours to the raw row with as many messages. */
+/** Formats all rows as a table. The ratios are rates of this library to Go's, and to the raw row with as many messages. */
 export const table = (rows: ReadonlyArray<Row>): string => {
   const head = ["ops/s", "to Go", "to raw", "p50", "p99", "errors", "rss MB"]
   const cells = rows.map((row) => [

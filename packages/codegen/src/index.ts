@@ -1,6 +1,6 @@
 /**
- * The generator as a value, for tools that run plugins of protoc themselves. All others use the programs
- * `effect-psrpc-generate` and `protoc-gen-psrpc-effect`.
+ * The plugin as a value, for tools that run plugins of protoc themselves. Use the programs `effect-psrpc-generate` and
+ * `protoc-gen-psrpc-effect` for everything else.
  *
  * @since 0.1.0
  */
@@ -8,7 +8,7 @@ import type { Plugin } from "@bufbuild/protoplugin"
 import { make } from "./plugin.ts"
 
 /**
- * The plugin `protoc-gen-psrpc-effect`. `note` is told what is no error: services that are passed over, for example.
+ * Makes the plugin `protoc-gen-psrpc-effect`. `note` receives messages that are not errors, about skipped services for example.
  *
  * @category constructors
  * @since 0.1.0

@@ -9,9 +9,9 @@ import { Contradictions, type Note, select, type SelectedFile } from "./selectio
 
 const name = "protoc-gen-psrpc-effect"
 
-/** Makes the plugin; what is no error, and the user should know, is told by `note`. */
+/** Makes the plugin. `note` receives messages for the user that are not errors. */
 export const make = (note: Note): Plugin => {
-  // a run prints each target, from one selection
+  // a run prints several targets from one selection
   const selections = new WeakMap<object, ReadonlyArray<SelectedFile>>()
   const generate = (schema: Schema<PluginOptions>, target: Target): void => {
     const selected = selections.get(schema) ?? select(schema, note)
@@ -33,7 +33,7 @@ export const make = (note: Note): Plugin => {
         return plugin.run(request)
       } catch (error) {
         if (!(error instanceof Contradictions)) throw error
-        // what is wrong with a .proto is an answer of the plugin, and no failure of it
+        // a wrong .proto is a response of the plugin, not its failure
         return create(CodeGeneratorResponseSchema, {
           error: error.message,
           supportedFeatures: BigInt(

@@ -1,8 +1,8 @@
-/** What the plugin takes beside the options that every plugin of protoplugin has. */
+/** The options of the plugin, in addition to those of every plugin of protoplugin. */
 export interface PluginOptions {
-  /** The full names of the services that are wanted; empty for all of psrpc's. */
+  /** The full names of the services to generate; empty for all of psrpc's. */
   readonly services: ReadonlySet<string>
-  /** The module of typed topics' Schemas, by the full name of a service; "" for services without one of their own. */
+  /** The module with the Schemas of typed topics, by the full name of a service; "" for all other services. */
   readonly topicSchemas: ReadonlyMap<string, string>
 }
 
@@ -14,20 +14,20 @@ const parseServices = (value: string): ReadonlyArray<string> => {
   return names
 }
 
-/** As protoplugin wants modules, which writes the extension that `import_extension` asks for. */
+/** Returns a module path in the form of protoplugin, which writes the extension of `import_extension`. */
 const importPath = (module: string): string =>
   /^\.{1,2}[\\/]/.test(module) ? `${module.replaceAll("\\", "/").replace(/\.(?:js|ts)$/, "")}.js` : module
 
-/** `<module>`, or `<service>:<module>` for one service alone. */
+/** Parses `<module>`, or `<service>:<module>` for one service. */
 const parseTopicSchemas = (value: string): readonly [service: string, module: string] => {
   const colon = value.indexOf(":")
   const service = value.slice(0, Math.max(colon, 0))
   const [name, module] = fullName.test(service) ? [service, value.slice(colon + 1)] : ["", value]
-  if (module === "") throw new Error("topic_schemas needs a module, ../topics.js for example")
+  if (module === "") throw new Error("topic_schemas needs a module, for example ../topics.js")
   return [name, importPath(module)]
 }
 
-/** Throws for what it does not know, as protoplugin asks for. */
+/** Parses the options. Throws for an unknown one, as protoplugin requires. */
 export const parseOptions = (given: ReadonlyArray<{ readonly key: string; readonly value: string }>): PluginOptions => {
   const services = new Set<string>()
   const topicSchemas = new Map<string, string>()
@@ -43,7 +43,7 @@ export const parseOptions = (given: ReadonlyArray<{ readonly key: string; readon
         break
       }
       default:
-        throw new Error(`there is no option ${key}`)
+        throw new Error(`unknown option ${key}`)
     }
   }
   return { services, topicSchemas }

@@ -1,15 +1,15 @@
-/** The text that is generated, for TypeScript, JavaScript and declarations. */
+/** Prints the generated text, for TypeScript, JavaScript and declarations. */
 import type { DescMessage } from "@bufbuild/protobuf"
 import type { GeneratedFile, Printable, Schema, Target } from "@bufbuild/protoplugin"
 import type { Descriptor } from "@effect-psrpc/core"
 import type { PluginOptions } from "./pluginOptions.ts"
 import type { NamedService, SelectedFile } from "./selection.ts"
 
-/** Where something is printed, and as what. */
+/** The file and the form of the printed text. */
 interface Place {
   readonly f: GeneratedFile
   readonly options: PluginOptions
-  /** Types alone are printed: imports are of types, and a value is `typeof` its name. */
+  /** Prints types only: imports are of types, and a value is `typeof` its name. */
   readonly types: boolean
 }
 
@@ -19,7 +19,7 @@ const value = ({ types }: Place, name: Printable): Printable => (types ? ["typeo
 
 const message = (place: Place, desc: DescMessage): Printable => value(place, place.f.importSchema(desc, place.types))
 
-/** A message, or `undefined` for nothing, which is what `google.protobuf.Empty` is. */
+/** Returns a message, or `undefined` for `google.protobuf.Empty`, which is no payload. */
 const payload = (place: Place, desc: DescMessage): Printable | undefined =>
   desc.typeName === "google.protobuf.Empty" ? undefined : message(place, desc)
 
@@ -39,7 +39,7 @@ const topic = (place: Place, service: NamedService, method: Descriptor.Method): 
   return ["{ ", list(fields), " }"]
 }
 
-/** The options of a method that its type has: those that are not the default. */
+/** Returns the options of a method that its type has, without those that have their defaults. */
 const typedOptions = (
   place: Place,
   service: NamedService,
@@ -104,7 +104,7 @@ const type = (place: Place, service: NamedService, method: Descriptor.Method): P
   ">"
 ]
 
-/** The methods of a service, in braces: definitions, or their types. */
+/** Prints the methods of a service in braces: definitions, or their types. */
 const printMethods = (place: Place, service: NamedService, start: Printable, end: string): void => {
   const { f, types } = place
   if (service.methods.length === 0) return f.print(start, "{}", end)
@@ -120,7 +120,7 @@ const printMethods = (place: Place, service: NamedService, start: Printable, end
 const clientDoc = ({ className, desc }: NamedService): string =>
   `The client of {@link ${className}}, as a service of the program.${desc.deprecated ? "\n\n@deprecated" : ""}`
 
-/** Classes with their definitions, for TypeScript and JavaScript. */
+/** Prints classes with their definitions, for TypeScript and JavaScript. */
 const printValues = (place: Place, service: NamedService, target: "ts" | "js"): void => {
   const { f } = place
   const { className, clientId, clientName, desc, name } = service
@@ -134,7 +134,7 @@ const printValues = (place: Place, service: NamedService, target: "ts" | "js"): 
   f.print(f.export("class", clientName), " extends ", constructor, " {}")
 }
 
-/** The types of the same classes. Go's names have no small letter behind a `_`, so that `_base` is nobody's. */
+/** Prints the types of the same classes. Go's names have no lower-case letter after a `_`, so `_base` is free. */
 const printTypes = (place: Place, service: NamedService): void => {
   const { f } = place
   const { className, clientId, clientName, desc, name } = service
@@ -154,7 +154,7 @@ const printTypes = (place: Place, service: NamedService): void => {
 
 const extensions: Readonly<Record<Target, string>> = { ts: ".ts", js: ".js", dts: ".d.ts" }
 
-/** Prints files for one target. */
+/** Prints the files of one target. */
 export const print = (schema: Schema<PluginOptions>, files: ReadonlyArray<SelectedFile>, target: Target): void => {
   for (const { file, services } of files) {
     const f = schema.generateFile(`${file.name}_psrpc${extensions[target]}`)
@@ -165,7 +165,7 @@ export const print = (schema: Schema<PluginOptions>, files: ReadonlyArray<Select
       if (target === "dts") printTypes(place, service)
       else printValues(place, service, target)
     }
-    // without it, all that is declared is exported
+    // without this line, all declarations are exported
     if (target === "dts") {
       f.print()
       f.print("export {};")

@@ -1,10 +1,10 @@
-/** Which services are generated, and what is wrong with them. */
+/** Selects the services to generate, and checks them. */
 import type { DescFile, DescMethod, DescService } from "@bufbuild/protobuf"
 import { Descriptor } from "@effect-psrpc/core"
 import { safeIdentifier, type Schema } from "@bufbuild/protoplugin"
 import type { PluginOptions } from "./pluginOptions.ts"
 
-/** A service, and what its classes are called. */
+/** A service, and the names of its classes. */
 export interface NamedService extends Descriptor.Service {
   readonly className: string
   readonly clientName: string
@@ -12,23 +12,23 @@ export interface NamedService extends Descriptor.Service {
   readonly clientId: string
 }
 
-/** A file that has services to be generated. */
+/** A file with services to generate. */
 export interface SelectedFile {
   readonly file: DescFile
   readonly services: ReadonlyArray<NamedService>
 }
 
-/** Tells the user something that is no error. */
+/** Reports a message to the user that is not an error. */
 export type Note = (text: string) => void
 
-/** What is wrong with .proto files, one line each. It goes back to the compiler, which shows it to the user. */
+/** Contradictions in .proto files, one line each. The compiler receives them and shows them to the user. */
 export class Contradictions extends Error {}
 
-// the fields' numbers in FileDescriptorProto and ServiceDescriptorProto
+// field numbers in FileDescriptorProto and ServiceDescriptorProto
 const serviceField = 6
 const methodField = 2
 
-/** File and line, where the compiler tells lines. */
+/** Returns the file, and the line if the compiler reports lines. */
 const at = (service: DescService, method?: DescMethod): string => {
   const { file } = service
   const path = [serviceField, file.services.indexOf(service)]
@@ -51,14 +51,14 @@ const named = (services: ReadonlyArray<Descriptor.Service>): ReadonlyArray<Named
     return {
       ...service,
       className: safeIdentifier(service.name),
-      // a service of the file may have the name
+      // a service of the file may have this name
       clientName: classNames.has(client) ? `${client}$` : client,
       clientId: packageName === "" ? client : `${packageName}/${client}`
     }
   })
 }
 
-/** The services of a file that are generated; `inPackages` are those before it, by package and wire name. */
+/** Returns the services of a file to generate. `inPackages` has the earlier ones, by package and wire name. */
 const selectServices = (
   file: DescFile,
   { services: wanted }: PluginOptions,
@@ -71,20 +71,18 @@ const selectServices = (
     if (wanted.size > 0 && !wanted.has(desc.typeName)) continue
     const service = Descriptor.read(desc)
     if (service.hasStreamKeyword && !service.hasOptions && wanted.size === 0) {
-      note(
-        `${at(desc)}: service ${desc.typeName} is passed over: it has the keyword stream and none of psrpc's options`
-      )
+      note(`${at(desc)}: service ${desc.typeName} is skipped: it has the keyword stream and none of psrpc's options`)
       continue
     }
     for (const { message, method } of service.problems) problem(describe(desc, method, message))
-    // packages are no part of it, and are as a rule versions of one service, or served apart
+    // the package is not part of the wire name; packages are usually versions of one service, or served apart
     const inPackage = `${file.proto.package}/${service.name}`
     const other = inPackages.get(inPackage)
     if (other === undefined) inPackages.set(inPackage, service)
     else {
       const where = other.desc.file === file ? "" : ` in ${other.desc.file.proto.name}`
       problem(
-        `${at(desc)}: service ${desc.typeName}: has the wire name ${service.name}, which ${other.desc.name}${where} has already`
+        `${at(desc)}: service ${desc.typeName}: has the same wire name ${service.name} as ${other.desc.name}${where}`
       )
     }
     selected.push(service)
@@ -92,21 +90,21 @@ const selectServices = (
   return selected
 }
 
-/** Tells which services options name that are not there, or are of files of which nothing is made. */
+/** Reports services in options that do not exist, or whose file is not generated in this run. */
 const noteUnknown = ({ allFiles, files, options }: Schema<PluginOptions>, note: Note): void => {
   const fileOf = new Map(allFiles.flatMap((file) => file.services.map(({ typeName }) => [typeName, file] as const)))
   const noteOne = (option: string, name: string): void => {
     const file = fileOf.get(name)
-    if (file === undefined) note(`${option}: ${name} is in none of the files of this run`)
+    if (file === undefined) note(`${option}: no file of this run has ${name}`)
     else if (!files.includes(file)) {
-      note(`${option}: ${name} is in ${file.proto.name}, of which nothing is made in this run`)
+      note(`${option}: ${name} is in ${file.proto.name}, which is not generated in this run`)
     }
   }
   for (const name of options.services) noteOne("services", name)
   for (const name of options.topicSchemas.keys()) if (name !== "") noteOne("topic_schemas", name)
 }
 
-/** What is to be generated. Throws {@link Contradictions}, with all there are. */
+/** Returns the files and services to generate. Throws {@link Contradictions}, all of a run at once. */
 export const select = (schema: Schema<PluginOptions>, note: Note): ReadonlyArray<SelectedFile> => {
   const problems: Array<string> = []
   const inPackages = new Map<string, Descriptor.Service>()

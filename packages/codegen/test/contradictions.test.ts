@@ -107,12 +107,12 @@ const cases: ReadonlyArray<readonly [name: string, proto: string, errors: Readon
   [
     "two methods with one wire name",
     proto("", "", "rpc two(M) returns (M)"),
-    ["svc.proto:9: service acme.v1.Svc, method Two: has the wire name Two, which two has already"]
+    ["svc.proto:9: service acme.v1.Svc, method Two: has the same wire name Two as two"]
   ],
   [
     "two services with one wire name",
     `${proto("")}\nservice svc { rpc One(M) returns (M); }\n`,
-    ["svc.proto:14: service acme.v1.svc: has the wire name Svc, which Svc has already"]
+    ["svc.proto:14: service acme.v1.svc: has the same wire name Svc as Svc"]
   ],
   [
     "several at once, each on a line of its own",
@@ -168,7 +168,7 @@ describe("contradictions are errors that say where", () => {
     assert.deepStrictEqual(files, {})
   })
 
-  it("of all files of a run, and nothing is made of the others", async () => {
+  it("of all files of a run, and no file is generated", async () => {
     const wrong = (name: string) =>
       proto(options("stream: true type: MULTI")).replace("service Svc", `service ${name}`).replaceAll("acme.v1", name)
     const { error, files } = runPlugin(
@@ -191,7 +191,7 @@ describe("services of one wire name", () => {
     const files = { "a.proto": service("acme.v1", "Svc"), "b/b.proto": service("acme.v1", "svc") }
     assert.strictEqual(
       runPlugin(await compile(files)).error,
-      "b/b.proto:7: service acme.v1.svc: has the wire name Svc, which Svc in a.proto has already"
+      "b/b.proto:7: service acme.v1.svc: has the same wire name Svc as Svc in a.proto"
     )
   })
 

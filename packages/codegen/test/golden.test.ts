@@ -42,7 +42,7 @@ describe("the golden files", () => {
     const bodies = (files: Readonly<Record<string, string>>) =>
       Object.fromEntries(Object.entries(files).map(([name, text]) => [name, body(text)]))
     assert.deepStrictEqual(bodies(all.files), bodies({ ...one("ts"), ...one("js"), ...one("dts") }))
-    // and what is passed over is told once
+    // each skipped service is reported once
     assert.strictEqual(all.notes.length, 1)
   })
 })

@@ -47,9 +47,9 @@ const classes = (...options: ReadonlyArray<string>): ReadonlyArray<string> =>
   )
 
 describe("services", () => {
-  it("that are gRPC's alone are passed over, with a note each", () => {
+  it("of gRPC alone are skipped, with a note each", () => {
     assert.deepStrictEqual(classes(), ["Deep", "Plain", "Marked", "AlsoMarked"])
-    const why = "is passed over: it has the keyword stream and none of psrpc's options"
+    const why = "is skipped: it has the keyword stream and none of psrpc's options"
     assert.deepStrictEqual(runPlugin(compiled).notes, [
       `grpc.proto:9: service grpc.Upload ${why}`,
       `mixed.proto:9: service mixed.Watch ${why}`
@@ -76,9 +76,9 @@ describe("services", () => {
   it("that are named and are nowhere are noted", () => {
     const { files, notes } = runPlugin(compiled, "services=mixed.Markt")
     assert.deepStrictEqual(files, {})
-    assert.deepStrictEqual(notes, ["services: mixed.Markt is in none of the files of this run"])
+    assert.deepStrictEqual(notes, ["services: no file of this run has mixed.Markt"])
     const schemas = runPlugin(compiled, "topic_schemas=mixed.Markt:./topics.js,topic_schemas=mixed.Marked:./topics.js")
-    assert.include(schemas.notes, "topic_schemas: mixed.Markt is in none of the files of this run")
+    assert.include(schemas.notes, "topic_schemas: no file of this run has mixed.Markt")
     assert.lengthOf(schemas.notes, 3)
   })
 
@@ -88,7 +88,7 @@ describe("services", () => {
     const answer = runPlugin({ names: names.filter((name) => name === "user.proto"), set }, "services=mixed.Plain")
     assert.deepStrictEqual(answer.files, {})
     assert.deepStrictEqual(answer.notes, [
-      "services: mixed.Plain is in mixed.proto, of which nothing is made in this run"
+      "services: mixed.Plain is in mixed.proto, which is not generated in this run"
     ])
   })
 })
@@ -138,10 +138,10 @@ describe("typed topics", () => {
 
 describe("options", () => {
   it.each([
-    ["foo=1", 'invalid option "foo=1": there is no option foo'],
+    ["foo=1", 'invalid option "foo=1": unknown option foo'],
     ["services=", 'invalid option "services=": "" is not the full name of a service'],
     ["services=a+.b", 'invalid option "services=a+.b": ".b" is not the full name of a service'],
-    ["topic_schemas=", 'invalid option "topic_schemas=": topic_schemas needs a module, ../topics.js for example'],
+    ["topic_schemas=", 'invalid option "topic_schemas=": topic_schemas needs a module, for example ../topics.js'],
     ["topic_schemas=a.B:", 'invalid option "topic_schemas=a.B:": topic_schemas needs a module'],
     ["topic_schemas=a,topic_schemas=b", "two modules of topic_schemas for all services"],
     ["topic_schemas=a.B:a,topic_schemas=a.B:b", "two modules of topic_schemas for a.B"],

@@ -155,20 +155,20 @@ describe("effect-psrpc-generate", () => {
     }
     const none = await generate(files, "proto", "--import-extension", "none", "--service", "app.v1.Nobody")
     assert.deepStrictEqual(Object.keys(none.made), ["gen/greeter_pb.ts"])
-    assert.include(none.stderr, "services: app.v1.Nobody is in none of the files of this run")
+    assert.include(none.stderr, "services: no file of this run has app.v1.Nobody")
     const json = await generate(files, "proto", "--es-opt", "json_types=true", "--service", "app.v1.Greeter")
     assert.include(json.made["gen/greeter_pb.ts"], "HelloRequestJson")
     assert.property(json.made, "gen/greeter_psrpc.ts")
   })
 
-  it("says what is passed over, with the user's names of files", async () => {
+  it("reports skipped services with the user's file names", async () => {
     const grpc = 'syntax = "proto3";\nmessage M {}\nservice Upload { rpc Send(stream M) returns (M); }\n'
     const { code, made, stderr } = await generate({ "a/deep/grpc.proto": grpc }, "a")
     assert.strictEqual(code, 0)
     assert.deepStrictEqual(Object.keys(made), ["gen/deep/grpc_pb.ts"])
     assert.strictEqual(
       stderr,
-      "protoc-gen-psrpc-effect: a/deep/grpc.proto:3: service Upload is passed over: " +
+      "protoc-gen-psrpc-effect: a/deep/grpc.proto:3: service Upload is skipped: " +
         "it has the keyword stream and none of psrpc's options\n"
     )
   })
@@ -194,19 +194,19 @@ describe("effect-psrpc-generate", () => {
       "two files of one name in imports",
       { "one/greeter.proto": greeter, "two/greeter.proto": greeter.replaceAll("app.v1", "app.v2") },
       ["one", "./two"],
-      "effect-psrpc-generate: one/greeter.proto and two/greeter.proto have one name in imports, greeter.proto"
+      "effect-psrpc-generate: one/greeter.proto and two/greeter.proto have the same name in imports: greeter.proto"
     ],
     [
       "a folder where a file has to be",
       { "a/greeter.proto": greeter, "out/greeter_psrpc.ts/notes.txt": "" },
       ["a", "-o", "out"],
-      "effect-psrpc-generate: out/greeter_psrpc.ts is a folder, and has to be a file"
+      "effect-psrpc-generate: out/greeter_psrpc.ts is a folder; expected a file"
     ],
     [
       "a file where a folder has to be",
       { "a/greeter.proto": greeter, out: "" },
       ["a", "-o", "out/deep"],
-      "effect-psrpc-generate: out is a file, and has to be a folder"
+      "effect-psrpc-generate: out is a file; expected a folder"
     ],
     [
       "what is no .proto",
@@ -220,15 +220,10 @@ describe("effect-psrpc-generate", () => {
       ["a"],
       "a/greeter.proto:5:1:imported file does not exist"
     ],
-    ["a folder that is not there", {}, ["nowhere"], "effect-psrpc-generate: there is no folder nowhere"],
-    ["a file for a folder", { "a.proto": greeter }, ["a.proto"], "effect-psrpc-generate: there is no folder a.proto"],
-    [
-      "a folder without .proto files",
-      { "a/notes.txt": "" },
-      ["a"],
-      "effect-psrpc-generate: there are no .proto files in a"
-    ],
-    ["no folder", {}, [], "effect-psrpc-generate: which folder has the .proto files?"],
+    ["a folder that is not there", {}, ["nowhere"], "effect-psrpc-generate: no such folder: nowhere"],
+    ["a file for a folder", { "a.proto": greeter }, ["a.proto"], "effect-psrpc-generate: no such folder: a.proto"],
+    ["a folder without .proto files", { "a/notes.txt": "" }, ["a"], "effect-psrpc-generate: no .proto files in a"],
+    ["no folder", {}, [], "effect-psrpc-generate: expected a folder with .proto files"],
     ["an option that is not there", {}, ["a", "--foo"], "effect-psrpc-generate: Unknown option '--foo'"],
     [
       "a target that is not there",

@@ -1,6 +1,6 @@
 /**
- * A process of real Go psrpc, told what to do in JSON lines: a client, and any number of servers. `../peer/README.md`
- * says what its methods do and what their requests can ask for.
+ * A process of real Go psrpc, controlled by JSON lines: a client, and any number of servers. `../peer/README.md` describes its
+ * methods and requests.
  */
 import { Effect, type Scope } from "effect"
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process"
@@ -20,14 +20,14 @@ import type {
 import { binary } from "./goBuild.ts"
 import { GoError, type GoErrorDetail, GoPeerError } from "./GoPeerError.ts"
 
-/** How to start a peer. */
+/** Options of a peer. */
 export interface Options {
   readonly bus: "redis" | "nats"
   readonly url: string
   readonly service: string
   /** Default: a random one. */
   readonly clientId?: string | undefined
-  /** Whether it traces with otelpsrpc, and what it samples: everything, nothing, or what its caller does. Default: it does not. */
+  /** Traces with otelpsrpc, and samples everything, nothing, or what its caller samples. Default: no tracing. */
   readonly trace?: "always" | "never" | "parent" | undefined
 }
 
@@ -35,15 +35,15 @@ export interface Options {
 export interface GoServer {
   readonly handle: number
   readonly serverId: string
-  /** Registers a method for a topic, and returns when the broker has it. */
+  /** Registers a method for a topic, and returns when the broker has acknowledged it. */
   readonly register: (method: ServedMethod, topic?: TopicParts) => Effect.Effect<void, GoError | GoPeerError>
   readonly deregister: (method: ServedMethod, topic?: TopicParts) => Effect.Effect<void, GoError | GoPeerError>
   readonly setAffinity: (params: AffinityParams) => Effect.Effect<void, GoError | GoPeerError>
-  /** Drains it, and returns how long that took, in milliseconds. */
+  /** Drains the server, and returns the duration in milliseconds. */
   readonly shutdown: Effect.Effect<number, GoError | GoPeerError>
   readonly kill: Effect.Effect<number, GoError | GoPeerError>
   readonly handled: Effect.Effect<Handled, GoError | GoPeerError>
-  /** The requests that a method of it was given. */
+  /** Returns the requests that a method received. */
   readonly texts: (method: ServedMethod) => Effect.Effect<ReadonlyArray<string>, GoError | GoPeerError>
 }
 
@@ -51,28 +51,28 @@ export interface GoServer {
 export interface GoPeer {
   readonly pid: number
   readonly clientId: string
-  /** Ends the process as a crash does, and returns when it is gone. */
+  /** Kills the process, and returns when it has ended. */
   readonly crash: Effect.Effect<void>
-  /** Any command. Interrupting it ends the context of a call that still runs, which is Go's way to cancel. */
+  /** Runs a command. Interruption ends the context of a running call, which cancels it in Go. */
   readonly command: <K extends keyof Commands>(
     name: K,
     params: Commands[K]["params"]
   ) => Effect.Effect<Commands[K]["ok"], GoError | GoPeerError>
-  /** Starts a server; it is ready when this succeeds. */
+  /** Starts a server, and returns when it is ready. */
   readonly serve: (params?: ServeParams) => Effect.Effect<GoServer, GoError | GoPeerError>
-  /** Calls a method with a text, and returns the text of the answer. */
+  /** Calls a method with a text, and returns the text of the response. */
   readonly call: (
     method: UnaryMethod,
     request: string,
     params?: RequestParams
   ) => Effect.Effect<string, GoError | GoPeerError>
-  /** Calls a method with a request of exactly these bytes, and returns those of the answer. */
+  /** Calls a method with a request of exactly these bytes, and returns the bytes of the response. */
   readonly callRaw: (
     method: UnaryMethod,
     request: Uint8Array,
     params?: RequestParams
   ) => Effect.Effect<Uint8Array, GoError | GoPeerError>
-  /** Waits for an event, and takes it: the first that fits, be it in the past or in the future. */
+  /** Takes the first event that matches, a past one or a future one. */
   readonly event: <K extends keyof Events>(
     name: K,
     where?: (event: Events[K]) => boolean
@@ -116,7 +116,7 @@ class Wire {
   #unread = ""
   #stderr = ""
   #end: GoPeerError | undefined
-  /** Told once: that it is ready, or why it never will be. */
+  /** Called once: when the process is ready, or with the reason if it fails to start. */
   onReady: (error: GoPeerError | undefined) => void = () => {}
 
   constructor(child: ChildProcessWithoutNullStreams) {
@@ -125,7 +125,7 @@ class Wire {
     child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
       this.#stderr = (this.#stderr + chunk).slice(-16_384)
     })
-    // the end of the process is told with its exit code, and not as a broken pipe
+    // the end of the process is reported by its exit code, not as a broken pipe
     child.stdin.on("error", () => {})
     child.once("error", (cause) => this.#ended(`the Go peer cannot be started: ${cause.message}`))
     child.once("close", (code, signal) => this.#ended(`the Go peer ended (${signal ?? `exit code ${code}`})`))
@@ -214,12 +214,12 @@ class Wire {
 }
 
 const children = new Set<ChildProcessWithoutNullStreams>()
-// a test process that ends in whatever way leaves no peer behind
+// no peer outlives the test process, however that ends
 process.once("exit", () => {
   for (const child of children) child.kill("SIGKILL")
 })
 
-/** Ends the process of a peer, and waits until it is gone. */
+/** Ends the process of a peer, and waits for its end. */
 const crash = (child: ChildProcessWithoutNullStreams): Effect.Effect<void> =>
   Effect.callback((resume) => {
     if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
@@ -243,7 +243,7 @@ const start = (path: string, args: ReadonlyArray<string>) =>
     )
   )
 
-/** Starts a peer that ends with the scope, and builds its binary first where these sources have not been built yet. */
+/** Starts a peer that ends with the scope. Builds its binary first if these sources have not been built. */
 export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Return<GoPeer, GoPeerError, Scope.Scope> {
   const args = ["-bus", options.bus, "-url", options.url, "-service", options.service]
   if (options.clientId !== undefined) args.push("-client-id", options.clientId)

@@ -1,6 +1,6 @@
 import { Data } from "effect"
 
-/** The Go peer could not be built, started or talked to, or did not understand a command. */
+/** The Go peer cannot be built or started, does not respond, or rejects a command. */
 export class GoPeerError extends Data.TaggedError("GoPeerError")<{
   readonly message: string
   readonly cause?: unknown
@@ -12,7 +12,7 @@ export interface GoErrorDetail {
   readonly value: Uint8Array
 }
 
-/** An error of psrpc, as a Go program sees it. */
+/** An error of psrpc in Go. */
 export class GoError extends Data.TaggedError("GoError")<{
   readonly code: string
   readonly message: string

@@ -1,4 +1,4 @@
-/** The commands of the peer, as `../peer/README.md` has them: what each takes, and what `ok` holds. Times in ms. */
+/** The commands of the peer, described in `../peer/README.md`: parameters, and content of `ok`. Times in ms. */
 
 export type UnaryMethod = "Echo" | "Raw" | "Work" | "Regional" | "Reload"
 export type MultiMethod = "StatsAll" | "Stats"
@@ -8,7 +8,7 @@ export type ServedMethod = UnaryMethod | MultiMethod | StreamMethod
 
 export type TopicParts = string | ReadonlyArray<string>
 
-/** A complete set: what is left out is zero. */
+/** A complete set: an omitted option is zero. */
 export interface SelectionParams {
   readonly minimumAffinity?: number
   readonly maximumAffinity?: number
@@ -17,41 +17,41 @@ export interface SelectionParams {
   readonly shortCircuitTimeoutMs?: number
 }
 
-/** Options of everything that starts with a request. */
+/** Options of all commands that send a request. */
 export interface RequestParams {
   readonly topic?: TopicParts
   readonly metadata?: Readonly<Record<string, string>>
-  /** What the caller's context came with: `traceparent`, `tracestate`. */
+  /** The trace context of the caller: `traceparent`, `tracestate`. */
   readonly trace?: Readonly<Record<string, string>>
   /** psrpc's request timeout. */
   readonly timeoutMs?: number
-  /** Of the caller's context. */
+  /** The deadline of the caller's context. */
   readonly deadlineMs?: number
   readonly selection?: SelectionParams
-  /** psrpc's own retries, of `call`: how often, how long the first attempt, and by how much longer each after it. */
+  /** psrpc's own retries of `call`: number of attempts, timeout of the first, and its growth. */
   readonly retry?: { readonly maxAttempts: number; readonly timeoutMs: number; readonly backoffMs?: number }
 }
 
 export interface AffinityParams {
-  /** Of `Work` and `Match`. Default: 1. */
+  /** The affinity of `Work` and `Match`. Default: 1. */
   readonly affinity?: number
-  /** How long the affinity function takes. */
+  /** Duration of the affinity function. */
   readonly affinityDelayMs?: number
 }
 
 export interface ServeParams extends AffinityParams {
   readonly serverId?: string
-  /** Default: all that have no topic. */
+  /** Default: all methods without a topic. */
   readonly methods?: ReadonlyArray<ServedMethod>
   readonly timeoutMs?: number
   readonly channelSize?: number
-  /** Whether a panic is an answer and not the end of the process. Default: true. */
+  /** Answers a panic instead of ending the process. Default: true. */
   readonly recover?: boolean
-  /** Whether there are `handling` events. */
+  /** Sends `handling` events. */
   readonly events?: boolean
 }
 
-/** What has been handled, by method. */
+/** Counts of handled requests, by method. */
 export interface Handled {
   readonly counts: Readonly<Record<string, number>>
   readonly running: Readonly<Record<string, number>>
@@ -72,7 +72,7 @@ export interface WireError {
   readonly details: ReadonlyArray<WireDetail>
 }
 
-/** A span of otelpsrpc's. */
+/** A span of otelpsrpc. */
 export interface GoSpan {
   readonly name: string
   readonly kind: string
@@ -161,7 +161,7 @@ export interface Commands {
   >
 }
 
-/** What the peer tells of its own accord. */
+/** The events of the peer. */
 export interface Events {
   readonly handling: { readonly server: number; readonly method: ServedMethod; readonly text: string }
   readonly streamOpened: {

@@ -21,13 +21,13 @@ export const hasGo: boolean = (process.env["PATH"] ?? "").split(delimiter).some(
   }
 })
 
-/** What to tell where `go` is missing. */
+/** The message if `go` is missing. */
 export const goIsNeeded =
   "the Go peer needs go on the PATH (1.25.5 or newer, https://go.dev/dl), which builds packages/interop/peer"
 
 const failure = (message: string) => (cause: unknown) => new GoPeerError({ message: `${message}: ${cause}`, cause })
 
-/** A folder of the sources' own: another version of them is another folder. */
+/** Returns the output folder of the sources: each version of them has its own. */
 const cacheDirectory = (sources: string) =>
   Effect.tryPromise({
     try: async () => {
@@ -67,7 +67,7 @@ const tryLock = async (path: string): Promise<boolean> => {
   const own = `${path}.${randomUUID()}`
   await writeFile(own, String(process.pid))
   try {
-    // a link appears with its content, so nobody reads a lock without its owner
+    // a link appears with its content, so a lock always has its owner
     await link(own, path)
     return true
   } catch {
@@ -81,7 +81,7 @@ const tryLock = async (path: string): Promise<boolean> => {
 
 const build = (folder: string, directory: string, binary: string): Effect.Effect<void, GoPeerError> =>
   Effect.callback((resume) => {
-    // built beside its place, so that the binary is there whole or not at all
+    // built next to its place and renamed, so that a binary is always complete
     const made = join(directory, `peer.${randomUUID()}`)
     const child = execFile("go", ["build", "-o", made, "."], { cwd: sourcesOf(folder) }, (cause, _stdout, stderr) =>
       resume(
@@ -98,7 +98,7 @@ const build = (folder: string, directory: string, binary: string): Effect.Effect
     return Effect.sync(() => void child.kill())
   })
 
-/** Builds, or finds that somebody else does: then it is not done. */
+/** Builds the binary, unless another process does. Returns whether it exists. */
 const buildLocked = (folder: string, directory: string, binary: string): Effect.Effect<boolean, GoPeerError> => {
   const lock = join(directory, "lock")
   return Effect.acquireUseRelease(
@@ -112,7 +112,7 @@ const buildLocked = (folder: string, directory: string, binary: string): Effect.
   )
 }
 
-/** The path of the binary of a Go module in a folder of this package, built if these sources have not been yet. */
+/** Returns the path of the binary of a Go module in a folder of this package. Builds it if necessary. */
 export const binaryOf = Effect.fnUntraced(function* (folder: string): Effect.fn.Return<string, GoPeerError> {
   if (!hasGo) return yield* new GoPeerError({ message: goIsNeeded })
   const directory = yield* cacheDirectory(sourcesOf(folder))
@@ -124,5 +124,5 @@ export const binaryOf = Effect.fnUntraced(function* (folder: string): Effect.fn.
   return path
 })
 
-/** The path of the Go peer's binary. */
+/** Returns the path of the Go peer's binary. */
 export const binary: Effect.Effect<string, GoPeerError> = binaryOf("peer")

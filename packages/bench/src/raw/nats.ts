@@ -1,7 +1,7 @@
 import { connect, type NatsConnection } from "nats"
 import type { Connections } from "./connections.ts"
 
-/** One connection; what is published in one turn of the event loop leaves in one write, as its client does anyway. */
+/** One connection. Its client writes the messages of one turn of the event loop together. */
 export class NatsConnections implements Connections {
   readonly #connection: Promise<NatsConnection>
   #open: NatsConnection | undefined

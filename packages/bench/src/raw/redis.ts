@@ -3,7 +3,7 @@ import type { Connections } from "./connections.ts"
 
 const lockSeconds = 5
 
-/** Without another try: a connection that breaks ends the row. */
+/** No reconnect: a broken connection ends the row. */
 const connect = (url: string): Redis => {
   const redis = new Redis(url, { retryStrategy: () => null })
   redis.on("error", (error) => {
@@ -12,7 +12,7 @@ const connect = (url: string): Redis => {
   return redis
 }
 
-/** Two connections; the commands of one turn of the event loop are corked and leave in one write. */
+/** Two connections. The commands of one turn of the event loop leave in one write. */
 export class RedisConnections implements Connections {
   readonly #pub: Redis
   readonly #sub: Redis
@@ -41,7 +41,7 @@ export class RedisConnections implements Connections {
     setImmediate(this.#uncork)
   }
 
-  /** A failure is nobody's to handle, so it ends the process. */
+  /** A failure ends the process. */
   publish(channel: string, message: Uint8Array): void {
     this.#cork()
     void this.#pub.publish(channel, Buffer.from(message.buffer, message.byteOffset, message.byteLength))

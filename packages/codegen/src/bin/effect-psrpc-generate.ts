@@ -2,18 +2,18 @@ import { parse, usage } from "../generate/commandLine.ts"
 import { generate } from "../generate/generate.ts"
 import { version } from "../manifest.ts"
 
-const say = (text: string): void => void process.stdout.write(`${text}\n`)
-const complain = (text: string): void => void process.stderr.write(`${text}\n`)
+const print = (text: string): void => void process.stdout.write(`${text}\n`)
+const printError = (text: string): void => void process.stderr.write(`${text}\n`)
 
-/** The exit code. */
+/** Runs the program and returns its exit code. */
 const main = async (args: ReadonlyArray<string>): Promise<number> => {
   const command = parse(args)
-  if (command === "help") say(usage)
-  else if (command === "version") say(`effect-psrpc-generate v${version}`)
+  if (command === "help") print(usage)
+  else if (command === "version") print(`effect-psrpc-generate v${version}`)
   else {
-    const { succeeded, words, written } = await generate(command)
-    if (words !== "") complain(words)
-    for (const file of written) say(file)
+    const { messages, succeeded, written } = await generate(command)
+    if (messages !== "") printError(messages)
+    for (const file of written) print(file)
     return succeeded ? 0 : 1
   }
   return 0
@@ -22,6 +22,8 @@ const main = async (args: ReadonlyArray<string>): Promise<number> => {
 try {
   process.exitCode = await main(process.argv.slice(2))
 } catch (error) {
-  complain(`effect-psrpc-generate: ${error instanceof Error ? error.message : String(error)} (--help says more)`)
+  printError(
+    `effect-psrpc-generate: ${error instanceof Error ? error.message : String(error)} (--help lists the options)`
+  )
   process.exitCode = 1
 }

@@ -1,41 +1,42 @@
-/** What `effect-psrpc-generate` is told. */
+/** The command line of `effect-psrpc-generate`. */
 import { parseArgs } from "node:util"
 
 export const usage = `effect-psrpc-generate [options] <folder>...
 
-Makes TypeScript from the .proto files in folders: what protobuf-es makes of the messages (*_pb.ts), and a service and a
-client for each service (*_psrpc.ts). Each folder is a root of imports; psrpc's options are found as "options.proto" and
-as "psrpc/options.proto".
+Generates TypeScript from the .proto files in folders: the messages, by protobuf-es (*_pb.ts), and for each service a
+service and a client (*_psrpc.ts). Each folder is a root of imports. psrpc's options are "options.proto" and
+"psrpc/options.proto".
 
-  -o, --out <folder>              where to (default: gen)
-  -I, --include <folder>          a further root of imports, of which nothing is made; may be repeated
-      --target <ts|js|dts>        what is made, joined by + (default: ts)
+  -o, --out <folder>              output folder (default: gen)
+  -I, --include <folder>          a further root of imports, not generated; may be repeated
+      --target <ts|js|dts>        the targets, joined by + (default: ts)
       --import-extension <ts|js|none>
-                                  how generated files name each other (default: ts with target ts alone, else js)
-      --service <name>            the full name of a service that is wanted (default: all of psrpc's); may be repeated
+                                  extension of imports between generated files (default: ts for target ts alone,
+                                  else js)
+      --service <name>            the full name of a service to generate (default: all of psrpc's); may be repeated
       --topic-schemas <[service:]module>
-                                  the module of typed topics' Schemas, from the folder that is generated into, or a
+                                  the module with the Schemas of typed topics: a path from the output folder, or a
                                   package; may be repeated
-      --opt <option=value>        a further option of both plugins, as js_import_style=legacy_commonjs; may be repeated
-      --es-opt <option=value>     a further option of protoc-gen-es, as json_types=true; may be repeated
+      --opt <option=value>        a further option of both plugins, such as js_import_style=legacy_commonjs; may be repeated
+      --es-opt <option=value>     a further option of protoc-gen-es, such as json_types=true; may be repeated
       --version, --help`
 
-/** Something to be made. */
+/** The input, output and options of one generation. */
 export interface Generation {
   readonly folders: ReadonlyArray<string>
   readonly includes: ReadonlyArray<string>
   readonly out: string
   /** The options of every plugin. */
   readonly common: ReadonlyArray<string>
-  /** Those of protoc-gen-es. */
+  /** The options of protoc-gen-es. */
   readonly es: ReadonlyArray<string>
-  /** Those of this library's plugin. */
+  /** The options of this library's plugin. */
   readonly own: ReadonlyArray<string>
 }
 
 export type CommandLine = "help" | "version" | Generation
 
-/** Throws, with words for the user, for what it does not understand. */
+/** Parses the command line. Throws an error with a message for the user. */
 export const parse = (args: ReadonlyArray<string>): CommandLine => {
   const { positionals, values } = parseArgs({
     args: [...args],
@@ -55,8 +56,8 @@ export const parse = (args: ReadonlyArray<string>): CommandLine => {
   })
   if (values.help) return "help"
   if (values.version) return "version"
-  if (positionals.length === 0) throw new Error("which folder has the .proto files?")
-  // what node takes as it is has names of .ts; what is made beside it in JavaScript has only .js
+  if (positionals.length === 0) throw new Error("expected a folder with .proto files")
+  // node runs .ts files with imports of .ts; JavaScript next to them has only .js
   const extension = values["import-extension"] ?? (values.target === "ts" ? "ts" : "js")
   return {
     folders: positionals,

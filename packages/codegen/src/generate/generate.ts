@@ -1,4 +1,4 @@
-/** From folders of .proto files to TypeScript: buf compiles, the plugins print. */
+/** Generates TypeScript from folders of .proto files: buf compiles, the plugins print. */
 import { spawn } from "node:child_process"
 import {
   accessSync,
@@ -21,10 +21,10 @@ import { makeWorkspace } from "./workspace.ts"
 
 const packageFolder = (name: string): string => dirname(createRequire(import.meta.url).resolve(`${name}/package.json`))
 
-/** This node, as it was started: from sources it needs its conditions. */
+/** The current node with its arguments: from sources it needs its conditions. */
 const node = [process.execPath, ...process.execArgv]
 
-/** The commands of the two plugins. */
+/** Returns the commands of the two plugins. */
 const plugins = (): { readonly es: ReadonlyArray<string>; readonly own: ReadonlyArray<string> } => ({
   es: [...node, join(packageFolder("@bufbuild/protoc-gen-es"), "bin/protoc-gen-es")],
   own: [...node, fileURLToPath(new URL(`../bin/protoc-gen-psrpc-effect${extname(import.meta.url)}`, import.meta.url))]
@@ -50,7 +50,7 @@ const filesIn = (folder: string): ReadonlyArray<string> =>
     .filter((name) => statSync(join(folder, name)).isFile())
     .toSorted()
 
-/** What is at a path; nothing too where something above it is a file. */
+/** Returns the file or folder at a path, or `undefined` if there is none, or if a parent is a file. */
 const statsAt = (path: string): Stats | undefined => {
   try {
     return statSync(path)
@@ -61,34 +61,34 @@ const statsAt = (path: string): Stats | undefined => {
   }
 }
 
-/** Throws where one of the files cannot be written, before any is. */
+/** Throws if one of the files cannot be written, before any file is written. */
 const checkWritable = (files: ReadonlyArray<string>): void => {
   const folders = new Set<string>()
   for (const file of files) {
     const there = statsAt(file)
-    if (there?.isDirectory()) throw new Error(`${file} is a folder, and has to be a file`)
+    if (there?.isDirectory()) throw new Error(`${file} is a folder; expected a file`)
     if (there !== undefined) accessSync(file, constants.W_OK)
     else folders.add(dirname(file))
   }
-  // the folders that are there already, and so are those above them
+  // the existing folders; their parents exist, too
   for (const folder of folders) {
     const there = statsAt(folder)
     if (there === undefined) folders.add(dirname(folder))
     else if (there.isDirectory()) accessSync(folder, constants.W_OK)
-    else throw new Error(`${folder} is a file, and has to be a folder`)
+    else throw new Error(`${folder} is a file; expected a folder`)
   }
 }
 
-/** What came of it. */
+/** The result of a generation. */
 export interface Result {
-  /** The files that were written; none where something is wrong. */
+  /** The written files; empty after an error. */
   readonly written: ReadonlyArray<string>
-  /** Notes, or what is wrong. */
-  readonly words: string
+  /** Notes, or errors. */
+  readonly messages: string
   readonly succeeded: boolean
 }
 
-/** Writes all there is to write, or nothing. */
+/** Generates and writes all files, or none after an error. */
 export const generate = async (generation: Generation): Promise<Result> => {
   const temporary = mkdtempSync(join(tmpdir(), "effect-psrpc-generate-"))
   try {
@@ -108,19 +108,19 @@ export const generate = async (generation: Generation): Promise<Result> => {
         { local: commands.own, out: ".", strategy: "all", opt: [...common, ...imports, ...own] }
       ]
     }
-    // in a file, since a command line has an end
+    // in a file, because the length of a command line is limited
     const templateFile = join(temporary, "buf.gen.yaml")
     writeFileSync(templateFile, JSON.stringify(template))
     const { code, stderr } = await run(["generate", "--template", templateFile, "--output", made], workspace)
-    const words = withOwnNames(stderr)
+    const messages = withOwnNames(stderr)
       .replaceAll(`Failure: plugin ${commands.own.join(" ")}: `, "")
       .replaceAll(`plugin ${commands.es.join(" ")}`, "protoc-gen-es")
       .trim()
-    if (code !== 0) return { written: [], words: words || `buf ended with exit code ${code}`, succeeded: false }
+    if (code !== 0) return { written: [], messages: messages || `buf ended with exit code ${code}`, succeeded: false }
     const written = filesIn(made).map((file) => join(out, file))
     checkWritable(written)
     cpSync(made, out, { recursive: true })
-    return { written, words, succeeded: true }
+    return { written, messages, succeeded: true }
   } finally {
     rmSync(temporary, { recursive: true, force: true })
   }

@@ -1,16 +1,16 @@
-/** The .proto files of a generation, as a workspace of buf. */
+/** Copies the .proto files of a generation into a workspace of buf. */
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, realpathSync, statSync, writeFileSync } from "node:fs"
 import { dirname, join, posix, relative } from "node:path"
 import { fileURLToPath } from "node:url"
 
-/** Where psrpc's options are, in this package. */
+/** The folder of psrpc's options in this package. */
 const optionsFolder = fileURLToPath(new URL("../../proto", import.meta.url))
 
-/** The .proto files in a folder, by their names in imports. */
+/** Returns the .proto files in a folder, by their names in imports. */
 const protoFiles = (folder: string): ReadonlyArray<string> => {
   const found: Array<string> = []
   const walk = (at: string, above: ReadonlyArray<string>): void => {
-    // a link may lead back
+    // a link may lead to a parent
     const real = realpathSync(at)
     if (above.includes(real)) return
     for (const name of readdirSync(at)) {
@@ -28,27 +28,27 @@ const protoFiles = (folder: string): ReadonlyArray<string> => {
 
 const optionsFiles = protoFiles(optionsFolder)
 
-/** Whether a file is a copy of psrpc's options, in place of which this package's are used. */
+/** Returns whether a file is a copy of psrpc's options. This package's file replaces it. */
 const isOptions = (folder: string, file: string): boolean =>
   optionsFiles.includes(file) && /^\s*package\s+psrpc\s*;/m.test(readFileSync(join(folder, file), "utf8"))
 
 /** A workspace of buf. */
 export interface Workspace {
   readonly path: string
-  /** The files that are to be generated. */
+  /** The files to generate. */
   readonly files: ReadonlyArray<string>
-  /** The files that are psrpc's options, which generated code imports from core, where they are once for all. */
+  /** The files that are psrpc's options. Generated code imports them from core. */
   readonly options: ReadonlyArray<string>
-  /** Words of buf and of plugins, with the user's names of files. */
+  /** Replaces file names of the workspace in messages of buf and of plugins by the user's. */
   readonly withOwnNames: (text: string) => string
 }
 
-/** Text that a pattern takes as it is. */
+/** Escapes text for a regular expression. */
 const literally = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|]/g, "\\$&")
 
 /**
- * Words with the user's names of files: `folders` are by their names in the workspace, `files` by theirs in imports. In one
- * go, because what is put in may look like what is replaced.
+ * Replaces file names in messages by the user's: `folders` have the names in the workspace, `files` those in imports. In one
+ * pass, because a replacement may look like a name to replace.
  */
 const translate = (text: string, folders: ReadonlyMap<string, string>, files: ReadonlyMap<string, string>): string => {
   const longestFirst = (names: ReadonlyMap<string, string>): string =>
@@ -57,7 +57,7 @@ const translate = (text: string, folders: ReadonlyMap<string, string>, files: Re
       .map(literally)
       .join("|")
   const file = longestFirst(files)
-  // the compiler has the workspace's names; plugins know files by their names in imports
+  // the compiler prints names of the workspace, plugins print names of imports
   const pattern = new RegExp(`(${longestFirst(folders)})(?:/(${file})(?!\\w))?|(?<=^|\\s)(${file})(?=:)`, "gm")
   return text.replaceAll(pattern, (_, folder: string, inFolder?: string, alone?: string) => {
     const name = inFolder ?? alone
@@ -65,12 +65,12 @@ const translate = (text: string, folders: ReadonlyMap<string, string>, files: Re
   })
 }
 
-/** Makes a workspace in an empty folder. Copies, because links to folders are not for every system. */
+/** Makes a workspace in an empty folder. It copies files, because some systems have no links to folders. */
 export const makeWorkspace = (
   path: string,
   { folders, includes }: { readonly folders: ReadonlyArray<string>; readonly includes: ReadonlyArray<string> }
 ): Workspace => {
-  // the user's folders, by their names in the workspace, and files, by their names in imports
+  // the user's folders by names in the workspace, and files by names in imports
   const modules = new Map<string, string>()
   const ownNames = new Map<string, string>()
   const add = (folder: string, name: string, files: ReadonlyArray<string>, source = (file: string) => file): void => {
@@ -84,22 +84,22 @@ export const makeWorkspace = (
   }
   const generated: Array<string> = []
   for (const [i, folder] of [...folders, ...includes].entries()) {
-    if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw new Error(`there is no folder ${folder}`)
+    if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw new Error(`no such folder: ${folder}`)
     const files = protoFiles(folder).filter((file) => {
       if (isOptions(folder, file)) return false
       const other = ownNames.get(file)
       if (other === undefined) return true
       const own = posix.join(folder, file)
-      // of roots of imports the first that has a file is the one, as everywhere
+      // the first root of imports that has a file counts, as everywhere
       if (i >= folders.length || realpathSync(own) === realpathSync(other)) return false
-      throw new Error(`${other} and ${own} have one name in imports, ${file}`)
+      throw new Error(`${other} and ${own} have the same name in imports: ${file}`)
     })
     const name = `effect-psrpc-input-${i}`
     add(folder, name, files)
     if (i < folders.length) for (const file of files) generated.push(posix.join(name, file))
   }
-  if (generated.length === 0) throw new Error(`there are no .proto files in ${folders.join(", ")}`)
-  // an options.proto may be something of the user's own: then the other path has what it would import
+  if (generated.length === 0) throw new Error(`no .proto files in ${folders.join(", ")}`)
+  // if options.proto is another file of the user, the other path has psrpc's options
   const options = optionsFiles.filter((file) => !ownNames.has(file))
   add(optionsFolder, "effect-psrpc-options", options, (file) =>
     options.includes("options.proto") ? file : "options.proto"
