@@ -217,7 +217,7 @@ export const read = (desc: DescService): Service => {
     const one = readMethod(method, problem)
     const other = names.get(one.name)
     if (other === undefined) names.set(one.name, method.name)
-    else problem(`has the wire name ${one.name}, which ${other} has already`)
+    else problem(`has the same wire name ${one.name} as ${other}`)
     if (one.group !== undefined && one.topic.length > 0) {
       const first = groups.get(one.group)
       if (first === undefined) groups.set(one.group, one)

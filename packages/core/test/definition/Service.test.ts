@@ -23,12 +23,12 @@ describe("a definition", () => {
     [
       "with two methods of one wire name",
       () => Service.make("S", { sayHello: text, say_hello: text }),
-      "service S, method say_hello: has the wire name SayHello, which sayHello has already"
+      "service S, method say_hello: has the same wire name SayHello as sayHello"
     ],
     [
       "with a name that another key has",
       () => Service.make("S", { sayHello: text, other: Rpc.unary({ name: "SayHello" }) }),
-      "service S, method other: has the wire name SayHello, which sayHello has already"
+      "service S, method other: has the same wire name SayHello as sayHello"
     ],
     [
       "with a method without a name",

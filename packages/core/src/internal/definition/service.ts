@@ -163,7 +163,7 @@ export const make = <const Name extends string, const M extends AnyMethods>(
     const wire = wireName(key, method)
     if (wire === "") throw new TypeError(`${at}: a method needs a name`)
     const other = keys.get(wire)
-    if (other !== undefined) throw new TypeError(`${at}: has the wire name ${wire}, which ${other} has already`)
+    if (other !== undefined) throw new TypeError(`${at}: has the same wire name ${wire} as ${other}`)
     keys.set(wire, key)
     let names: ReadonlyArray<string>
     try {
