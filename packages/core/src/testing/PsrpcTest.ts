@@ -63,7 +63,7 @@ import type {
   Target,
   TestNetwork,
   TestServer
-} from "./internal/testNetwork/models.ts"
+} from "./internal/testNetwork/testNetworkTypes.ts"
 import type {
   CheckedServers,
   ServerOptions,
@@ -94,7 +94,7 @@ export type {
   Target,
   TestNetwork,
   TestServer
-} from "./internal/testNetwork/models.ts"
+} from "./internal/testNetwork/testNetworkTypes.ts"
 
 export type {
   CheckedServers,

@@ -6,7 +6,7 @@ import * as FaultyMessageBus from "../../../src/testing/FaultyMessageBus.ts"
 import * as MessageBusSuite from "../../../src/broker/testing/MessageBusSuite.ts"
 import { connect, SubjectBroker } from "./subjectBus.ts"
 
-/** The bus of a process that logs nothing about the listener that throws. */
+/** A local bus without a log, since a listener of the suite throws. */
 const makeLocal = (): MessageBus["Service"] =>
   Effect.runSync(LocalMessageBus.make.pipe(Effect.provide(Logger.layer([]))))
 
@@ -26,8 +26,8 @@ describe("a bus with subjects", () => {
   const broker = new SubjectBroker()
   run({ connect: connect(broker) })
 
-  it("has handed messages on", () => {
-    assert.isAbove(broker.handedOn, 100)
+  it("has forwarded misrouted messages", () => {
+    assert.isAbove(broker.forwarded, 100)
   })
 })
 
@@ -61,13 +61,13 @@ describe("a faulty bus that is disconnected", () => {
 })
 
 describe("a test of the suite", () => {
-  it("needs what connecting needs, and no scope", () => {
+  it("has the requirements of connect, without a scope", () => {
     class Url extends Context.Service<Url, string>()("test/Url") {}
     const scoped = MessageBusSuite.make({ connect: FaultyMessageBus.make(makeLocal()) })
     const effect: Effect.Effect<void, unknown> | undefined = scoped[0]?.effect
     const needy = MessageBusSuite.make({ connect: Effect.andThen(Url, connect(new SubjectBroker())) })
     const other: Effect.Effect<void, unknown, Url> | undefined = needy[0]?.effect
-    // @ts-expect-error the service is still to be provided
+    // @ts-expect-error the service is not provided
     const wrong: Effect.Effect<void, unknown> | undefined = needy[0]?.effect
     for (const each of [effect, other, wrong]) assert.isDefined(each)
   })

@@ -1,31 +1,31 @@
-/** What the suite is worth: each of these buses breaks one promise, and the test of that promise says so. */
+/** Each of these buses breaks one promise, and the test of that promise fails. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as PsrpcError from "../../../src/PsrpcError.ts"
 import * as MessageBusSuite from "../../../src/broker/testing/MessageBusSuite.ts"
-import { type Bus, fails, flawed, hearing, heedless, local, publishing } from "./broken.ts"
+import { type Bus, fails, flawed, listening, ignoreOutcome, local, publishing } from "./broken.ts"
 import { connect as connectSubjects, SubjectBroker } from "./subjectBus.ts"
 
-const basic = "a message reaches listeners of every connection once, and its publisher is told once"
-const order = "messages of one publisher arrive in order, thousands of them"
-const payloads = "payloads arrive as they were: nothing, one byte, a megabyte"
-const limit = "a message as large as the bus allows arrives, and a larger one is refused"
+const basic = "a message reaches the listeners of every connection once, and its outcome is reported once"
+const order = "thousands of messages of one publisher arrive in order"
+const payloads = "payloads of 0 bytes to 1 MB arrive unchanged"
+const limit = "a message of the maximum size arrives, and a larger one is refused"
 
 describe.concurrent("the suite fails for a bus", () => {
   fails("loses a message", () => {
     let count = 0
-    const flaw = hearing((listener) => (message) => {
+    const flaw = listening((listener) => (message) => {
       if (++count !== 1000) listener(message)
     })
-    return flawed(order, /waited in vain for 2000 messages to arrive: got 1999/, flaw)()
+    return flawed(order, /waiting for 2000 messages to arrive: received 1999/, flaw)()
   })
 
   fails(
     "delivers twice",
     flawed(
       basic,
-      /listener got: expected \["hello", "end"\], got \["hello", "hello", "end"/,
-      hearing((listener) => (message) => {
+      /messages of the listener on .* connection: expected \["hello", "end"\], got \["hello", "hello", "end"/,
+      listening((listener) => (message) => {
         listener(message)
         listener(message)
       })
@@ -35,20 +35,20 @@ describe.concurrent("the suite fails for a bus", () => {
   fails("swaps two messages", () => {
     let kept: Uint8Array | undefined
     let count = 0
-    const flaw = hearing((listener) => (message) => {
+    const flaw = listening((listener) => (message) => {
       count++
       if (count === 1000) kept = message
       else listener(message)
       if (count === 1003) listener(kept!)
     })
-    return flawed(order, /messages in order: expected .* they part at 333: expected \["333",/, flaw)()
+    return flawed(order, /messages in order: expected .* first difference at index 333: expected \["333",/, flaw)()
   })
 
   fails(
-    "tells twice what became of a message",
+    "reports an outcome twice",
     flawed(
       basic,
-      /times that the fate of "hello" was told: expected 1, got 2/,
+      /reports of the outcome of "hello": expected 1, got 2/,
       publishing((bus, target, message, expiry, delivery) => {
         bus.publishUnsafe(target, message, expiry, delivery)
         delivery.delivered(1)
@@ -57,61 +57,61 @@ describe.concurrent("the suite fails for a bus", () => {
   )
 
   fails(
-    "tells nothing",
+    "reports no outcome",
     flawed(
       basic,
-      /waited in vain for the fate of each message to be told: "hello" and others were told nothing/,
-      publishing((bus, target, message, expiry) => bus.publishUnsafe(target, message, expiry, heedless))
+      /waiting for the outcome of each message to be reported: no report for 1 messages, the first is "hello"/,
+      publishing((bus, target, message, expiry) => bus.publishUnsafe(target, message, expiry, ignoreOutcome))
     )
   )
 
   fails(
-    "says undelivered, and delivers",
+    "reports undelivered, and delivers",
     flawed(
       basic,
-      /"hello": expected it to be delivered, got undelivered \(Unavailable/,
+      /"hello": expected delivered, got undelivered \(Unavailable/,
       publishing((bus, target, message, expiry, delivery) => {
-        bus.publishUnsafe(target, message, expiry, heedless)
+        bus.publishUnsafe(target, message, expiry, ignoreOutcome)
         delivery.undelivered(PsrpcError.fromCode("unavailable"))
       })
     )
   )
 
   fails(
-    "says that nobody listens where somebody does",
+    "reports 0 receivers with listeners",
     flawed(
       basic,
-      /told that nobody listens, and two do/,
+      /0 receivers were reported, with two listeners/,
       publishing((bus, target, message, expiry, delivery) =>
-        bus.publishUnsafe(target, message, expiry, { ...heedless, delivered: () => delivery.delivered(0) })
+        bus.publishUnsafe(target, message, expiry, { ...ignoreOutcome, delivered: () => delivery.delivered(0) })
       )
     )
   )
 
   fails(
-    "says that somebody listens where nobody does",
+    "reports a receiver without listeners",
     flawed(
-      "a publisher that nobody listens to is told so, where the bus can tell",
+      "a message without listeners is reported with 0 receivers, if the bus can report them",
       /expected 0 receivers, got 1/,
       publishing((bus, target, message, expiry, delivery) =>
-        bus.publishUnsafe(target, message, expiry, { ...heedless, delivered: () => delivery.delivered(1) })
+        bus.publishUnsafe(target, message, expiry, { ...ignoreOutcome, delivered: () => delivery.delivered(1) })
       )
     )
   )
 
   fails(
-    "gives a number of receivers that is none",
+    "reports an invalid number of receivers",
     flawed(
       basic,
       /expected a number of receivers, or -1, got NaN/,
       publishing((bus, target, message, expiry, delivery) =>
-        bus.publishUnsafe(target, message, expiry, { ...heedless, delivered: () => delivery.delivered(NaN) })
+        bus.publishUnsafe(target, message, expiry, { ...ignoreOutcome, delivered: () => delivery.delivered(NaN) })
       )
     )
   )
 
   fails(
-    "throws at the publisher",
+    "throws when it publishes",
     flawed(
       basic,
       /it is full/,
@@ -122,8 +122,8 @@ describe.concurrent("the suite fails for a bus", () => {
   )
 
   fails(
-    "has a failure while all is well",
-    flawed(basic, /a connection that works says that it does not: unavailable/, () => ({
+    "returns a failure of a working connection",
+    flawed(basic, /failure\(\) of a working connection returned an error: unavailable/, () => ({
       failure: () => PsrpcError.fromCode("unavailable")
     }))
   )
@@ -132,7 +132,7 @@ describe.concurrent("the suite fails for a bus", () => {
     "loses empty messages",
     flawed(
       payloads,
-      /waited in vain for \d+ messages to arrive/,
+      /waiting for \d+ messages to arrive/,
       publishing((bus, target, message, expiry, delivery) => {
         if (message.length < 60) delivery.delivered(1)
         else bus.publishUnsafe(target, message, expiry, delivery)
@@ -144,7 +144,7 @@ describe.concurrent("the suite fails for a bus", () => {
     "changes large messages",
     flawed(
       payloads,
-      /the message with 500000 bytes in it arrived with 500000, changed from byte \d+ on/,
+      /the message of 500000 bytes arrived with 500000 bytes, changed from index \d+/,
       publishing((bus, target, message, expiry, delivery) => {
         const changed = message.slice()
         if (message.length > 65_700) changed[65_699]! ^= 1
@@ -154,11 +154,11 @@ describe.concurrent("the suite fails for a bus", () => {
   )
 
   fails(
-    "writes over the bytes that a listener keeps",
+    "overwrites the bytes that a listener keeps",
     flawed(
-      "a listener may keep the bytes of a message",
-      /messages as they are now, and as they came/,
-      hearing((listener) => (message) => {
+      "a listener can keep the bytes of a message",
+      /the messages now, and at their arrival/,
+      listening((listener) => (message) => {
         const slab = message.slice()
         listener(slab)
         queueMicrotask(() => slab.fill(1, slab.length - 3))
@@ -167,18 +167,22 @@ describe.concurrent("the suite fails for a bus", () => {
   )
 
   fails(
-    "takes equal messages for one",
-    flawed("equal messages are as many messages", /what arrived: expected \["same", "same", "same", "end"\]/, (bus) => {
-      const seen = new Set<string>()
-      return {
-        publishUnsafe: (target, message, expiry, delivery) => {
-          const text = String(message)
-          if (seen.has(text)) return delivery.delivered(1)
-          seen.add(text)
-          bus.publishUnsafe(target, message, expiry, delivery)
+    "drops equal messages",
+    flawed(
+      "equal messages arrive as separate messages",
+      /messages that arrived: expected \["same", "same", "same", "end"\]/,
+      (bus) => {
+        const seen = new Set<string>()
+        return {
+          publishUnsafe: (target, message, expiry, delivery) => {
+            const text = String(message)
+            if (seen.has(text)) return delivery.delivered(1)
+            seen.add(text)
+            bus.publishUnsafe(target, message, expiry, delivery)
+          }
         }
       }
-    })
+    )
   )
 
   fails(
@@ -186,17 +190,17 @@ describe.concurrent("the suite fails for a bus", () => {
     flawed(limit, /a message of more than 4096 bytes was not refused/, () => ({}), { maxPayload: 4096 })
   )
 
-  fails("refuses too early", () => {
+  fails("refuses messages of the maximum size", () => {
     const tooLarge = { message: "too large", reason: "too_large", mayHaveRun: false } as const
     const flaw = publishing((bus, target, message, expiry, delivery) =>
       message.length > 4095
         ? delivery.undelivered(PsrpcError.fromCode("resource_exhausted", tooLarge))
         : bus.publishUnsafe(target, message, expiry, delivery)
     )
-    return flawed(limit, /waited in vain for 1 message of the largest size/, flaw, { maxPayload: 4096 })()
+    return flawed(limit, /waiting for 1 message of the maximum size to arrive/, flaw, { maxPayload: 4096 })()
   })
 
-  fails("refuses with an error that says nothing", () => {
+  fails("refuses with an unspecific error", () => {
     const flaw = publishing((bus, target, message, expiry, delivery) =>
       message.length > 4096
         ? delivery.undelivered(PsrpcError.fromCode("unknown"))
@@ -214,10 +218,10 @@ describe.concurrent("the suite fails for a bus", () => {
     })
 
   fails(
-    "does not care about upper and lower case",
+    "ignores the case of names",
     flawed(
-      "topics may be any text, and each is a channel of its own",
-      /what arrived for "plain": expected \[.*<another channel's message/,
+      "topics can be any text, and each has its own channel",
+      /messages for "plain": expected \[.*<another channel's message/,
       renaming((name) => name.toLowerCase())
     )
   )
@@ -225,8 +229,8 @@ describe.concurrent("the suite fails for a bus", () => {
   fails(
     "cuts long names",
     flawed(
-      "methods may have any name, and each is a channel of its own",
-      /what arrived for .*<another channel's message/,
+      "methods can have any name, and each has its own channel",
+      /messages for .*<another channel's message/,
       renaming((name) => name.slice(0, 22))
     )
   )
@@ -240,36 +244,36 @@ describe.concurrent("the suite fails for a bus", () => {
         bus.subscribe({ ...channel, route: "" }, listener, options)
     }))
     return {
-      test: "what methods and clients have channels for is kept apart",
-      says: /what arrived for requests of Hello: .*<another channel's message/,
+      test: "the channels of methods and clients are separate",
+      message: /messages for requests of Hello: .*<another channel's message/,
       options: { connect }
     }
   })
 
-  fails("does not hand on what another member has a route for", () => {
+  fails("does not forward misrouted messages", () => {
     const broker = new SubjectBroker()
-    // hop count at its most: no member hands it on
+    // at the maximum of hops no member forwards it
     const connect = Effect.map(connectSubjects(broker), (bus) => ({
       ...bus,
       publishUnsafe: (...[target, message, expiry, delivery]: Parameters<Bus["publishUnsafe"]>) =>
         bus.publishUnsafe(target, new Uint8Array([...message, 0x80, 0x01, 16]), expiry, delivery)
     }))
     return {
-      test: "queues whose members are on different connections get all of their own messages",
-      says: /waited in vain for 300 messages to be handled: \d+ were/,
+      test: "queues with members on different connections receive all of their messages",
+      message: /waiting for 300 messages to be received: received \d+/,
       options: { connect }
     }
   })
 })
 
 describe("the suite", () => {
-  it("refuses options that cannot be", () => {
+  it("refuses invalid options", () => {
     const connect = local
     assert.throws(() => MessageBusSuite.make({ connect, maxPayload: 1.5 }), /maxPayload: 1.5/)
     assert.throws(() => MessageBusSuite.make({ connect, timeout: -1 }), /timeout/)
   })
 
-  it("has tests of outages and of a limit only where there are any", () => {
+  it("leaves out the tests of outages and of a maximum size by the options", () => {
     const count = (options: Partial<MessageBusSuite.Options>) =>
       MessageBusSuite.make({ connect: local, ...options }).length
     assert.strictEqual(count({ maxPayload: 1024 }), count({}) + 1)

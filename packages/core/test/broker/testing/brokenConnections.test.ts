@@ -1,34 +1,34 @@
-/** What the suite is worth: each of these buses breaks one promise, and the test of that promise says so. */
+/** Each of these buses breaks one promise, and the test of that promise fails. */
 import { describe } from "@effect/vitest"
 import { Effect } from "effect"
 import * as PsrpcError from "../../../src/PsrpcError.ts"
 import * as Faulty from "../../../src/testing/FaultyMessageBus.ts"
-import { type Broken, type Bus, fails, heedless, local } from "./broken.ts"
+import { type Broken, type Bus, fails, ignoreOutcome, local } from "./broken.ts"
 
 type Faulted = Faulty.FaultyMessageBus["Service"]
 
-const basic = "a message reaches listeners of every connection once, and its publisher is told once"
+const basic = "a message reaches the listeners of every connection once, and its outcome is reported once"
 
 describe.concurrent("the suite fails for a bus whose connection", () => {
   fails("cannot be made", () => ({
     test: basic,
-    says: /no such host/,
+    message: /no such host/,
     options: { connect: Effect.fail(new Error("no such host")) }
   }))
 
   fails("hangs", () => ({
     test: basic,
-    says: /ms were not enough: waited in vain for a connection/,
+    message: /no progress, waiting for a connection/,
     options: { connect: Effect.never }
   }))
 
-  fails("hangs when it closes, and the test has failed before", () => {
+  fails("hangs when it closes, after the test has failed", () => {
     const broker = { ...Effect.runSync(local), failure: () => PsrpcError.fromCode("unavailable") }
     const connect = Effect.acquireRelease(Effect.succeed(broker), () => Effect.never)
-    return { test: basic, says: /a connection that works says that it does not/, options: { connect } }
+    return { test: basic, message: /failure\(\) of a working connection returned an error/, options: { connect } }
   })
 
-  fails("forgets what was published when it closes", () => {
+  fails("reports nothing of its messages when it closes", () => {
     const broker = Effect.runSync(local)
     let isOpen = true
     const connect = Effect.acquireRelease(
@@ -43,14 +43,14 @@ describe.concurrent("the suite fails for a bus whose connection", () => {
         })
     )
     return {
-      test: "closing a connection under load tells every message its fate",
-      says: /waited in vain for the fate of each message to be told/,
+      test: "closing a connection under load reports the outcome of every message",
+      message: /waiting for the outcome of each message to be reported/,
       options: { connect }
     }
   })
 
-  /** Faulty buses that are disconnected in an outage, each with a flaw. */
-  const broken = (test: string, says: RegExp, flaw: (bus: Faulted) => Partial<Bus>): (() => Broken) => {
+  /** Faulty buses that an outage disconnects, with a flaw. */
+  const broken = (test: string, message: RegExp, flaw: (bus: Faulted) => Partial<Bus>): (() => Broken) => {
     return () => {
       const broker = Effect.runSync(local)
       const open = new Set<Faulted>()
@@ -64,25 +64,24 @@ describe.concurrent("the suite fails for a bus whose connection", () => {
         all(({ disconnect }) => disconnect),
         () => all(({ reconnect }) => reconnect)
       )
-      return { test, says, options: { connect, outage } }
+      return { test, message, options: { connect, outage } }
     }
   }
 
-  const waits = "during an outage messages wait, and arrive in order when it is over"
-  const expires = "during an outage a message waits no longer than until it expires, and is not sent later"
-  const unwanted = "during an outage a message that is not wanted any more is given up"
-  const back = "after an outage every subscription is back, and what was asked for meanwhile is there"
-  const certain =
-    "what is under way when the connection breaks is never sent twice, and its publisher is told what is known"
+  const waits = "during an outage messages are queued, and arrive in order after it"
+  const expires = "during an outage a message is reported when it expires, and is not sent later"
+  const unwanted = "during an outage a canceled message is dropped"
+  const back = "after an outage all subscriptions are restored, those that were requested during it included"
+  const certain = "messages in flight when the connection breaks are not sent twice, and their outcomes are reported"
 
   fails(
-    "says nothing of an outage",
-    broken(waits, /waited in vain for the outage to be noticed/, () => ({ failure: () => undefined }))
+    "does not report an outage",
+    broken(waits, /waiting for failure\(\) to report the outage/, () => ({ failure: () => undefined }))
   )
 
   fails(
-    "tells of an outage at once, instead of waiting",
-    broken(waits, /messages whose fate was told during the outage: expected 0, got 400/, (bus) => ({
+    "does not queue messages during an outage",
+    broken(waits, /outcomes that were reported during the outage: expected 0, got 400/, (bus) => ({
       publishUnsafe: (target, message, expiry, delivery) => {
         const failure = bus.failure()
         if (failure === undefined) bus.publishUnsafe(target, message, expiry, delivery)
@@ -92,8 +91,8 @@ describe.concurrent("the suite fails for a bus whose connection", () => {
   )
 
   fails(
-    "loses what waits",
-    broken(waits, /waited in vain for 200 messages to arrive: got 0/, (bus) => ({
+    "loses queued messages",
+    broken(waits, /waiting for 200 messages to arrive: received 0/, (bus) => ({
       publishUnsafe: (target, message, expiry, delivery) => {
         if (bus.failure() === undefined) return bus.publishUnsafe(target, message, expiry, delivery)
         const timer = setInterval(() => {
@@ -107,18 +106,18 @@ describe.concurrent("the suite fails for a bus whose connection", () => {
 
   fails(
     "never lets a message expire",
-    broken(expires, /waited in vain for the fate of each message to be told/, (bus) => ({
+    broken(expires, /waiting for the outcome of each message to be reported/, (bus) => ({
       publishUnsafe: (target, message, _expiry, delivery) => bus.publishUnsafe(target, message, Infinity, delivery)
     }))
   )
 
   fails(
-    "tells of the expiry, and sends it later",
-    broken(expires, /what arrived: expected \["kept", "end"\], got \["kept", "0"/, (bus) => ({
+    "reports an expired message, and sends it later",
+    broken(expires, /messages that arrived: expected \["kept", "end"\], got \["kept", "0"/, (bus) => ({
       publishUnsafe: (target, message, expiry, delivery) => {
         const left = expiry - Date.now()
         if (left > 1000) return bus.publishUnsafe(target, message, expiry, delivery)
-        bus.publishUnsafe(target, message, Infinity, heedless)
+        bus.publishUnsafe(target, message, Infinity, ignoreOutcome)
         const options = { mayHaveRun: false, reason: "connection" } as const
         setTimeout(() => delivery.undelivered(PsrpcError.fromCode("unavailable", options)), left)
       }
@@ -126,16 +125,19 @@ describe.concurrent("the suite fails for a bus whose connection", () => {
   )
 
   fails(
-    "sends what is not wanted any more",
-    broken(unwanted, /what arrived: expected \["kept", "end"\], got \["kept", "0"/, (bus) => ({
+    "sends canceled messages",
+    broken(unwanted, /messages that arrived: expected \["kept", "end"\], got \["kept", "0"/, (bus) => ({
       publishUnsafe: (target, message, expiry, delivery) =>
-        bus.publishUnsafe(target, message, expiry, { ...heedless, delivered: (count) => delivery.delivered(count) })
+        bus.publishUnsafe(target, message, expiry, {
+          ...ignoreOutcome,
+          delivered: (count) => delivery.delivered(count)
+        })
     }))
   )
 
   fails(
     "loses subscriptions",
-    broken(back, /waited in vain for "50" to arrive/, (bus) => {
+    broken(back, /waiting for "50" to arrive/, (bus) => {
       let count = 0
       return {
         subscribe: (channel, listener, options) => {
@@ -155,13 +157,13 @@ describe.concurrent("the suite fails for a bus whose connection", () => {
   )
 
   fails(
-    "sends again what it sent before",
+    "sends a message again after a reconnect",
     broken(certain, /messages that arrived twice: expected 0, got \d+/, (bus) => {
       let last: Parameters<Bus["publishUnsafe"]> | undefined
       return {
         publishUnsafe: (...args) => {
           if (bus.failure() !== undefined && last !== undefined) {
-            bus.publishUnsafe(last[0], last[1], last[2], heedless)
+            bus.publishUnsafe(last[0], last[1], last[2], ignoreOutcome)
             last = undefined
           } else if (bus.failure() === undefined) last = args
           bus.publishUnsafe(...args)
@@ -171,24 +173,24 @@ describe.concurrent("the suite fails for a bus whose connection", () => {
   )
 
   fails(
-    "says that a message has not left which has",
-    broken(certain, /messages that arrived and were said not to have left: expected \[\], got \[/, (bus) => ({
+    "reports mayHaveRun false for a message that it has sent",
+    broken(certain, /messages that arrived, and were reported with mayHaveRun false: expected \[\], got \[/, (bus) => ({
       publishUnsafe: (target, message, expiry, delivery) => {
         if (bus.failure() === undefined) return bus.publishUnsafe(target, message, expiry, delivery)
-        bus.publishUnsafe(target, message, expiry, heedless)
+        bus.publishUnsafe(target, message, expiry, ignoreOutcome)
         delivery.undelivered(PsrpcError.fromCode("unavailable", { mayHaveRun: false }))
       }
     }))
   )
 
   fails(
-    "leaves what waits when it closes",
+    "reports nothing of queued messages when it closes",
     broken(
-      "closing a connection during an outage tells every message its fate",
-      /waited in vain for the fate of each message to be told/,
+      "closing a connection during an outage reports the outcome of every message",
+      /waiting for the outcome of each message to be reported/,
       (bus) => ({
         publishUnsafe: (target, message, expiry, delivery) =>
-          bus.publishUnsafe(target, message, expiry, bus.failure() === undefined ? delivery : heedless)
+          bus.publishUnsafe(target, message, expiry, bus.failure() === undefined ? delivery : ignoreOutcome)
       })
     )
   )

@@ -1,24 +1,24 @@
-/** What the suite is worth: each of these buses breaks one promise, and the test of that promise says so. */
+/** Each of these buses breaks one promise, and the test of that promise fails. */
 import { describe } from "@effect/vitest"
 import { Effect } from "effect"
 import type { Listener } from "../../../src/MessageBus.ts"
-import { type Bus, fails, flawed, hearing, heedless, local, subscribing } from "./broken.ts"
+import { type Bus, fails, flawed, listening, ignoreOutcome, local, subscribing } from "./broken.ts"
 
-const each = "a queue gives each message to one member, across connections and within one"
+const each = "each message goes to one member, across connections and within one connection"
 
 describe.concurrent("the suite fails for a bus with queues", () => {
   fails(
-    "that are none: every member gets everything",
+    "whose members all receive every message",
     flawed(
       each,
-      /what the members got/,
+      /messages of all members/,
       subscribing((bus, channel, listener) => bus.subscribe(channel, listener))
     )
   )
 
-  fails("of each connection's own", () => {
+  fails("that are separate for each connection", () => {
     const broker = Effect.runSync(local)
-    // each connection has a group, and all groups get everything
+    // each connection has a group, and each group receives all messages
     const connect = Effect.map(local, (own) => ({
       ...broker,
       subscribe: (...[channel, listener, options]: Parameters<Bus["subscribe"]>) =>
@@ -26,15 +26,15 @@ describe.concurrent("the suite fails for a bus with queues", () => {
           ? Effect.andThen(
               own.subscribe(channel, listener, options),
               broker.subscribe(channel, (message) =>
-                own.publishUnsafe(own.target(channel), message, Infinity, heedless)
+                own.publishUnsafe(own.target(channel), message, Infinity, ignoreOutcome)
               )
             )
           : broker.subscribe(channel, listener)
     }))
-    return { test: each, says: /what the members got/, options: { connect } }
+    return { test: each, message: /messages of all members/, options: { connect } }
   })
 
-  fails("where one member gets everything", () => {
+  fails("of which one member receives all messages", () => {
     const flaw = (bus: Bus): Partial<Bus> => {
       const members = new Map<string, Array<Listener>>()
       return {
@@ -48,42 +48,42 @@ describe.concurrent("the suite fails for a bus with queues", () => {
       }
     }
     return flawed(
-      "the members of one connection share a queue's messages",
-      /of 800 messages for 4 members one got 0/,
+      "the members on one connection share the messages of a queue",
+      /800 messages, 4 members: one received 0/,
       flaw
     )()
   })
 
   fails(
-    "that take messages away from the listeners beside them",
+    "that take the messages of other listeners",
     flawed(
-      "listeners beside a queue get every message of its channel",
-      /waited in vain for 200 messages to be handled/,
+      "listeners outside the queue group receive every message of its channel",
+      /waiting for 200 messages to be received/,
       subscribing((bus, channel, listener) => bus.subscribe(channel, listener, { queue: true }))
     )
   )
 
-  fails("that take messages for one that were made unique", () => {
+  fails("that drop equal messages that were made unique", () => {
     const flaw = (bus: Bus): Partial<Bus> => {
       const seen = new Set<string>()
-      return hearing((listener, queue) => (message) => {
+      return listening((listener, queue) => (message) => {
         if (queue && seen.has(String(message))) return
         seen.add(String(message))
         listener(message)
       })(bus)
     }
     return flawed(
-      "equal messages, made unique, are as many messages for a queue",
-      /waited in vain for 4 messages to be handled: 1 were/,
+      "equal messages that are made unique arrive as separate messages in a queue",
+      /waiting for 4 messages to be received: received 1/,
       flaw
     )()
   })
 
   fails(
-    "that lose what a leaving member has been given",
+    "that lose the messages of a member that leaves",
     flawed(
-      "a member that was alone handles what the broker had given it when it left",
-      /messages that it had been given when it left, and did not handle/,
+      "a last member that leaves handles the messages that the broker has given it",
+      /messages that the broker gave to the member, and that it did not receive/,
       subscribing((bus, channel, listener, options) => {
         let isOpen = true
         const close = Effect.sync(() => {
@@ -97,14 +97,14 @@ describe.concurrent("the suite fails for a bus with queues", () => {
     )
   )
 
-  fails("that still give to one that has left", () => {
+  fails("that send messages to a member that has left", () => {
     const flaw = subscribing((bus, channel, listener, options) => {
       const late: Listener = (message) => void setTimeout(() => listener(message), 3)
       return bus.subscribe(channel, options?.queue === true ? late : listener, options)
     })
     return flawed(
-      "nothing is lost when members join and leave under load",
-      /messages for a listener whose subscription was over: expected \[\], got \["\d+"/,
+      "no message is lost while members join and leave under load",
+      /messages of a listener after the end of its subscription: expected \[\], got \["\d+"/,
       flaw
     )()
   })

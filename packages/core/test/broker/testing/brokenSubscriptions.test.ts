@@ -1,21 +1,21 @@
-/** What the suite is worth: each of these buses breaks one promise, and the test of that promise says so. */
+/** Each of these buses breaks one promise, and the test of that promise fails. */
 import { describe } from "@effect/vitest"
 import { Effect, Scope } from "effect"
 import type { Listener } from "../../../src/MessageBus.ts"
 import * as PsrpcError from "../../../src/PsrpcError.ts"
-import { type Bus, fails, flawed, forever, hearing, heedless, publishing, subscribing } from "./broken.ts"
+import { type Bus, fails, flawed, forever, listening, ignoreOutcome, publishing, subscribing } from "./broken.ts"
 
-const acknowledged = "a subscription that has succeeded hears the next message, whoever publishes it"
-const unsubscribing = "unsubscribing ends it, and leaves the other listeners alone"
-const underLoad = "a subscription that closes under load gets what it was given, and nothing afterwards"
+const acknowledged = "an acknowledged subscription receives the next message of any publisher"
+const unsubscribing = "unsubscribing ends one subscription, and no other"
+const underLoad = "a subscription that closes under load receives what the broker has given it, and nothing afterwards"
 
 describe.concurrent("the suite fails for a bus whose subscriptions", () => {
   const after = (millis: number, run: () => void): void => void setTimeout(run, millis)
 
   fails(
-    "are not there yet when subscribe succeeds",
-    flawed(acknowledged, /waited in vain for "now" to arrive: got 0 others/, (bus) => {
-      // each begins with the next message, and misses it
+    "succeed before they receive messages",
+    flawed(acknowledged, /waiting for "now" to arrive: received 0 others/, (bus) => {
+      // each begins after the next message
       const late: Array<Effect.Effect<void, unknown>> = []
       return {
         subscribe: (channel, listener, options) =>
@@ -32,7 +32,7 @@ describe.concurrent("the suite fails for a bus whose subscriptions", () => {
 
   fails(
     "are never acknowledged",
-    flawed(acknowledged, /ms were not enough: waited in vain for the subscription of .* to be acknowledged/, () => ({
+    flawed(acknowledged, /no progress, waiting for the acknowledgment of the subscription to /, () => ({
       subscribe: () => Effect.never
     }))
   )
@@ -41,7 +41,7 @@ describe.concurrent("the suite fails for a bus whose subscriptions", () => {
     "hang when they are closed",
     flawed(
       unsubscribing,
-      /ms were not enough: waited in vain for a scope to close/,
+      /no progress, waiting for a scope to close/,
       subscribing((bus, channel, listener, options) =>
         Effect.andThen(
           bus.subscribe(channel, listener, options),
@@ -52,17 +52,17 @@ describe.concurrent("the suite fails for a bus whose subscriptions", () => {
   )
 
   fails(
-    "go on after they were closed",
+    "continue after they are closed",
     flawed(
       unsubscribing,
-      /what the one that left got: expected \["1"\], got \["1", "2"/,
+      /messages of the listener that left: expected \["1"\], got \["1", "2"/,
       subscribing((bus, channel, listener, options) =>
         Effect.provideService(bus.subscribe(channel, listener, options), Scope.Scope, forever)
       )
     )
   )
 
-  fails("take their neighbours with them", () => {
+  fails("end the other subscriptions of the channel", () => {
     const flaw = (bus: Bus): Partial<Bus> => {
       const gone = new Set<string>()
       return {
@@ -73,10 +73,10 @@ describe.concurrent("the suite fails for a bus whose subscriptions", () => {
           )
       }
     }
-    return flawed(unsubscribing, /waited in vain for "mark \d+" to arrive/, flaw)()
+    return flawed(unsubscribing, /waiting for "mark \d+" to arrive/, flaw)()
   })
 
-  fails("are one for each function", () => {
+  fails("are shared by equal functions", () => {
     const flaw = (bus: Bus): Partial<Bus> => {
       const known = new Set<Listener>()
       return {
@@ -87,11 +87,7 @@ describe.concurrent("the suite fails for a bus whose subscriptions", () => {
         }
       }
     }
-    return flawed(
-      "one function may listen twice, and each subscription ends on its own",
-      /waited in vain for 2/,
-      flaw
-    )()
+    return flawed("one function can have two subscriptions, and each ends on its own", /waiting for 2/, flaw)()
   })
 
   fails("cannot be made again", () => {
@@ -106,19 +102,19 @@ describe.concurrent("the suite fails for a bus whose subscriptions", () => {
       }
     }
     return flawed(
-      "when the last listener has gone nobody listens, and another may begin anew",
-      /waited in vain for "round 1" to arrive/,
+      "after the last listener has left there are no listeners, and another can subscribe",
+      /waiting for "round 1" to arrive/,
       flaw
     )()
   })
 
   fails(
-    "still count when they are over",
+    "count as receivers after their end",
     flawed(
-      "when the last listener has gone nobody listens, and another may begin anew",
-      /waited in vain for a publisher to be told that nobody listens any more/,
+      "after the last listener has left there are no listeners, and another can subscribe",
+      /waiting for 0 receivers to be reported/,
       publishing((bus, target, message, expiry, delivery) =>
-        bus.publishUnsafe(target, message, expiry, { ...heedless, delivered: () => delivery.delivered(1) })
+        bus.publishUnsafe(target, message, expiry, { ...ignoreOutcome, delivered: () => delivery.delivered(1) })
       )
     )
   )
@@ -130,14 +126,14 @@ describe.concurrent("the suite fails for a bus whose subscriptions", () => {
         ++count > 1000 ? Effect.void : bus.subscribe(channel, listener, options)
       )(bus)
     }
-    return flawed("thousands of subscriptions", /waited in vain for "1000" to arrive/, flaw)()
+    return flawed("thousands of subscriptions", /waiting for "1000" to arrive/, flaw)()
   })
 
   fails(
-    "stay when subscribe is interrupted",
+    "stay after an interrupted subscribe",
     flawed(
-      "a subscribe that is interrupted leaves nothing behind",
-      /messages for those that were interrupted: expected 0, got \d+/,
+      "an interrupted subscribe leaves no listener behind",
+      /messages of interrupted subscriptions: expected 0, got \d+/,
       subscribing((bus, channel, listener, options) =>
         Effect.andThen(
           Effect.provideService(bus.subscribe(channel, listener, options), Scope.Scope, forever),
@@ -148,10 +144,10 @@ describe.concurrent("the suite fails for a bus whose subscriptions", () => {
   )
 
   fails(
-    "lose what they were given when they are closed",
+    "lose messages when they are closed",
     flawed(
       underLoad,
-      /it had been given \d+ messages when it closed, and got \d+/,
+      /the broker gave it \d+ messages before it closed, and it received \d+/,
       subscribing((bus, channel, listener, options) => {
         let isOpen = true
         const late: Listener = (message) => after(20, () => isOpen && listener(message))
@@ -168,10 +164,10 @@ describe.concurrent("the suite fails for a bus whose subscriptions", () => {
   )
 
   fails(
-    "get more after they were closed",
+    "receive messages after they are closed",
     flawed(
       underLoad,
-      /messages for a listener whose subscription was over: expected \[\], got \["<a foreign message>"/,
+      /messages of a listener after the end of its subscription: expected \[\], got \["<a foreign message>"/,
       subscribing((bus, channel, listener, options) =>
         Effect.andThen(
           bus.subscribe(channel, listener, options),
@@ -181,10 +177,10 @@ describe.concurrent("the suite fails for a bus whose subscriptions", () => {
     )
   )
 
-  fails("are lost when one of them throws", () => {
+  fails("end when a listener throws", () => {
     const flaw = (bus: Bus): Partial<Bus> => {
       let isBroken = false
-      return hearing((listener) => (message) => {
+      return listening((listener) => (message) => {
         if (isBroken) return
         try {
           listener(message)
@@ -194,8 +190,8 @@ describe.concurrent("the suite fails for a bus whose subscriptions", () => {
       })(bus)
     }
     return flawed(
-      "a listener that throws stops nobody, not even itself",
-      /waited in vain for 3 messages to arrive/,
+      "an exception of a listener affects neither other listeners nor later messages",
+      /waiting for 3 messages to arrive/,
       flaw
     )()
   })
@@ -203,24 +199,24 @@ describe.concurrent("the suite fails for a bus whose subscriptions", () => {
   fails("lose messages while the thread is blocked", () => {
     const flaw = (bus: Bus): Partial<Bus> => {
       const queue: Array<() => void> = []
-      return hearing((listener) => (message) => {
+      return listening((listener) => (message) => {
         const due = performance.now() + 40
         queue.push(() => performance.now() < due && listener(message))
         queueMicrotask(() => queue.shift()!())
       })(bus)
     }
     return flawed(
-      "a listener that blocks the thread loses nothing for its neighbours",
-      /waited in vain for 300 messages to arrive/,
+      "a listener that blocks the thread loses no message of other listeners",
+      /waiting for 300 messages to arrive/,
       flaw
     )()
   })
 
-  fails("do not hear what a listener publishes", () => {
+  fails("do not receive the messages of a listener", () => {
     const flaw = (bus: Bus): Partial<Bus> => {
       let isBusy = false
       return {
-        ...hearing((listener) => (message) => {
+        ...listening((listener) => (message) => {
           isBusy = true
           listener(message)
           isBusy = false
@@ -229,10 +225,10 @@ describe.concurrent("the suite fails for a bus whose subscriptions", () => {
           isBusy ? delivery.delivered(0) : bus.publishUnsafe(target, message, expiry, delivery)
       }
     }
-    return flawed("a listener may publish", /waited in vain for 500 round trips: got 0/, flaw)()
+    return flawed("a listener can publish", /waiting for 500 round trips: received 0/, flaw)()
   })
 
-  fails("refuse what a listener subscribes", () => {
+  fails("refuse the subscription of a listener", () => {
     const flaw = (bus: Bus): Partial<Bus> => {
       let isBusy = false
       return {
@@ -247,6 +243,6 @@ describe.concurrent("the suite fails for a bus whose subscriptions", () => {
         }
       }
     }
-    return flawed("a listener may subscribe, and unsubscribe itself and others", /not from a listener/, flaw)()
+    return flawed("a listener can subscribe, and unsubscribe itself and others", /not from a listener/, flaw)()
   })
 })

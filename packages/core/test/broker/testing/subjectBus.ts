@@ -1,7 +1,7 @@
 /**
- * A bus with subjects, in memory: it picks the names of a channel that LocalMessageBus leaves aside. Many channels share
- * a subject, a connection routes by the field `channel`, and a queue group spans all queues of a subject, so that a
- * member without a route has to hand a message on.
+ * A bus with subjects in memory: it uses the names of a channel that LocalMessageBus ignores. Many channels share a
+ * subject, a connection routes by the field `channel`, and a queue group spans all queues of a subject: a member without
+ * a route has to forward a message.
  */
 import { Effect, Scope } from "effect"
 import { channelTail } from "../../../src/internal/wire/callEnvelope.ts"
@@ -24,8 +24,8 @@ class Subject {
 
 export class SubjectBroker {
   readonly #subjects = new Map<string, Subject>()
-  /** How often a member has handed a message on. */
-  handedOn = 0
+  /** The number of messages that members have forwarded. */
+  forwarded = 0
 
   subject(name: string): Subject {
     let found = this.#subjects.get(name)
@@ -38,13 +38,13 @@ export class SubjectBroker {
     const members = [...plain]
     const subject = this.subject(name)
     if (queue.length > 0) members.push(queue[subject.turn++ % queue.length]!)
-    // a connection brings bytes of its own, later
+    // each connection receives a copy, in a later turn
     for (const { receive } of members) queueMicrotask(() => receive(message.slice()))
     return members.length
   }
 }
 
-const mostHops = 16
+const maxHops = 16
 
 /** One connection. */
 export const connect = (broker: SubjectBroker): Effect.Effect<Bus, never, Scope.Scope> =>
@@ -60,13 +60,13 @@ export const connect = (broker: SubjectBroker): Effect.Effect<Bus, never, Scope.
         const msg = decodeMsg(message)
         if (msg === "malformed") return
         if (!queue) {
-          // what was handed on has been here before
+          // a forwarded message has arrived here before
           if (msg.hops === 0) group?.all(message)
           return
         }
         if (group?.hasQueue === true) return group.one(message)
-        if (msg.hops >= mostHops) return
-        broker.handedOn++
+        if (msg.hops >= maxHops) return
+        broker.forwarded++
         broker.publish(subject, withHop(message))
       }
     const retain = (subject: string, queue: boolean): (() => void) => {
@@ -116,7 +116,7 @@ export const connect = (broker: SubjectBroker): Effect.Effect<Bus, never, Scope.
             }),
             (release) =>
               Effect.andThen(
-                // what the broker had sent by then is here after a turn
+                // messages that the broker has sent arrive within a turn
                 Effect.andThen(
                   Effect.sync(release),
                   Effect.promise(() => new Promise<void>((r) => setTimeout(r, 0)))

@@ -8,7 +8,7 @@ import * as Service from "../../../Service.ts"
 import type { FaultyMessageBus } from "../../FaultyMessageBus.ts"
 import type { FaultRules } from "./faultRules.ts"
 import { handlersWithFaults } from "./handlersWithFaults.ts"
-import type { TestServer } from "./models.ts"
+import type { TestServer } from "./testNetworkTypes.ts"
 import type { ServerOptions } from "./serverOptions.ts"
 import type { TestBroker } from "./testBroker.ts"
 

@@ -1,17 +1,20 @@
+/** Calls that fail: errors of handlers, malformed payloads, cancellation, timeouts, no servers. */
 import { Effect, Fiber, Schema, Scope } from "effect"
 import * as Client from "../../../../Client.ts"
 import * as PsrpcError from "../../../../PsrpcError.ts"
 import * as Rpc from "../../../../Rpc.ts"
 import * as Server from "../../../../Server.ts"
 import * as Service from "../../../../Service.ts"
-import { equal } from "../busSuite/failure.ts"
-import type { Case } from "../busSuite/run.ts"
-import { compared, endless, failsWith, Ledger, on, patient, text, three } from "./stage.ts"
+import { equal } from "../harness/assertions.ts"
+import { CallLog, neverEnding } from "./callLog.ts"
+import { failsWith } from "./errorAssertions.ts"
+import { clientOptions, collectWindow, compareAll, on, text } from "./fixtures.ts"
+import type { ServiceCase } from "./serviceCase.ts"
 
 class Taken extends Schema.TaggedError<Taken>()("Taken", { name: Schema.String, by: Schema.Finite }) {}
 
-const errors: Case = {
-  name: "a call fails with what its handler fails with, and a defect tells nothing",
+const errors: ServiceCase = {
+  name: "a call fails with the error of its handler, and a defect exposes nothing",
   quiet: true,
   body: Effect.fnUntraced(function* (run) {
     const Names = Service.make(run.service, {
@@ -20,7 +23,7 @@ const errors: Case = {
       affinity: Rpc.unary({ ...text, error: Taken, routing: "affinity" }),
       missing: Rpc.unary(text)
     })
-    const [a, b] = yield* three(run)
+    const [a, b] = yield* run.connections(3)
     const detail = { typeUrl: "type.googleapis.com/test.Detail", value: new Uint8Array([1, 2, 3]) }
     const handle = (how: string) => {
       if (how === "own") return Effect.fail(new Taken({ name: "Ada", by: 7 }))
@@ -38,7 +41,7 @@ const errors: Case = {
         affinity: { affinity: 1, handle }
       })
     )
-    const client = yield* on(b)(Client.make(Names, patient))
+    const client = yield* on(b)(Client.make(Names, clientOptions(run)))
     for (const method of ["queue", "single", "affinity"] as const) {
       const call = client[method]
       const own = yield* Effect.flip(call("own"))
@@ -55,7 +58,7 @@ const errors: Case = {
       })
       const details = PsrpcError.is(coded) ? coded.details : []
       yield* equal(
-        `${method}: the error's details`,
+        `${method}: details of the error`,
         details.map(({ typeUrl, value }) => `${typeUrl} ${value.join(" ")}`),
         [`${detail.typeUrl} 1 2 3`]
       )
@@ -64,12 +67,12 @@ const errors: Case = {
       }
       yield* failsWith(`${method}, interrupted`, call("interrupt"), { code: "canceled" })
     }
-    yield* failsWith("what is not written yet", client.missing("?"), { code: "unimplemented" })
+    yield* failsWith("an unimplemented method", client.missing("?"), { code: "unimplemented" })
   })
 }
 
-const malformed: Case = {
-  name: "requests and answers that do not fit are errors that say so",
+const malformed: ServiceCase = {
+  name: "requests and responses that do not encode or decode are errors",
   quiet: true,
   body: Effect.fnUntraced(function* (run) {
     const Served = Service.make(run.service, {
@@ -83,61 +86,64 @@ const malformed: Case = {
       single: Rpc.unary({ ...other, singleServer: true }),
       affinity: Rpc.unary({ ...other, routing: "affinity" })
     })
-    const [a, b] = yield* three(run)
-    const ledger = new Ledger()
+    const [a, b] = yield* run.connections(3)
+    const log = new CallLog()
     const handle = (n: number) =>
       Effect.sync(() => {
-        ledger.handled(String(n))
+        log.record(String(n))
         return n
       })
     yield* on(a)(Server.make(Served, { queue: handle, single: handle, affinity: { affinity: 1, handle } }))
-    const client = yield* on(b)(Client.make(Called, patient))
+    const client = yield* on(b)(Client.make(Called, clientOptions(run)))
     for (const method of ["queue", "single", "affinity"] as const) {
       const call = (request: string | number) =>
-        method === "affinity" ? client.affinity(request, { selection: compared }) : client[method](request)
+        method === "affinity" ? client.affinity(request, { selection: compareAll(run) }) : client[method](request)
       yield* failsWith(`${method}: a request that does not encode`, call(Number.NaN), {
         code: "malformed_request",
         reason: "not_sent",
         mayHaveRun: false
       })
       yield* failsWith(`${method}: a request that does not decode`, call("text"), { code: "malformed_request" })
-      yield* failsWith(`${method}: an answer that does not decode`, call(1), { code: "malformed_result" })
+      yield* failsWith(`${method}: a response that does not decode`, call(1), { code: "malformed_result" })
     }
-    yield* ledger.once(["1", "1", "1"])
+    yield* log.expect(["1", "1", "1"])
   })
 }
 
-const given: Case = {
-  name: "a call that is given up, or whose time is over, interrupts its handler",
+const interruption: ServiceCase = {
+  name: "a call that is canceled or times out interrupts its handler",
   body: Effect.fnUntraced(function* (run) {
     const Work = Service.make(run.service, {
       queue: Rpc.unary(text),
       single: Rpc.unary({ ...text, singleServer: true }),
       affinity: Rpc.unary({ ...text, routing: "affinity" })
     })
-    const [a, b] = yield* three(run)
-    const { handle, interrupted, started } = endless()
+    const [a, b] = yield* run.connections(3)
+    const { handle, interrupted, started } = neverEnding()
     yield* on(a)(Server.make(Work, { queue: handle, single: handle, affinity: { affinity: 1, handle } }))
-    const client = yield* on(b)(Client.make(Work, patient))
+    const client = yield* on(b)(Client.make(Work, clientOptions(run)))
     const methods = ["queue", "single", "affinity"] as const
-    const giveUp = Effect.fnUntraced(function* (method: (typeof methods)[number]) {
+    const cancelAndTimeOut = Effect.fnUntraced(function* (method: (typeof methods)[number]) {
       const fiber = yield* Effect.forkScoped(client[method](method))
-      yield* run.until("the handler to run", () => started.has(method))
-      yield* run.step("the call to be given up", Fiber.interrupt(fiber))
-      yield* run.until("the handler to be interrupted", () => interrupted.has(method))
-      // long enough for a claim
-      yield* failsWith(`${method} whose time is over`, client[method](`late ${method}`, { timeout: "2 seconds" }), {
+      yield* run.waitUntil("the handler to run", () => started.has(method))
+      yield* run.step("the call to be canceled", Fiber.interrupt(fiber))
+      yield* run.waitUntil("the handler to be interrupted", () => interrupted.has(method))
+      const options = { timeout: collectWindow(run) }
+      yield* failsWith(`${method} that times out`, client[method](`late ${method}`, options), {
         code: "deadline_exceeded"
       })
-      yield* run.until("the handler to be interrupted", () => interrupted.has(`late ${method}`))
+      yield* run.waitUntil("the handler to be interrupted", () => interrupted.has(`late ${method}`))
     })
-    yield* Effect.forEach(methods, giveUp, { concurrency: "unbounded", discard: true })
-    yield* interrupted.once(methods.flatMap((method) => [method, `late ${method}`]))
+    yield* Effect.forEach(methods, cancelAndTimeOut, { concurrency: "unbounded", discard: true })
+    yield* interrupted.expect(
+      methods.flatMap((method) => [method, `late ${method}`]),
+      "interrupted handlers"
+    )
   })
 }
 
-const nobody: Case = {
-  name: "calls that nobody serves fail, and say that no handler has run",
+const noServers: ServiceCase = {
+  name: "calls without servers fail, with mayHaveRun false",
   body: Effect.fnUntraced(function* (run) {
     const Work = Service.make(run.service, {
       queue: Rpc.unary({ ...text, topic: ["region"] }),
@@ -145,7 +151,7 @@ const nobody: Case = {
       single: Rpc.unary({ ...text, topic: ["region"], singleServer: true }),
       talk: Rpc.stream({ send: Schema.String, receive: Schema.String, topic: ["region"] })
     })
-    const [a, b] = yield* three(run)
+    const [a, b] = yield* run.connections(3)
     const echo = (text: string) => Effect.succeed(text)
     const eu = [{ region: "eu" }]
     const handlers = {
@@ -154,10 +160,10 @@ const nobody: Case = {
       single: echo,
       talk: () => Effect.void
     }
-    // somebody serves them, somewhere else
+    // a server registers them for another topic
     yield* on(a)(Server.make(Work, handlers, { topics: { queue: eu, affinity: eu, single: eu, talk: eu } }))
     const client = yield* on(b)(Client.make(Work))
-    const options = { topic: { region: "us" }, timeout: "2 seconds" } as const
+    const options = { topic: { region: "us" }, timeout: collectWindow(run) } as const
     const calls = {
       queue: client.queue("hello", options),
       affinity: client.affinity("hello", options),
@@ -166,31 +172,31 @@ const nobody: Case = {
     for (const [method, call] of Object.entries<Effect.Effect<unknown, unknown>>(calls)) {
       yield* failsWith(method, run.step(method, call), { code: "unavailable", mayHaveRun: false })
     }
-    const { reportsNoListeners } = run.traits
+    const { reportsNoListeners } = run.bus
     yield* failsWith("single", run.step("single", client.single("hello", options)), {
       code: reportsNoListeners ? "unavailable" : "deadline_exceeded"
     })
-    yield* equal("the topic that is served", yield* client.queue("hello", { topic: eu[0]! }), "hello")
+    yield* equal("response for the registered topic", yield* client.queue("hello", { topic: eu[0]! }), "hello")
   })
 }
 
-const closed: Case = {
-  name: "a client that is closed fails its calls at once, those under way and those to come",
+const closed: ServiceCase = {
+  name: "a closed client fails its pending and later calls at once",
   body: Effect.fnUntraced(function* (run) {
     const Work = Service.make(run.service, { call: Rpc.unary(text) })
-    const [a, b] = yield* three(run)
-    const { handle, interrupted, started } = endless()
+    const [a, b] = yield* run.connections(3)
+    const { handle, interrupted, started } = neverEnding()
     yield* on(a)(Server.make(Work, { call: handle }))
     const { close, scope } = yield* run.closable
-    const client = yield* Client.make(Work, patient).pipe(on(b), Scope.provide(scope))
+    const client = yield* Client.make(Work, clientOptions(run)).pipe(on(b), Scope.provide(scope))
     const fiber = yield* Effect.forkScoped(Effect.exit(client.call("one")))
-    yield* started.reached(run, 1)
+    yield* started.waitForCount(run, 1)
     yield* close
     const expected = { code: "canceled", reason: "client_closed" } as const
-    yield* failsWith("a call under way", yield* run.step("the call to fail", Fiber.join(fiber)), expected)
-    yield* failsWith("a call to come", client.call("two"), { ...expected, mayHaveRun: false })
-    yield* interrupted.reached(run, 1, "handlers to be interrupted")
+    yield* failsWith("a pending call", yield* run.step("the call to fail", Fiber.join(fiber)), expected)
+    yield* failsWith("a later call", client.call("two"), { ...expected, mayHaveRun: false })
+    yield* interrupted.waitForCount(run, 1, "handlers to be interrupted")
   })
 }
 
-export const calls: ReadonlyArray<Case> = [errors, malformed, given, nobody, closed]
+export const callFailures: ReadonlyArray<ServiceCase> = [errors, malformed, interruption, noServers, closed]

@@ -1,68 +1,59 @@
+/** Topics and topic groups that are registered and deregistered. */
 import { Deferred, Effect, Fiber, Schema, Scope, Stream } from "effect"
 import * as Client from "../../../../Client.ts"
 import * as Rpc from "../../../../Rpc.ts"
 import * as Selection from "../../../../Selection.ts"
 import * as Server from "../../../../Server.ts"
 import * as Service from "../../../../Service.ts"
-import { equal } from "../busSuite/failure.ts"
-import type { Case } from "../busSuite/run.ts"
-import { calling } from "./calling.ts"
-import { failsWith, isError, Ledger, on, patient, text, three } from "./stage.ts"
+import { equal } from "../harness/assertions.ts"
+import type { ServiceCase } from "./serviceCase.ts"
+import { callLoop } from "./callLoop.ts"
+import { CallLog } from "./callLog.ts"
+import { failsWith, isError } from "./errorAssertions.ts"
+import { clientOptions, collectWindow, on, text } from "./fixtures.ts"
 
-const comeAndGo: Case = {
-  name: "a topic that is registered and deregistered while calls run loses none, as long as another serves it",
+const comeAndGo: ServiceCase = {
+  name: "no call is lost while servers register and deregister a topic, if another server has it",
   body: Effect.fnUntraced(function* (run) {
     const Rooms = Service.make(run.service, { call: Rpc.unary({ ...text, topic: ["room"] }) })
-    const buses = yield* three(run)
-    const ledger = new Ledger()
-    const call = (text: string) =>
-      Effect.as(
-        Effect.andThen(
-          Effect.sync(() => ledger.handled(text)),
-          run.turn
-        ),
-        text
-      )
+    const buses = yield* run.connections(3)
+    const log = new CallLog()
+    const call = (text: string) => Effect.tap(log.echo()(text), () => run.turn)
     const servers = yield* Effect.all(buses.map((bus) => on(bus)(Server.make(Rooms, { call }))))
-    const client = yield* on(buses[2])(Client.make(Rooms, patient))
+    const client = yield* on(buses[2])(Client.make(Rooms, clientOptions(run)))
     const topic = { room: "one" }
     yield* servers[0]!.register("call", topic)
-    const calls = yield* calling(run, 16, "call", (text) => client.call(text, { topic }))
+    const calls = yield* callLoop(run, 16, "call", (text) => client.call(text, { topic }))
     for (let round = 0; round < 10; round++) {
-      const [comes, goes] = round % 2 === 0 ? [servers[1]!, servers[0]!] : [servers[0]!, servers[1]!]
-      // by its scope, and by hand
+      const [next, current] = round % 2 === 0 ? [servers[1]!, servers[0]!] : [servers[0]!, servers[1]!]
+      // by the scope of a registration, and by deregister
       yield* Effect.scoped(Effect.andThen(servers[2]!.register("call", topic), calls.more(10)))
-      yield* comes.register("call", topic)
+      yield* next.register("call", topic)
       yield* calls.more(10)
-      yield* goes.deregister("call", topic)
+      yield* current.deregister("call", topic)
       yield* calls.more(10)
     }
-    yield* ledger.once(yield* calls.stop)
+    yield* log.expect(yield* calls.stop)
     yield* Effect.all(servers.map((server) => server.deregister("call", topic)))
-    const none = yield* Effect.flip(client.call("none", { topic, timeout: "1 second", selection: Selection.first }))
-    yield* isError("a call that nobody serves any more", none, { code: "unavailable", mayHaveRun: false })
+    const none = yield* Effect.flip(
+      client.call("none", { topic, timeout: collectWindow(run), selection: Selection.first })
+    )
+    yield* isError("a call of a topic without servers", none, { code: "unavailable", mayHaveRun: false })
   })
 }
 
-const inHand: Case = {
-  name: "a topic that is deregistered answers the calls in hand, and closes its streams with unavailable",
+const inFlight: ServiceCase = {
+  name: "a topic that is deregistered finishes its in-flight requests, and closes its streams with unavailable",
   body: Effect.fnUntraced(function* (run) {
     const Rooms = Service.make(run.service, {
       call: Rpc.unary({ ...text, topic: ["room"] }),
       single: Rpc.unary({ ...text, topic: ["room"], singleServer: true }),
       talk: Rpc.stream({ send: Schema.String, receive: Schema.String, topic: ["room"] })
     })
-    const [a, b] = yield* three(run)
+    const [a, b] = yield* run.connections(3)
     const go = yield* Deferred.make<void>()
-    const ledger = new Ledger()
-    const call = (text: string) =>
-      Effect.as(
-        Effect.andThen(
-          Effect.sync(() => ledger.handled(text)),
-          Deferred.await(go)
-        ),
-        text
-      )
+    const log = new CallLog()
+    const call = (text: string) => Effect.tap(log.echo()(text), () => Deferred.await(go))
     const topics = [{ room: "one" }, { room: "two" }]
     const server = yield* on(a)(
       Server.make(
@@ -70,20 +61,20 @@ const inHand: Case = {
         {
           call,
           single: call,
-          talk: (stream) => Stream.runForEach(stream.messages, (text) => Effect.sync(() => ledger.handled(text)))
+          talk: (stream) => Stream.runForEach(stream.messages, log.echo())
         },
         { topics: { call: topics, single: topics, talk: topics } }
       )
     )
-    const client = yield* on(b)(Client.make(Rooms, patient))
+    const client = yield* on(b)(Client.make(Rooms, clientOptions(run)))
     const [one, two] = topics as [{ room: string }, { room: string }]
-    const answers = yield* Effect.forkScoped(
+    const responses = yield* Effect.forkScoped(
       Effect.all([client.call("call", { topic: one }), client.single("single", { topic: one })], { concurrency: 2 })
     )
     const stream = yield* client.talk({ topic: one })
     const other = yield* client.talk({ topic: two })
     yield* stream.send("stream")
-    yield* ledger.reached(run, 3)
+    yield* log.waitForCount(run, 3)
     for (const method of ["call", "single", "talk"] as const) yield* server.deregister(method, one)
     yield* failsWith("the stream", run.step("the stream to end", stream.closed), {
       code: "unavailable",
@@ -91,22 +82,25 @@ const inHand: Case = {
     })
     for (const method of ["call", "single"] as const) {
       yield* failsWith(
-        `${method} when nobody serves the topic`,
-        client[method]("late", { topic: one, timeout: "1 second" }),
-        { code: run.traits.reportsNoListeners || method === "call" ? "unavailable" : "deadline_exceeded" }
+        `${method} of a topic without servers`,
+        client[method]("late", { topic: one, timeout: collectWindow(run) }),
+        { code: run.bus.reportsNoListeners || method === "call" ? "unavailable" : "deadline_exceeded" }
       )
     }
     yield* Deferred.succeed(go, undefined)
-    yield* equal("the answers of what was in hand", yield* run.step("answers", Fiber.join(answers)), ["call", "single"])
-    // the other topic is not concerned
-    yield* equal("the other topic's answer", yield* client.call("other", { topic: two }), "other")
+    yield* equal("responses of in-flight requests", yield* run.step("the responses", Fiber.join(responses)), [
+      "call",
+      "single"
+    ])
+    // the other topic is still registered
+    yield* equal("response of the other topic", yield* client.call("other", { topic: two }), "other")
     yield* other.send("other stream")
-    yield* ledger.reached(run, 5)
+    yield* log.waitForCount(run, 5)
   })
 }
 
-const groups: Case = {
-  name: "the methods of a topic group are registered together, all or none, and deregistered together",
+const groups: ServiceCase = {
+  name: "the methods of a topic group are registered and deregistered together",
   body: Effect.fnUntraced(function* (run) {
     const Rooms = Service.make(run.service, {
       join: Rpc.unary({ ...text, topic: ["room"], group: "room" }),
@@ -114,7 +108,7 @@ const groups: Case = {
       talk: Rpc.stream({ send: Schema.String, receive: Schema.String, topic: ["room"], group: "room" }),
       other: Rpc.unary({ ...text, topic: ["room"] })
     })
-    const [a, b] = yield* three(run)
+    const [a, b] = yield* run.connections(3)
     const echo = (text: string) => Effect.succeed(text)
     const server = yield* on(a)(
       Server.make(
@@ -128,11 +122,11 @@ const groups: Case = {
         { groups: { room: [{ room: "first" }] } }
       )
     )
-    const client = yield* on(b)(Client.make(Rooms, patient))
-    /** Uses the three methods of the group, which are to be there, or not to be. */
-    const use = (room: string, are: boolean) =>
+    const client = yield* on(b)(Client.make(Rooms, clientOptions(run)))
+    /** Uses the three methods of the group, and compares whether they have a server. */
+    const use = (room: string, isRegistered: boolean) =>
       Effect.gen(function* () {
-        const options = { topic: { room }, timeout: are ? "20 seconds" : "500 millis" } as const
+        const options = { topic: { room }, ...(isRegistered ? {} : { timeout: collectWindow(run) / 4 }) } as const
         const each = {
           join: client.join("hello", options),
           mute: client.mute("hello", options),
@@ -146,10 +140,10 @@ const groups: Case = {
         }
         for (const [method, call] of Object.entries(each)) {
           const result = yield* Effect.match(run.step(`${method} in ${room}`, call), {
-            onFailure: ({ _tag }) => (_tag === "Unavailable" || _tag === "DeadlineExceeded" ? "nobody" : _tag),
-            onSuccess: (answer) => answer
+            onFailure: ({ _tag }) => (_tag === "Unavailable" || _tag === "DeadlineExceeded" ? "no server" : _tag),
+            onSuccess: (response) => response
           })
-          yield* equal(`${method} in room ${room}`, result, are ? "hello" : "nobody")
+          yield* equal(`${method} in room ${room}`, result, isRegistered ? "hello" : "no server")
         }
       })
     yield* use("first", true)
@@ -157,11 +151,15 @@ const groups: Case = {
     const { close, scope } = yield* run.closable
     yield* Scope.provide(server.registerGroup("room", { room: "second" }), scope)
     yield* use("second", true)
-    yield* failsWith("a group that is registered", Effect.scoped(server.registerGroup("room", { room: "second" })), {
-      code: "already_exists",
-      mayHaveRun: false
-    })
-    // the failure took nothing away
+    yield* failsWith(
+      "a second registration of a group",
+      Effect.scoped(server.registerGroup("room", { room: "second" })),
+      {
+        code: "already_exists",
+        mayHaveRun: false
+      }
+    )
+    // the failure has not removed the first registration
     yield* use("second", true)
     yield* close
     yield* use("second", false)
@@ -170,7 +168,7 @@ const groups: Case = {
     yield* use("first", false)
     yield* server.registerGroup("room", { room: "first" })
     yield* use("first", true)
-    // one that is interrupted, at any time, leaves nothing behind
+    // a registration that is interrupted at any time leaves nothing behind
     for (let i = 0; i < 20; i++) {
       const registration = Effect.scoped(Effect.andThen(server.registerGroup("room", { room: "second" }), Effect.never))
       const fiber = yield* Effect.forkChild(registration, { startImmediately: true })
@@ -181,8 +179,8 @@ const groups: Case = {
     yield* use("second", false)
     yield* Effect.scoped(Effect.andThen(server.registerGroup("room", { room: "second" }), use("second", true)))
     const member = server.register as (method: string, topic: object) => ReturnType<typeof server.register>
-    yield* failsWith("a member by itself", member("join", { room: "third" }), { code: "invalid_argument" })
+    yield* failsWith("a registration of one member", member("join", { room: "third" }), { code: "invalid_argument" })
   })
 }
 
-export const registering: ReadonlyArray<Case> = [comeAndGo, inHand, groups]
+export const registration: ReadonlyArray<ServiceCase> = [comeAndGo, inFlight, groups]
