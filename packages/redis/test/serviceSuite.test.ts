@@ -12,7 +12,8 @@ const { "given clients": givenClients, "own connections": ownConnections } = way
 
 layer(Layer.effect(Url, redisUrl), { excludeTestServices: true, timeout: 120_000 })((it) => {
   for (const [way, make] of Object.entries({ "own connections": ownConnections, "given clients": givenClients })) {
-    describe(`the library on Redis with ${way}`, () => {
+    // most of the time of the suite is spent waiting for timeouts
+    describe.concurrent(`the library on Redis with ${way}`, () => {
       const connect = Effect.flatMap(Url, (url) => make(url))
       for (const test of ServiceSuite.make({ connect, maxPayload: RedisMessageBus.defaultMaxPayload })) {
         it.effect(test.name, () => test.effect, 62_000)

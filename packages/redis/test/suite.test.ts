@@ -59,21 +59,21 @@ layer(Servers, { excludeTestServices: true, timeout: 120_000 })((it) => {
     describe(`the Redis bus with ${way}`, () => {
       const connect = Effect.flatMap(Url, (url) => make(url))
       const tests = MessageBusSuite.make({ connect, maxPayload: RedisMessageBus.defaultMaxPayload })
-      for (const test of tests) it.effect(test.name, () => test.effect)
+      for (const test of tests) it.effect(test.name, () => test.effect, 32_000)
     })
   }
 
   describe("the Redis bus with a Cluster", () => {
     // its nodes count their own subscribers alone
     for (const test of MessageBusSuite.make({ connect: onCluster, reportsNoListeners: false })) {
-      it.effect(test.name, () => test.effect)
+      it.effect(test.name, () => test.effect, 32_000)
     }
   })
 
   for (const [way, make] of Object.entries(reconnecting)) {
     describe(`the Redis bus with ${way}, whose connections break`, () => {
       const connect = Effect.flatMap(Proxy, ({ port }) => make(`redis://127.0.0.1:${port}`))
-      for (const test of MessageBusSuite.make({ connect, outage })) it.effect(test.name, () => test.effect)
+      for (const test of MessageBusSuite.make({ connect, outage })) it.effect(test.name, () => test.effect, 32_000)
     })
   }
 })

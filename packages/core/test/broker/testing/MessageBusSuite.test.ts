@@ -11,7 +11,7 @@ const makeLocal = (): MessageBus["Service"] =>
   Effect.runSync(LocalMessageBus.make.pipe(Effect.provide(Logger.layer([]))))
 
 const run = (options: MessageBusSuite.Options, test: typeof it.live | typeof it.effect = it.live): void => {
-  for (const { effect, name } of MessageBusSuite.make(options)) test(name, () => effect)
+  for (const { effect, name } of MessageBusSuite.make(options)) test(name, () => effect, 32_000)
 }
 
 describe("the local bus", () => {

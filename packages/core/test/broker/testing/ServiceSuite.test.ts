@@ -23,13 +23,13 @@ const limited = (maxPayload: number): MessageBus["Service"] => ({
   }
 })
 
-describe("the library on the local bus", () => {
+describe.concurrent("the library on the local bus", () => {
   for (const test of ServiceSuite.make({ connect: Effect.succeed(local) })) {
     it.live(test.name, () => test.effect, 62_000)
   }
 })
 
-describe("the library on a bus with a maximum size that reports no receivers", () => {
+describe.concurrent("the library on a bus with a maximum size that reports no receivers", () => {
   const maxPayload = 65_536
   const connect = Effect.succeed(limited(maxPayload))
   for (const test of ServiceSuite.make({ connect, maxPayload, reportsNoListeners: false })) {
