@@ -1,16 +1,16 @@
 /**
- * Metadata: small texts that travel beside a request, such as a trace or who is asking.
+ * Metadata: keys and values that travel with a request, such as a trace context or a tenant.
  *
- * What goes out is fiber-local and reaches every call made inside, of whatever kind: what `with`, `append`, `remove` and
- * `replace` say, and `outgoing` tells. What came in with the call that a handler answers is in its `call.header`, and
- * `incoming` tells it below; it does not go out again unless `forward` says so.
+ * Outgoing metadata is local to the fiber. Every call inside sends it, of every kind. `with`, `append`, `remove` and `replace`
+ * change it, and `outgoing` reads it. A handler has the incoming metadata of its call in `call.header`; code below the
+ * handler reads it from `incoming`. Incoming metadata is sent on only by `forward`.
  *
- * A call's own metadata (its option `metadata`) goes over the fiber's, which goes over the client's.
+ * The metadata option of a call has precedence over the fiber's metadata, which has precedence over the client's.
  *
- * What cannot be sent fails the call with `invalid_argument` before anything is sent: an empty key, one with white space
- * or control characters, a value with U+0000, a key or value that is no well-formed Unicode, more than {@link maxEntries}
- * entries, or more bytes than the client's
- * `maxMetadataSize` (`Client.defaultMaxMetadataSize`). The error names the key and never quotes a value.
+ * A call fails with `invalid_argument`, before anything is sent, for an empty key, a key with white space or control
+ * characters, a value with U+0000, a key or value that is not well-formed Unicode, more than {@link maxEntries} entries, or
+ * more bytes than the client's `maxMetadataSize` (`Client.defaultMaxMetadataSize`). The error names the key and never quotes
+ * a value.
  *
  * **Example** (Metadata for every call inside)
  *
@@ -34,7 +34,7 @@ import { type Metadata, Outgoing } from "./internal/metadata/model.ts"
 export { type Header, type Metadata, Outgoing } from "./internal/metadata/model.ts"
 
 /**
- * No metadata.
+ * The metadata without entries.
  *
  * @category constants
  * @since 0.1.0
@@ -42,7 +42,7 @@ export { type Header, type Metadata, Outgoing } from "./internal/metadata/model.
 export const empty: Metadata = Model.emptyMetadata
 
 /**
- * How many entries a call may have: 1000, which is what a server of this library takes.
+ * Maximum number of entries of a call: 1000, the maximum that a server of this library accepts.
  *
  * @category constants
  * @since 0.1.0
@@ -50,8 +50,7 @@ export const empty: Metadata = Model.emptyMetadata
 export const maxEntries: number = Model.maxEntries
 
 /**
- * The keys that {@link forward} leaves out unless it is given them: the incoming call's trace, of which each outgoing call
- * is a span of its own.
+ * The keys that {@link forward} omits by default: the trace context of the incoming call. Each outgoing call sends its own.
  *
  * @category constants
  * @since 0.1.0
@@ -59,7 +58,7 @@ export const maxEntries: number = Model.maxEntries
 export const traceKeys: ReadonlyArray<string> = Object.freeze(["traceparent", "tracestate"])
 
 /**
- * What calls made here carry, beside what their clients and their own options say.
+ * Reads the outgoing metadata of the fiber, without that of clients and of options.
  *
  * @category accessors
  * @since 0.1.0
@@ -67,7 +66,7 @@ export const traceKeys: ReadonlyArray<string> = Object.freeze(["traceparent", "t
 export const outgoing: Effect.Effect<Metadata> = Effect.withFiber((fiber) => Effect.succeed(fiber.getRef(Outgoing)))
 
 /**
- * What came with the call that is answered here; empty where none is. It has no inherited properties.
+ * Reads the incoming metadata of the current call; empty outside of a handler. It has no inherited properties.
  *
  * @category accessors
  * @since 0.1.0
@@ -78,7 +77,7 @@ const incomingOf = (context: Context.Context<never>): Metadata =>
   Context.getOrUndefined(context, CurrentCall)?.header.metadata ?? empty
 
 /**
- * What the combinators work on: an Effect, or a Stream, whose calls are those made while it is pulled.
+ * An Effect or a Stream that makes calls. The calls of a Stream are those made while it is pulled.
  *
  * @category utility types
  * @since 0.1.0
@@ -86,7 +85,7 @@ const incomingOf = (context: Context.Context<never>): Metadata =>
 export type Calling = Effect.Effect<unknown, unknown, unknown> | Stream.Stream<unknown, unknown, unknown>
 
 /**
- * The same Effect or Stream.
+ * The same Effect or Stream, with its own type.
  *
  * @category utility types
  * @since 0.1.0
@@ -103,7 +102,7 @@ type AnyStream = Stream.Stream<unknown, unknown>
 
 const isCalling = (u: unknown): u is Calling => Effect.isEffect(u) || Stream.isStream(u)
 
-/** What is outgoing inside is made from what is outside, each time that it is run. */
+/** Changes the outgoing metadata inside. `f` runs with each run of the Effect or Stream. */
 const update = <Self extends Calling>(
   self: Self,
   f: (outgoing: Metadata, context: Context.Context<never>) => Metadata
@@ -125,7 +124,7 @@ const withMetadata: {
 
 export {
   /**
-   * Adds metadata to every call made inside, over what is outgoing already.
+   * Adds metadata to every call inside. It replaces outgoing entries with the same keys.
    *
    * @category combinators
    * @since 0.1.0
@@ -134,7 +133,7 @@ export {
 }
 
 /**
- * Calls made inside carry exactly this, and what their clients and their own options say.
+ * Replaces the outgoing metadata of every call inside. Metadata of clients and of options is still sent.
  *
  * @category combinators
  * @since 0.1.0
@@ -145,8 +144,8 @@ export const replace: {
 } = Function.dual(2, <Self extends Calling>(self: Self, metadata: Metadata): Same<Self> => update(self, () => metadata))
 
 /**
- * Adds a value behind what is outgoing for a key, after `", "`, as HTTP joins the values of a header that comes more than
- * once; sets it where there is none. For keys that hold lists, such as `baggage`.
+ * Appends a value to the outgoing value of a key, after `", "`, as HTTP joins the values of a repeated header. Sets it if there
+ * is no value. For keys with lists, such as `baggage`.
  *
  * @category combinators
  * @since 0.1.0
@@ -159,7 +158,7 @@ export const append: {
 )
 
 /**
- * Takes keys out of what is outgoing. What a client has by its options stays.
+ * Removes keys from the outgoing metadata. Metadata of the client's options stays.
  *
  * @category combinators
  * @since 0.1.0
@@ -174,13 +173,12 @@ export const remove: {
 )
 
 /**
- * Calls made inside carry on what came with the call that is answered here: the values of these keys, or, without `keys`,
- * all but {@link traceKeys}. What is outgoing already goes over it. Where no call is answered, it changes nothing.
+ * Adds the incoming metadata of the current call to every call inside: the entries of these keys, or, without `keys`, all but
+ * {@link traceKeys}. Outgoing entries have precedence. Outside of a handler it changes nothing.
  *
- * A caller that is no client of this library may have sent what cannot be sent on; calls inside then fail as for any
- * metadata that cannot be sent.
+ * Another peer may send entries that this library refuses to send. Calls that forward them fail with `invalid_argument`.
  *
- * **Example** (A handler that passes on who asks)
+ * **Example** (A handler that forwards the tenant)
  *
  * ```ts
  * import { Client, Metadata, Rpc, Server, Service } from "@effect-psrpc/core"
@@ -206,8 +204,8 @@ export const forward: {
   (args) => isCalling(args[0]),
   <Self extends Calling>(self: Self, keys?: ReadonlyArray<string>): Same<Self> =>
     update(self, (outgoing, context) => {
-      const came = incomingOf(context)
-      const on = keys === undefined ? internal.remove(came, traceKeys) : internal.pick(came, keys)
-      return internal.merge(on, outgoing)
+      const all = incomingOf(context)
+      const forwarded = keys === undefined ? internal.remove(all, traceKeys) : internal.pick(all, keys)
+      return internal.merge(forwarded, outgoing)
     })
 )

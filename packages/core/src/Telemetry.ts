@@ -1,11 +1,10 @@
 /**
- * What the library tells of its work: metrics, and the numbers behind them as plain values.
+ * Metrics of the library, and their values without a metrics backend.
  *
- * Clients, servers, publishers and buses count what they do in Effect's metrics, whether anybody reads them or not: a
- * metric of theirs is a number that is read when somebody takes a snapshot. Whatever exports Effect's metrics exports
- * these; who has no such thing reads `Telemetry.stats`.
+ * Clients, servers, publishers and buses count in Effect's metrics. Counting is an increment; a metric is computed when a
+ * snapshot is taken. Every exporter of Effect's metrics exports them. Programs without an exporter read `Telemetry.stats`.
  *
- * **Example** (What was done so far)
+ * **Example** (Printing the counts)
  *
  * ```ts
  * import { Telemetry } from "@effect-psrpc/core"
@@ -23,7 +22,7 @@ export { type Counts, type MethodStats, stats, type Stats, type Traffic } from "
 export { table } from "./internal/telemetry/metrics/table.ts"
 
 /**
- * A metric: its name, its type, its unit and its attributes.
+ * The definition of a metric: name, type, unit and attributes.
  *
  * @category models
  * @since 0.1.0
@@ -31,9 +30,9 @@ export { table } from "./internal/telemetry/metrics/table.ts"
 export interface MetricDefinition extends Definition {}
 
 /**
- * The metrics that there are, but for those that a package of a bus has of its own.
+ * The definitions of all metrics of this package. A bus of another package may have further ones.
  *
- * **Example** (Their names)
+ * **Example** (The names of the metrics)
  *
  * ```ts
  * import { Telemetry } from "@effect-psrpc/core"

@@ -23,7 +23,7 @@ const anyText = Schema.Array(Schema.Literals([...wellFormed, "b", "c", "__proto_
 
 /** What is wrong, and what is said of it behind the name of the method. */
 const refused: ReadonlyArray<readonly [what: string, metadata: unknown, said: string]> = [
-  ["an empty key", { "": "secret" }, "metadata: expected keys of one character at least, got an empty one"],
+  ["an empty key", { "": "secret" }, "metadata: expected keys of at least one character, got an empty key"],
   [
     "a key with a space",
     { "user name": "secret" },
@@ -57,18 +57,18 @@ const refused: ReadonlyArray<readonly [what: string, metadata: unknown, said: st
   [
     "a value with half of a pair",
     { token: "secret\udc00" },
-    'metadata "token": expected a text of well-formed Unicode, got half of a surrogate pair'
+    'metadata "token": expected a string of well-formed Unicode, got half of a surrogate pair'
   ],
   [
     "a value with U+0000",
     { token: "secret\0secret" },
-    'metadata "token": expected a text without U+0000, got one at index 6'
+    'metadata "token": expected a string without U+0000, got one at index 6'
   ],
-  ["no value", { token: undefined }, 'metadata "token": expected a text, got undefined'],
-  ["null as the value", { token: null }, 'metadata "token": expected a text, got null'],
-  ["a number as the value", { token: 5 }, 'metadata "token": expected a text, got number'],
-  ["an object as the value", { token: { secret: 1 } }, 'metadata "token": expected a text, got object'],
-  ["a text in place of metadata", "secret", "metadata: expected an object of texts"],
+  ["no value", { token: undefined }, 'metadata "token": expected a string, got undefined'],
+  ["null as the value", { token: null }, 'metadata "token": expected a string, got null'],
+  ["a number as the value", { token: 5 }, 'metadata "token": expected a string, got number'],
+  ["an object as the value", { token: { secret: 1 } }, 'metadata "token": expected a string, got object'],
+  ["a text in place of metadata", "secret", "metadata: expected an object of strings"],
   [
     "1001 entries",
     Object.fromEntries(Array.from({ length: 1001 }, (_, i) => [`k${i}`, "secret"])),

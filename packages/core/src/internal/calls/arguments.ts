@@ -1,11 +1,11 @@
 import type * as Payload from "../../Payload.ts"
 import type * as Topic from "../../Topic.ts"
 
-/** Options that may be left out, unless the method has a topic, which they name. */
+/** Options of a call. They are optional unless the method has a topic. */
 export type OptionArguments<T, O> =
   Topic.IsEmpty<T> extends true ? [options?: O] : [options: O & { readonly topic: Topic.Topic<T> }]
 
-/** What a method is called with: what it sends, where that is not nothing, and the options. */
+/** Arguments of a call: the payload, if there is one, and the options. */
 export type Arguments<Message, T, O, Name extends "request" | "message" = "request"> = [Message] extends [undefined]
   ? OptionArguments<T, O>
   : Name extends "request"

@@ -1,19 +1,19 @@
 import { Context, type Effect } from "effect"
 import type { Header } from "../metadata/model.ts"
 
-/** What a handler knows of the call that it answers. */
+/** The call that a handler answers. */
 export interface Call<out T> {
   /** The service's name on the wire. */
   readonly service: string
   /** The method's name on the wire. */
   readonly method: string
-  /** The request's id, unique: one for each time that it is sent. */
+  /** The request's id. Each attempt of a retried call has its own. */
   readonly requestId: string
-  /** The topic of the registration that the call came in by. */
+  /** The topic of the registration that received the request. */
   readonly topic: T
-  /** Who asks, when, until when, and what came along. */
+  /** The client's id, the time of sending, the expiry and the metadata. */
   readonly header: Header
-  /** When the caller stops waiting: unix milliseconds. Calls made inside never wait longer. */
+  /** The deadline of the call: Unix time in milliseconds. Calls inside have no later deadline. */
   readonly deadline: number
 }
 
@@ -28,5 +28,5 @@ export type AnyCall = Call<Readonly<Record<string, unknown>>>
 /** A topic of any method, erased. */
 export type AnyTopic = Readonly<Record<string, unknown>>
 
-/** What a handler returns, erased. */
+/** The result of a handler, erased. */
 export type AnyEffect = Effect.Effect<unknown, unknown>

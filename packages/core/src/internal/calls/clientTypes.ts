@@ -1,5 +1,5 @@
 /**
- * The types of what a client has, by the methods that it calls; public as `Client.UnaryCall` and so on.
+ * The types of a client's functions, by method kind. Public in `Client`.
  */
 import type { Effect, Result, Scope, Stream } from "effect"
 import type { BidiStream } from "../../BidiStream.ts"
@@ -19,7 +19,7 @@ import type {
 } from "./callOptions.ts"
 
 /**
- * How a unary method is called. It fails with what the method declares, or with a `PsrpcError`.
+ * The function of a unary method. Its Effect fails with the method's domain error, or with a `PsrpcError`.
  *
  * @category utility types
  * @since 0.1.0
@@ -43,21 +43,21 @@ export type UnaryCall<M> = M extends {
   : never
 
 /**
- * One server's answer to a call that every server answers.
+ * The response or error of one server in a multi call.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Answer<out A, out E> {
-  /** The server that answers; "" for an error of this side, such as an overflow. */
+  /** The id of the server; "" for an error of this client, such as an overflow. */
   readonly serverId: string
   readonly result: Result.Result<A, E>
 }
 
 /**
- * How a method that every server answers is called. Each run of the Stream is a request of its own; each answer, or
- * error of a server, is an element of it as it comes. It ends at the timeout, or as the options say; ending it early
- * tells the servers.
+ * The function of a multi method. Each run of the Stream is a new request. Its elements are the servers' responses and errors,
+ * in order of arrival. It ends at the timeout, or by the options `expect` and `idleTimeout`. To end it early cancels the
+ * request at the servers.
  *
  * @category utility types
  * @since 0.1.0
@@ -75,8 +75,7 @@ export type MultiCall<M> = M extends {
   : never
 
 /**
- * How a stream is opened: by the call itself, for as long as the scope is open, or by `through`, for a Stream of what is
- * sent.
+ * The function of a stream method. It opens a stream for the time of a scope; `through` opens one for a Stream of messages.
  *
  * @category utility types
  * @since 0.1.0
@@ -98,20 +97,20 @@ export type StreamCall<M> = M extends {
   : never
 
 /**
- * What opens a stream.
+ * The functions that open a stream.
  *
  * @category models
  * @since 0.1.0
  */
 export interface StreamOpener<Send, Receive, T, O> {
   /**
-   * Opens a stream, which is closed with the scope: with a cause where the scope ends in a failure or an interruption.
+   * Opens a stream. It closes with the scope: with a cause if the scope ends with a failure or an interruption.
    */
   (...args: OptionArguments<T, O>): Effect.Effect<BidiStream<Send, Receive>, PsrpcError, Scope.Scope>
   /**
-   * Opens a stream, sends what `outgoing` gives, and gives what is received. When `outgoing` has ended, the other end is
-   * told that no more follows, and the Stream ends when that has closed the stream, or has no more to send either. A
-   * failure of `outgoing`, or of a send, ends it. Each run opens a stream of its own.
+   * Opens a stream, sends the messages of `outgoing`, and emits the messages that it receives. After the last message of
+   * `outgoing` it half-closes the stream. It ends when the peer closes or half-closes the stream, and fails if `outgoing` or
+   * a send fails. Each run opens a new stream.
    */
   readonly through: <E = never, R = never>(
     outgoing: Stream.Stream<Send, E, R>,
@@ -120,8 +119,8 @@ export interface StreamOpener<Send, Receive, T, O> {
 }
 
 /**
- * How updates are subscribed to. It succeeds when the broker has acknowledged the subscription: what is published from
- * then on arrives. The Stream is there for as long as the scope is open, and each update is read once.
+ * The function of a subscription method. It succeeds when the broker has acknowledged the subscription: every later update
+ * arrives. The Stream lasts until the scope closes, and each update is read once.
  *
  * @category utility types
  * @since 0.1.0
@@ -137,7 +136,7 @@ export type SubscriptionCall<M> = M extends {
   : never
 
 /**
- * How a method is called, by its kind.
+ * The function of a method, by its kind.
  *
  * @category utility types
  * @since 0.1.0
@@ -151,7 +150,7 @@ export type CallOf<M> = M extends { readonly kind: "unary" }
       : SubscriptionCall<M>
 
 /**
- * The client of methods.
+ * The client of a record of methods.
  *
  * @category utility types
  * @since 0.1.0

@@ -15,7 +15,7 @@ const codecOf = (input: DomainErrorInput): DomainError.DomainError<unknown> => {
  * Converts a method's own error to a `PsrpcError` with its code, its message, and the error itself as a detail. A peer that
  * does not know the error sees the same. The `PsrpcError` can be converted further, with `toHttpResponse` for instance.
  *
- * `input` is the `error` of the method's definition. A value that is no error of the method becomes an `Unknown`.
+ * `input` is the `error` of the method's definition. A value that is not an error of the method becomes an `Unknown`.
  *
  * **Example** (A method's own error as an HTTP response, and back)
  *

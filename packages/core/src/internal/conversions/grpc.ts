@@ -6,13 +6,13 @@ import type { Code, Detail } from "../errors/models.ts"
 import { codeOf } from "../errors/wireCode.ts"
 import { StatusSchema } from "../gen/google/rpc/status_pb.ts"
 
-/** The number of details that psrpc's own envelope carries at most. */
+/** Maximum number of details in psrpc's own envelope. */
 const maxDetails = 1000
 
 /**
- * The number of the gRPC code for an error or a code.
+ * Returns the number of the gRPC code for an error or a code.
  *
- * Not all are of one name: `malformed_request` and `upstream_client_error` become INVALID_ARGUMENT (3),
+ * Some have another name: `malformed_request` and `upstream_client_error` become INVALID_ARGUMENT (3),
  * `malformed_result` and `upstream_server_error` INTERNAL (13), `not_acceptable` and `unprocessable_entity` UNKNOWN (2).
  *
  * @category converting
@@ -21,8 +21,8 @@ const maxDetails = 1000
 export const toGrpcCode = (error: PsrpcError | Code): number => conversionCodes.table[codeOf(error)].grpc
 
 /**
- * The code of the same name as a gRPC code; `unknown` for a number that gRPC does not define, and for OK (0), which is no
- * error.
+ * Returns the code with the name of a gRPC code; `unknown` for a number that gRPC does not define, and for OK (0), which is not
+ * an error.
  *
  * @category converting
  * @since 0.1.0
@@ -42,7 +42,7 @@ export interface GrpcStatus {
 }
 
 /**
- * The gRPC status for an error, with its message and details. Loses what {@link toGrpcCode} does, and the `peerCode` of an
+ * Returns the gRPC status for an error, with its message and details. Loses what {@link toGrpcCode} does, and the `peerCode` of an
  * `Unknown`.
  *
  * @category converting
@@ -55,7 +55,7 @@ export const toGrpcStatus = (error: PsrpcError): GrpcStatus => ({
 })
 
 /**
- * The error for a gRPC status, by {@link fromGrpcCode}, with its message and details.
+ * Returns the error for a gRPC status, by {@link fromGrpcCode}, with its message and details.
  *
  * @category converting
  * @since 0.1.0

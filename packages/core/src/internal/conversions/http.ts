@@ -5,7 +5,7 @@ import type { Code, Options } from "../errors/models.ts"
 import { codeOf, wireCodeOf } from "../errors/wireCode.ts"
 
 /**
- * The HTTP status for an error or a code.
+ * Returns the HTTP status for an error or a code.
  *
  * Several codes share a status: 400 (`malformed_request`, `invalid_argument`), 409 (`already_exists`, `aborted`), 500
  * (`malformed_result`, `unknown`, `internal`, `data_loss`) and 503 (`canceled`, `deadline_exceeded`, `unavailable`).
@@ -16,11 +16,11 @@ import { codeOf, wireCodeOf } from "../errors/wireCode.ts"
 export const toHttpStatus = (error: PsrpcError | Code): number => conversionCodes.table[codeOf(error)].http
 
 /**
- * The error for an HTTP status, `HTTP` and the status as its message unless one is given.
+ * Returns the error for an HTTP status. Default message: `HTTP` and the status.
  *
- * Where {@link toHttpStatus} gives several codes one status, the plainest comes back: 400 is `invalid_argument`, 409
+ * For a status of several codes, see {@link toHttpStatus}, the most general code is returned: 400 is `invalid_argument`, 409
  * `already_exists`, 500 `internal`, 503 `unavailable`. 408 and 504 are `deadline_exceeded`, 410 is `not_found`, 499
- * `canceled`; any other 4xx is `invalid_argument`, any other 5xx `internal`, and what is no failure at all `unknown`.
+ * `canceled`; any other 4xx is `invalid_argument`, any other 5xx `internal`, and 1xx to 3xx are `unknown`.
  *
  * @category converting
  * @since 0.1.0
@@ -29,7 +29,7 @@ export const fromHttpStatus = (status: number, options?: Options): PsrpcError =>
   fromCode(conversionCodes.codeOfHttp(status), { ...options, message: options?.message || `HTTP ${status}` })
 
 /**
- * An HTTP response that says what went wrong.
+ * The HTTP response for an error.
  *
  * @category models
  * @since 0.1.0
@@ -43,12 +43,11 @@ export interface HttpResponse {
 }
 
 /**
- * The HTTP response for an error: the status of {@link toHttpStatus}, and a body of the shape that Connect's errors have,
+ * Returns the HTTP response for an error: the status of {@link toHttpStatus}, and a body in the shape of Connect's errors,
  * `{ "code", "message", "details": [{ "type", "value" }] }`.
  *
- * `type` is the name of a protobuf type, with its host before it where that is not `type.googleapis.com`; `value` is in
- * base64. `code` is psrpc's; of an `Unknown` with a `peerCode`, that text. A detail whose type URL is no URL has it as
- * `typeUrl` besides.
+ * `type` is the name of a protobuf type, with its host in front unless that is `type.googleapis.com`; `value` is in base64.
+ * `code` is psrpc's code, or the `peerCode` of an `Unknown`. A detail whose type URL is not a URL also has it as `typeUrl`.
  *
  * **Example** (A gateway that answers an error, and its caller)
  *
@@ -73,12 +72,12 @@ export const toHttpResponse = (error: PsrpcError): HttpResponse => ({
 })
 
 /**
- * The error for an HTTP response. `body` is its text, or what that is as JSON.
+ * Returns the error for an HTTP response. `body` is its text, or the parsed JSON.
  *
- * A body of {@link toHttpResponse} gives code, message and details as they were. So does any object whose `code` is one of
- * psrpc's, whatever the status, and one with another `code` and a `message` where the status is 500: that code is the
- * `peerCode` of an `Unknown`. Otherwise the code is that of the status, as {@link fromHttpStatus} has it, and the message
- * the body's `message`, where it has one; nothing else of such a body is kept. Details that are none are left out.
+ * A body of {@link toHttpResponse} restores code, message and details. So does any object whose `code` is one of psrpc's,
+ * whatever the status, and, for status 500, one with another `code` and a `message`: that code is the `peerCode` of an
+ * `Unknown`. Otherwise the code is that of the status, see {@link fromHttpStatus}, and the message is the body's `message`, if
+ * there is one; the rest of such a body is ignored. Invalid details are dropped.
  *
  * @category converting
  * @since 0.1.0

@@ -1,4 +1,4 @@
-/** Details as JSON has them: the list of a Connect error, where a type of the usual host goes by its name alone. */
+/** Details in JSON: the list of a Connect error, in which a type of the usual host has its name alone. */
 import { base64Decode, base64Encode } from "@bufbuild/protobuf/wire"
 import { Predicate } from "effect"
 import type { Detail } from "../errors/models.ts"
@@ -9,7 +9,7 @@ interface JsonDetail {
   readonly type: string
   /** Base64 without padding. */
   readonly value: string
-  /** Where `type` alone would read as another one. */
+  /** The type URL, if `type` alone would mean another one. */
   readonly typeUrl?: string
 }
 
@@ -21,7 +21,7 @@ export const toJson = (details: ReadonlyArray<Detail>): ReadonlyArray<JsonDetail
     return { type, value: base64Encode(value, "std_raw"), ...(urlOf(type) !== typeUrl && { typeUrl }) }
   })
 
-/** Of anything, what is a detail. */
+/** Returns the valid details of any value. */
 export const fromJson = (json: unknown): ReadonlyArray<Detail> | undefined => {
   if (!Array.isArray(json)) return undefined
   const details: Array<Detail> = []
@@ -38,7 +38,7 @@ export const fromJson = (json: unknown): ReadonlyArray<Detail> | undefined => {
   return details
 }
 
-/** What a text is as JSON; `undefined` where it is none. */
+/** Parses JSON; `undefined` for invalid text. */
 export const parse = (text: string): unknown => {
   try {
     return JSON.parse(text)
@@ -47,9 +47,9 @@ export const parse = (text: string): unknown => {
   }
 }
 
-/** The fields of anything; none where it has none. */
+/** Returns the fields of any value; an empty record for a value without fields. */
 export const fieldsOf = (u: unknown): Readonly<Record<string, unknown>> =>
   Predicate.isObject(u) ? (u as Record<string, unknown>) : {}
 
-/** A text that is not empty. */
+/** Returns a non-empty string, or `undefined`. */
 export const textOf = (u: unknown): string | undefined => (typeof u === "string" && u !== "" ? u : undefined)

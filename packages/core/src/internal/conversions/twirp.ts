@@ -6,12 +6,12 @@ import type { Code } from "../errors/models.ts"
 import { codeOf, wireCodeOf } from "../errors/wireCode.ts"
 
 /**
- * The Twirp code for an error or a code.
+ * Returns the Twirp code for an error or a code.
  *
- * Not all are of one name: `malformed_request` and `malformed_result` become `malformed`, `upstream_server_error`
+ * Some have another name: `malformed_request` and `malformed_result` become `malformed`, `upstream_server_error`
  * `internal`, `upstream_client_error` `invalid_argument`, `not_acceptable` and `unprocessable_entity` `unknown`.
  *
- * `data_loss` is what Twirp's own Go and Ruby send and take; its specification writes `dataloss`.
+ * `data_loss` is the spelling of Twirp's Go and Ruby; its specification has `dataloss`.
  *
  * @category converting
  * @since 0.1.0
@@ -19,8 +19,8 @@ import { codeOf, wireCodeOf } from "../errors/wireCode.ts"
 export const toTwirpCode = (error: PsrpcError | Code): TwirpCode => conversionCodes.table[codeOf(error)].twirp
 
 /**
- * The code of the same name as a Twirp code. `malformed` is `malformed_request`, `bad_route` is `unimplemented`,
- * `dataloss` is `data_loss`, and a text that Twirp does not define is `unknown`.
+ * Returns the code with the name of a Twirp code. `malformed` is `malformed_request`, `bad_route` is `unimplemented`,
+ * `dataloss` is `data_loss`, and a code that Twirp does not define is `unknown`.
  *
  * @category converting
  * @since 0.1.0
@@ -28,7 +28,7 @@ export const toTwirpCode = (error: PsrpcError | Code): TwirpCode => conversionCo
 export const fromTwirpCode = (code: TwirpCode | (string & {})): Code => conversionCodes.codeOfTwirp(code)
 
 /**
- * The HTTP status that Twirp prescribes for the response with an error. Not that of {@link toHttpStatus}:
+ * Returns the HTTP status that Twirp prescribes for an error. It differs from {@link toHttpStatus}:
  * `deadline_exceeded` and `canceled` are 408, for instance.
  *
  * @category converting
@@ -37,7 +37,7 @@ export const fromTwirpCode = (code: TwirpCode | (string & {})): Code => conversi
 export const toTwirpStatus = (error: PsrpcError | Code): number => conversionCodes.twirpStatuses[toTwirpCode(error)]
 
 /**
- * The error object of Twirp, which as JSON is the body of its response.
+ * The error object of Twirp. Its JSON is the body of the response.
  *
  * @category models
  * @since 0.1.0
@@ -52,11 +52,10 @@ const codeKey = "psrpc_code"
 const detailsKey = "psrpc_details"
 
 /**
- * The error object of Twirp for an error: its code, by {@link toTwirpCode}, and its message.
+ * Returns the error object of Twirp for an error: its code, by {@link toTwirpCode}, and its message.
  *
- * Twirp has no place for the rest, so what would be lost is in `meta`, for {@link fromTwirpError}: under `psrpc_code` the
- * code, where Twirp's stands for another one, and under `psrpc_details` the details, as the JSON that they are in the body
- * of {@link toHttpResponse}.
+ * Twirp has no field for the rest. {@link fromTwirpError} restores it from `meta`: `psrpc_code` has the code if Twirp's means
+ * another one, and `psrpc_details` the details, as JSON in the form of {@link toHttpResponse}.
  *
  * @category converting
  * @since 0.1.0
@@ -72,12 +71,12 @@ export const toTwirpError = (error: PsrpcError): TwirpError => {
 }
 
 /**
- * The error for an error object of Twirp, as such or as the text of a response's body, or for anything that should be one: its
- * code, by {@link fromTwirpCode}, and its message; of {@link toTwirpError}, code, message and details as they were.
+ * Returns the error for an error object of Twirp, given as an object or as the text of a response's body: its code, by
+ * {@link fromTwirpCode}, and its message. An object of {@link toTwirpError} restores code, message and details.
  *
- * A code that Twirp does not define is kept as it is kept when it comes from a psrpc peer: one of psrpc's by its name,
- * another as the `peerCode` of an `Unknown`. A `psrpc_code` for which Twirp's is not this `code` is ignored, and so is all
- * else in `meta`. Without a code the error is an `Unknown`.
+ * A code that Twirp does not define is treated like that of a psrpc peer: psrpc's codes by name, others as the `peerCode` of an
+ * `Unknown`. A `psrpc_code` that contradicts `code` is ignored, and so is the rest of `meta`. Without a code the error is an
+ * `Unknown`.
  *
  * @category converting
  * @since 0.1.0

@@ -4,7 +4,7 @@ import { refuse } from "../errors/checks.ts"
 import { problemOf } from "./metadataCheck.ts"
 import type { Metadata } from "./model.ts"
 
-/** Metadata of every call. */
+/** Checks the metadata option of a client. */
 export const checkMetadata = (
   at: string,
   metadata: Metadata,

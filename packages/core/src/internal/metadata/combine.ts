@@ -1,15 +1,15 @@
-/** Metadata as values: every function gives a new one, or one that it was given. */
+/** Combines metadata. Each function returns a new value, or one of its arguments. */
 import type { Metadata } from "./model.ts"
 import { emptyMetadata } from "./model.ts"
 
-/** Both, the second's values over the first's. */
+/** Merges two records. The second has precedence. */
 export const merge = (base: Metadata, over: Metadata | undefined): Metadata =>
   over === undefined || over === emptyMetadata ? base : base === emptyMetadata ? over : { ...base, ...over }
 
-/** What HTTP puts between the values of a header that is there more than once. */
+/** The separator that HTTP uses between the values of a repeated header. */
 const separator = ", "
 
-/** A value behind the one that the key has. */
+/** Appends a value to that of a key. */
 export const append = (metadata: Metadata, key: string, value: string): Metadata => ({
   ...metadata,
   [key]: Object.hasOwn(metadata, key) ? metadata[key] + separator + value : value
@@ -20,10 +20,10 @@ const filter = (metadata: Metadata, keeps: (key: string) => boolean): Metadata =
   return kept.length === 0 ? emptyMetadata : Object.fromEntries(kept)
 }
 
-/** What has none of these keys. */
+/** Returns the metadata without these keys. */
 export const remove = (metadata: Metadata, keys: ReadonlyArray<string>): Metadata =>
   filter(metadata, (key) => !keys.includes(key))
 
-/** What has no other keys. */
+/** Returns the metadata with only these keys. */
 export const pick = (metadata: Metadata, keys: ReadonlyArray<string>): Metadata =>
   filter(metadata, (key) => keys.includes(key))

@@ -1,8 +1,8 @@
 /**
- * Whether metadata can be sent. Every call asks, so what is as it should be takes a few natively searched texts and no
- * more; what is wrong is looked for once something is.
+ * Checks whether metadata can be sent. Every call is checked, so the usual case is a few native searches; the position of a
+ * problem is searched only if there is one.
  *
- * A value is never part of what is said: it may be a secret.
+ * A message never contains a value, because it may be a secret.
  */
 import type { Metadata } from "./model.ts"
 import { maxEntries } from "./model.ts"
@@ -15,15 +15,15 @@ import { maxEntries } from "./model.ts"
  */
 export const defaultMaxMetadataSize: number = 16 * 1024
 
-/** How much of a key is shown. */
+/** Maximum length of a key in a message. */
 const shownLength = 100
 
 const plainKey = /^[!-~]+$/
 const notInKeys = /[\s\p{Cc}]/u
 
-/** What is wrong with metadata of which keys and values may take `maxSize` bytes; `undefined` for nothing. */
+/** Returns the problem of metadata whose keys and values may have `maxSize` bytes; `undefined` if there is none. */
 export const problemOf = (metadata: Metadata, maxSize: number): string | undefined => {
-  if (typeof metadata !== "object" || metadata === null) return "metadata: expected an object of texts"
+  if (typeof metadata !== "object" || metadata === null) return "metadata: expected an object of strings"
   const keys = Object.keys(metadata)
   if (keys.length > maxEntries) return `metadata: expected at most ${maxEntries} entries, got ${keys.length}`
   let units = 0
@@ -37,7 +37,7 @@ export const problemOf = (metadata: Metadata, maxSize: number): string | undefin
     if (typeof value !== "string" || !value.isWellFormed() || value.includes("\0")) return problemOfValue(key, value)
     units += key.length + value.length
   }
-  // a UTF-16 unit is three bytes at most: what is far below the limit is not measured
+  // a UTF-16 unit has at most three bytes: far below the limit, the size is not computed
   return units * 3 <= maxSize ? undefined : problemOfSize(metadata, keys, maxSize)
 }
 
@@ -45,7 +45,7 @@ const shown = (key: string): string =>
   key.length > shownLength ? `${JSON.stringify(key.slice(0, shownLength))}…` : JSON.stringify(key)
 
 const problemOfKey = (key: string): string | undefined => {
-  if (key === "") return "metadata: expected keys of one character at least, got an empty one"
+  if (key === "") return "metadata: expected keys of at least one character, got an empty key"
   if (!key.isWellFormed()) {
     return `metadata ${shown(key)}: expected a key of well-formed Unicode, got half of a surrogate pair`
   }
@@ -60,10 +60,10 @@ const problemOfKey = (key: string): string | undefined => {
 
 const problemOfValue = (key: string, value: unknown): string => {
   const at = `metadata ${shown(key)}: expected a`
-  if (typeof value !== "string") return `${at} text, got ${value === null ? "null" : typeof value}`
+  if (typeof value !== "string") return `${at} string, got ${value === null ? "null" : typeof value}`
   return value.isWellFormed()
-    ? `${at} text without U+0000, got one at index ${value.indexOf("\0")}`
-    : `${at} text of well-formed Unicode, got half of a surrogate pair`
+    ? `${at} string without U+0000, got one at index ${value.indexOf("\0")}`
+    : `${at} string of well-formed Unicode, got half of a surrogate pair`
 }
 
 const problemOfSize = (metadata: Metadata, keys: ReadonlyArray<string>, maxSize: number): string | undefined => {
@@ -84,7 +84,7 @@ const problemOfSize = (metadata: Metadata, keys: ReadonlyArray<string>, maxSize:
         `${largestSize} of them by the key ${shown(largest)} and its value`
 }
 
-/** The bytes of a well-formed text in UTF-8. */
+/** Returns the size of a well-formed string in UTF-8. */
 const utf8Size = (text: string): number => {
   let size = text.length
   for (let i = 0; i < text.length; i++) {

@@ -1,4 +1,4 @@
-/** What is made once per key, for keys that come from outside: the oldest goes when there are too many. */
+/** Caches one value per key, up to a maximum number of keys. It drops the oldest key (FIFO, not LRU). */
 export class BoundedCache<K, V> {
   readonly #entries = new Map<K, V>()
   readonly #make: (key: K) => V

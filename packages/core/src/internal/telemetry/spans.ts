@@ -71,7 +71,7 @@ export class CallSpan {
     }
   }
 
-  /** What another end goes on from, where there is no metadata to put it into. */
+  /** Returns the trace context for a message without metadata. */
   context(): TraceContext | undefined {
     try {
       return outgoing(this.span)
@@ -81,13 +81,13 @@ export class CallSpan {
     }
   }
 
-  /** The metadata with this span in it, for the other end to go on from. */
+  /** Returns the metadata with the trace context of this span. */
   into(metadata: Metadata): Metadata {
     const context = this.context()
     return context === undefined ? metadata : intoMetadata(metadata, context)
   }
 
-  /** One of its first events; what comes after them is not kept. */
+  /** Adds an event. Events beyond the maximum are dropped. */
   event(name: string, attributes: Record<string, unknown>): void {
     if (this.#isBroken || this.#events++ >= maxEvents) return
     try {
@@ -97,12 +97,12 @@ export class CallSpan {
     }
   }
 
-  /** Ends it, if it has not ended; `code` is that of a failure, where it is known. */
+  /** Ends the span, once. `code` is the code of a failure, if known. */
   end(exit: Exit.Exit<unknown, unknown>, code?: string): void {
     if (this.#hasEnded) return
     this.#hasEnded = true
     if (exit._tag === "Failure") this.#failedWith(exit.cause, code ?? codeOf(exit.cause, this.#template.errors))
-    // also where the tracer has failed before: what it has begun can still end
+    // even if the tracer has failed before, its span can still end
     try {
       this.span.end(this.#now(), exit)
     } catch (defect) {
@@ -112,11 +112,11 @@ export class CallSpan {
 
   #failedWith(cause: Cause.Cause<unknown>, code: string): void {
     const { kind } = this.#template
-    // what a peer makes up is no class of failures
+    // a code that psrpc does not define is not an error type: a peer may send any text
     const known = PsrpcError.isCode(code) ? code : "unknown"
     this.attribute(Attributes.statusCode, code)
     if (kind === "client" || kind === "server") this.attribute(Attributes.rpcStatusCode, known)
-    // who is interrupted has not failed
+    // an interruption is not a failure
     if (!Cause.hasInterruptsOnly(cause)) this.attribute(Attributes.errorType, known)
   }
 

@@ -3,7 +3,7 @@ import type * as PsrpcError from "../../PsrpcError.ts"
 import * as Attributes from "./attributes.ts"
 import type { CallSpan } from "./spans.ts"
 
-/** The span of a stream on one of its ends, from its opening until it is over. */
+/** The span of a stream at one endpoint, from its opening to its end. */
 export class StreamSpan {
   readonly #span: CallSpan
   #sent = 0
@@ -31,17 +31,17 @@ export class StreamSpan {
     })
   }
 
-  /** The stream is closed. */
+  /** Called when the stream closes. */
   closed(cause: PsrpcError.PsrpcError | undefined): void {
     if (cause !== undefined && this.#exit._tag === "Success") this.#exit = Exit.fail(cause)
   }
 
-  /** Its handler has returned: what that failed with says more than what it closed the stream with. */
+  /** Called when the handler returns. Its failure has precedence over the cause of the close. */
   returned(exit: Exit.Exit<unknown, unknown>): void {
     if (exit._tag === "Failure" && !Cause.hasInterruptsOnly(exit.cause)) this.#exit = exit
   }
 
-  /** It is over: by what it was told, or by `exit`. */
+  /** Ends the span by the recorded cause, or by `exit`. */
   end(exit: Exit.Exit<unknown, unknown> = this.#exit): void {
     this.#span.attribute(Attributes.messagesSent, this.#sent)
     this.#span.attribute(Attributes.messagesReceived, this.#received)

@@ -1,14 +1,14 @@
 /**
- * Trace context as W3C has it, between the metadata of a request, or the fields of an update, and Effect's spans.
+ * W3C Trace Context: between the metadata of a request, or the fields of an update, and Effect's spans.
  *
- * A `tracestate` is kept as it came. It is found again where @effect/opentelemetry keeps its own, so that its tracer passes
- * it on, and so does any other tracer whose spans tell their parents.
+ * A `tracestate` is forwarded unchanged. It is stored where @effect/opentelemetry stores its own, so that its tracer forwards
+ * it, and so does every other tracer whose spans have their parents.
  */
 import { Context, Option, Tracer } from "effect"
 import type { Metadata } from "../metadata/model.ts"
 import type { TraceContext } from "../wire/msgTrace.ts"
 
-/** What OpenTelemetry's API asks of a trace state. */
+/** The interface of a trace state in OpenTelemetry's API. */
 interface TraceState {
   readonly get: (key: string) => string | undefined
   readonly set: (key: string, value: string) => TraceState
@@ -16,21 +16,21 @@ interface TraceState {
   readonly serialize: () => string
 }
 
-/** Where a span keeps the trace state that it came with: the key is that of @effect/opentelemetry, which is not needed here. */
+/** The annotation of a span with its trace state. The key is that of @effect/opentelemetry, which core does not import. */
 class IncomingTraceState extends Context.Service<IncomingTraceState, TraceState>()(
   "@effect/opentelemetry/Tracer/OtelTraceState"
 ) {}
 
-/** The most characters that a trace state has here: as many as W3C asks everybody to pass on. A longer one is dropped. */
+/** Maximum length of a trace state: the length that W3C requires everyone to forward. A longer one is dropped. */
 const longestState = 512
 
-/** What a trace state is made of: between its members there may be tabs. */
+/** The characters of a trace state; tabs are allowed between its members. */
 const printable = /^[\t\x20-\x7e]+$/
 
 const isState = (text: string | undefined): text is string =>
   text !== undefined && text.length <= longestState && printable.test(text)
 
-/** A trace state with its text as it came, until somebody changes it. */
+/** A trace state with its original text, until it is changed. */
 const traceState = (text: string): TraceState => {
   const members = () =>
     text
@@ -43,21 +43,21 @@ const traceState = (text: string): TraceState => {
       members()
         .find((member) => member.startsWith(`${key}=`))
         ?.slice(key.length + 1),
-    // what was changed last is first
+    // the last change comes first
     set: (key, value) => traceState([`${key}=${value}`, ...without(key)].join(",")),
     unset: (key) => traceState(without(key).join(",")),
     serialize: () => text
   }
 }
 
-/** What later versions begin with as well; they may go on behind another dash. */
+/** The start of a `traceparent` of every version; later versions may continue after another dash. */
 const format = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/
 const traceIdFormat = /^[0-9a-f]{32}$/
 const spanIdFormat = /^[0-9a-f]{16}$/
 const noTraceId = "0".repeat(32)
 const noSpanId = "0".repeat(16)
 
-/** The span at the other end; `undefined` where there is none, or none that can be read: then a new trace begins. */
+/** Returns the peer's span; `undefined` if there is none, or if it cannot be parsed: a new trace starts then. */
 export const incoming = (
   traceparent: string | undefined,
   tracestate: string | undefined
@@ -76,20 +76,20 @@ export const incoming = (
   })
 }
 
-/** The span that a request comes from. */
+/** Returns the span of a request's sender. */
 export const fromMetadata = (metadata: Metadata): Tracer.ExternalSpan | undefined =>
   incoming(metadata["traceparent"], metadata["tracestate"])
 
-/** OpenTelemetry's own span, inside of one of @effect/opentelemetry's. */
+/** The OpenTelemetry span inside of a span of @effect/opentelemetry. */
 interface MaybeOpenTelemetry {
   readonly span?: { readonly spanContext?: () => { readonly traceState?: Pick<TraceState, "serialize"> | undefined } }
 }
 
-/** The trace state that a span goes with: of the nearest that knows of one. */
+/** Returns the trace state of a span, or of its nearest ancestor that has one. */
 const stateOf = (span: Tracer.AnySpan): string | undefined => {
   for (let at: Tracer.AnySpan | undefined = span; at !== undefined;) {
     const own = (at as MaybeOpenTelemetry).span
-    // a sampler may have changed it, or taken it away
+    // a sampler may have changed or removed it
     if (typeof own?.spanContext === "function") return own.spanContext().traceState?.serialize()
     const state = Context.getOrUndefined(at.annotations, IncomingTraceState)
     if (state !== undefined) return state.serialize()
@@ -98,10 +98,10 @@ const stateOf = (span: Tracer.AnySpan): string | undefined => {
   return undefined
 }
 
-/** What goes out for a span; `undefined` for one that is not propagated, or that has no ids as W3C's are. */
+/** Returns the trace context of a span; `undefined` if it is not propagated, or if its ids are not W3C's. */
 export const outgoing = (span: Tracer.AnySpan): TraceContext | undefined => {
   const { sampled, spanId } = span
-  // some systems have trace ids of half the length
+  // some systems have trace ids of half the length: they are padded
   const traceId = span.traceId.padStart(32, "0")
   if (!traceIdFormat.test(traceId) || !spanIdFormat.test(spanId)) return undefined
   if (traceId === noTraceId || spanId === noSpanId || Context.get(span.annotations, Tracer.DisablePropagation)) {
@@ -114,7 +114,7 @@ export const outgoing = (span: Tracer.AnySpan): TraceContext | undefined => {
   }
 }
 
-/** The metadata with a trace context in it, in place of any other that was there. */
+/** Returns the metadata with a trace context, which replaces any other one. */
 export const intoMetadata = (metadata: Metadata, { traceparent, tracestate }: TraceContext): Metadata => {
   const { tracestate: _, ...others } = metadata
   return tracestate === undefined ? { ...others, traceparent } : { ...others, traceparent, tracestate }

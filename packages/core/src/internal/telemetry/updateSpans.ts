@@ -6,7 +6,7 @@ import * as Attributes from "./attributes.ts"
 import type { CallSpan, Spans } from "./spans.ts"
 import { incoming } from "./traceContext.ts"
 
-/** The spans of one subscription's updates: each from its arrival until it is read. As the updates, they wait in line. */
+/** The spans of one subscription's updates, each from its arrival until it is read, in order. */
 export class UpdateSpans {
   readonly #spans: Spans
   readonly #waiting = new Fifo<CallSpan | undefined>()
@@ -15,24 +15,24 @@ export class UpdateSpans {
     this.#spans = spans
   }
 
-  /** An update that is about to wait: the whole `Msg`, and the size of what is in it. */
+  /** Starts the span of an update. `Msg` is the whole message, the size that of its payload. */
   arrived(message: Uint8Array, size: number): void {
     const trace = readTrace(message)
     const parent = trace === undefined ? undefined : incoming(trace.traceparent, trace.tracestate)
     this.#waiting.push(this.#spans.start(parent, { [Attributes.messagingBodySize]: size }))
   }
 
-  /** The oldest is read. */
+  /** Ends the span of the oldest update, which was read. */
   taken(): void {
     this.#endOldest(Exit.void)
   }
 
-  /** The oldest makes room for another. */
+  /** Ends the span of the oldest update, which was dropped for a new one. */
   lost(error: PsrpcError.PsrpcError): void {
     this.#endOldest(Exit.fail(error))
   }
 
-  /** Nobody reads those that are left. */
+  /** Ends the spans of the unread updates. */
   left(): void {
     while (this.#waiting.size > 0) this.#endOldest(Exit.interrupt())
   }

@@ -1,9 +1,9 @@
-/** What a bus counts. */
+/** The metrics of a bus. */
 import type { Context } from "effect"
 import { type Definition, stateOf } from "./definitions.ts"
 import { PerRegistry, register, withOwnNames } from "./registry.ts"
 
-/** The numbers of a bus, or of all buses of its kind. */
+/** The counts of all buses of one kind that share a registry and attributes. */
 export class BusSeries {
   subscriptions = 0
   published = 0
@@ -16,8 +16,8 @@ export class BusSeries {
 
 interface OfBus extends Definition {
   /**
-   * Whether only a bus with a broker has it. Within a process a message costs so little that counting it once more would
-   * be seen, and its method has counted it.
+   * Whether only buses with a broker have the metric. Within a process a message is so cheap that a second count would be
+   * measurable, and its method already counts it.
    */
   readonly ofBrokers: boolean
   readonly read: (series: BusSeries) => number
@@ -88,7 +88,7 @@ export const ofBuses: ReadonlyArray<OfBus> = [
 
 const kept = new PerRegistry<BusSeries>()
 
-/** The numbers of a kind of bus: the same for all of its kind in one metric registry, with the same attributes. */
+/** Returns the counts of a kind of bus: one object per metric registry and set of attributes. */
 export const busSeriesOf = (given: Context.Context<never>, kind: string, hasBroker: boolean): BusSeries => {
   const context = withOwnNames(given, ofBuses)
   return kept.get(context, [kind], () => {

@@ -1,18 +1,18 @@
-/** The metrics: their names, units and attributes, and which of a method's numbers each of them is. */
+/** The metrics of methods: names, units, attributes, and the field of `Series` that each reads. */
 import { Metric } from "effect"
 import { boundaries } from "./histogram.ts"
 import type { Owner, Series } from "./series.ts"
 import type { LabeledCounter } from "./labeledCounter.ts"
 import type { Histogram } from "./histogram.ts"
 
-/** A metric, as the documentation has it. */
+/** The definition of a metric. */
 export interface Definition {
-  /** Its name in Effect's metric registry. */
+  /** The name in Effect's metric registry. */
   readonly name: string
   readonly type: "counter" | "gauge" | "histogram"
-  /** `s` for seconds, `By` for bytes; in the attribute `unit`, too, which exporters know. Others are numbers of things. */
+  /** `s` for seconds, `By` for bytes; also the value of the attribute `unit`, which exporters know. Default: a plain number. */
   readonly unit?: "s" | "By" | undefined
-  /** The attributes that tell its series apart, besides those of `Metric.CurrentMetricAttributes` and `unit`. */
+  /** The attributes of its series, in addition to those of `Metric.CurrentMetricAttributes` and `unit`. */
   readonly attributes: ReadonlyArray<string>
   readonly description: string
 }
@@ -23,7 +23,7 @@ interface OfMethod extends Definition {
   readonly read:
     | { readonly number: (series: Series) => number }
     | { readonly times: (series: Series) => Histogram }
-    /** `key` is the attribute of the labels; those in `always` are there from the beginning. */
+    /** `key` is the attribute of the labels; the labels in `always` exist from the start. */
     | {
         readonly labels: (series: Series) => LabeledCounter
         readonly key: string
@@ -39,7 +39,7 @@ const isClaimed = (owner: Owner): boolean => isCall(owner) && owner.requireClaim
 const sends = (owner: Owner): boolean => isCall(owner) || isPublisher(owner)
 const receives = ({ kind, side }: Owner): boolean => side !== "publisher" && kind !== undefined
 
-/** What is counted by method. */
+/** The metrics by method. */
 export const ofMethods: ReadonlyArray<OfMethod> = [
   {
     name: "psrpc_calls_started",
@@ -183,7 +183,7 @@ export const ofMethods: ReadonlyArray<OfMethod> = [
   }
 ]
 
-/** A metric for one set of attributes. */
+/** Makes a metric with one set of attributes. */
 export const metricOf = (
   { description, name, type, unit }: Definition,
   given: Readonly<Record<string, string>>
@@ -203,6 +203,6 @@ export const metricOf = (
   }
 }
 
-/** The state of a counter or a gauge, as Effect's metrics have it. */
+/** Returns the state of a counter or a gauge in the form of Effect's metrics. */
 export const stateOf = ({ type }: Definition, value: number): unknown =>
   type === "counter" ? { count: value, incremental: true } : { value }

@@ -1,15 +1,15 @@
-/** Stats as a table of text. */
+/** Formats stats as a table. */
 import { Duration } from "effect"
 import type { Counts, MethodStats, Stats } from "./stats.ts"
 
 interface Column {
   readonly title: string
-  /** Words begin at the left, numbers end at the right. */
+  /** Text is aligned to the left, numbers to the right. */
   readonly isNumber: boolean
   readonly of: (row: Row) => string
 }
 
-/** A method, or the sum of a side. */
+/** A row: a method, or the total of a side. */
 type Row = Counts & Pick<MethodStats, "side"> & Partial<Pick<MethodStats, "service" | "method" | "kind" | "attributes">>
 
 const number = (title: string, of: (row: Row) => number | string): Column => ({
@@ -51,15 +51,15 @@ const columns: ReadonlyArray<Column> = [
 
 const sides = ["client", "server", "publisher"] as const
 
-/** Whether there is anything to tell of a method. */
+/** Whether a method has any count. */
 const isUsed = (row: Row): boolean =>
   row.calls + row.sent.messages + row.received.messages + row.retries + row.subscriptions + dropped(row) > 0
 
 /**
- * Stats as a table for people, by side: a line for each method that was used, and one for the sum of each side. Times are averages in
- * milliseconds, `-` where there is none; bytes are those of payloads; streams and subscriptions are those open now.
+ * Formats stats as a table, by side: a line for each method that was used, and one for the total of each side. Times are
+ * averages in milliseconds, `-` without a call. Bytes are those of payloads. Streams and subscriptions are the open ones.
  *
- * **Example** (Printing it)
+ * **Example** (Printing the table)
  *
  * ```ts
  * import { Telemetry } from "@effect-psrpc/core"
