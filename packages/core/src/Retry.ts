@@ -35,7 +35,7 @@ import * as Interceptor from "./Interceptor.ts"
 import { type CallControl, CurrentControl } from "./internal/calls/callControl.ts"
 import { newIdempotencyKey } from "./internal/wire/id.ts"
 import type { Wrap } from "./internal/calls/interceptorTypes.ts"
-import { millisOf } from "./internal/time/millis.ts"
+import { millisOf, positiveMillisOf } from "./internal/time/millis.ts"
 import { countOf } from "./internal/support/count.ts"
 import * as Attempts from "./internal/retry/attempts.ts"
 import { keyName } from "./internal/retry/idempotencyStore.ts"
@@ -113,13 +113,12 @@ export const isRetryable: (error: unknown, call: { readonly idempotent: boolean 
 const policyOf = (options: Options): Attempts.Policy => {
   const { attempts = defaultAttempts, schedule = defaultSchedule, timeout, timeoutGrowth: growth = 1 } = options
   if (!(growth >= 1 && growth < Infinity)) {
-    throw new TypeError(`timeoutGrowth ${String(growth)}: expected a number of 1 or more`)
+    throw new TypeError(`Retry: timeoutGrowth is ${String(growth)}: expected a number of 1 or more`)
   }
-  const first = timeout === undefined ? Infinity : millisOf("timeout", timeout)
-  if (first === 0) throw new TypeError("timeout: expected more than 0")
-  if (!Schedule.isSchedule(schedule)) throw new TypeError("schedule: expected a Schedule")
+  const first = timeout === undefined ? Infinity : positiveMillisOf("Retry: timeout", timeout)
+  if (!Schedule.isSchedule(schedule)) throw new TypeError(`Retry: schedule is ${typeof schedule}: expected a Schedule`)
   return {
-    attempts: attempts === Infinity ? attempts : countOf("attempts", attempts),
+    attempts: attempts === Infinity ? attempts : countOf("Retry: attempts", attempts),
     schedule,
     timeout: first,
     growth,

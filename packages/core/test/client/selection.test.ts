@@ -303,7 +303,7 @@ describe("a selection that compares, and methods with queue routing", () => {
         yield* Effect.flip(Client.make(Jobs, { selection: copy }))
       ]) {
         assert.strictEqual(error._tag, "InvalidArgument")
-        assert.include(error.message, "selection: expected a value of Selection.make")
+        assert.include(error.message, "selection is object: expected a value of Selection.make")
       }
     }).pipe(onBus)
   )

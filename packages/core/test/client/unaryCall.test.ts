@@ -6,6 +6,7 @@ import * as Envelope from "../../src/internal/wire/callEnvelope.ts"
 import * as LocalMessageBus from "../../src/LocalMessageBus.ts"
 import type { MessageBus } from "../../src/MessageBus.ts"
 import type * as PsrpcError from "../../src/PsrpcError.ts"
+import * as Publisher from "../../src/Publisher.ts"
 import * as Rpc from "../../src/Rpc.ts"
 import * as Server from "../../src/Server.ts"
 import * as Service from "../../src/Service.ts"
@@ -295,28 +296,35 @@ describe("defaults", () => {
 })
 
 describe("options that cannot be", () => {
-  it.effect("are refused by name", () =>
+  it.effect("are refused with their owner, name, value and what is expected", () =>
     Effect.gen(function* () {
       const refused: ReadonlyArray<
         readonly [Effect.Effect<unknown, PsrpcError.PsrpcError, MessageBus | Scope.Scope>, string]
       > = [
-        [Client.make(Greeter, { timeout: -1 }), "timeout"],
-        [Client.make(Greeter, { timeout: "soon" as never }), "timeout"],
-        [Client.make(Greeter, { streamBufferSize: 0 }), "streamBufferSize"],
-        [Client.make(Greeter, { subscriptionBufferSize: 1.5 }), "subscriptionBufferSize"],
-        [Client.make(Greeter, { multiBufferSize: -1 }), "multiBufferSize"],
-        [Client.make(Greeter, { claimBufferSize: NaN }), "claimBufferSize"],
-        [Client.make(Greeter, { maxMetadataSize: 0 }), "maxMetadataSize"],
-        [Server.make(Greeter, handlers, { drainTimeout: -1 }), "drainTimeout"],
-        [Server.make(Greeter, handlers, { sendTimeout: -1 }), "sendTimeout"],
-        [Server.make(Greeter, handlers, { streamBufferSize: -1 }), "streamBufferSize"],
-        [Server.make(Greeter, handlers, { maxPendingAffinity: 0 }), "maxPendingAffinity"],
-        [Server.make(Greeter, handlers, { maxInFlight: 0.5 }), "maxInFlight"]
+        [Client.make(Greeter, { clientId: "a b" }), 'client of Greeter: clientId is "a b"'],
+        [Client.make(Greeter, { timeout: -1 }), "client of Greeter: timeout is -1"],
+        [Client.make(Greeter, { timeout: "soon" as never }), 'client of Greeter: timeout is "soon"'],
+        [Client.make(Greeter, { keepalive: 99 }), "client of Greeter: keepalive is 99 milliseconds"],
+        [Client.make(Greeter, { streamBufferSize: 0 }), "client of Greeter: streamBufferSize is 0"],
+        [Client.make(Greeter, { subscriptionBufferSize: 1.5 }), "client of Greeter: subscriptionBufferSize is 1.5"],
+        [Client.make(Greeter, { multiBufferSize: -1 }), "client of Greeter: multiBufferSize is -1"],
+        [Client.make(Greeter, { claimBufferSize: NaN }), "client of Greeter: claimBufferSize is NaN"],
+        [Client.make(Greeter, { maxMetadataSize: 0 }), "client of Greeter: maxMetadataSize is 0"],
+        [Client.make(Greeter, { selection: {} as never }), "client of Greeter: selection is object"],
+        [Server.make(Greeter, handlers, { serverId: "" }), 'server of Greeter: serverId is ""'],
+        [Server.make(Greeter, handlers, { drainTimeout: -1 }), "server of Greeter: drainTimeout is -1"],
+        [Server.make(Greeter, handlers, { sendTimeout: -1 }), "server of Greeter: sendTimeout is -1"],
+        [Server.make(Greeter, handlers, { keepalive: 0 }), "server of Greeter: keepalive is 0 milliseconds"],
+        [Server.make(Greeter, handlers, { streamBufferSize: -1 }), "server of Greeter: streamBufferSize is -1"],
+        [Server.make(Greeter, handlers, { maxPendingAffinity: 0 }), "server of Greeter: maxPendingAffinity is 0"],
+        [Server.make(Greeter, handlers, { maxInFlight: 0.5 }), "server of Greeter: maxInFlight is 0.5"],
+        [Publisher.make(Greeter, { timeout: -1 }), "publisher of Greeter: timeout is -1"]
       ]
-      for (const [made, option] of refused) {
+      for (const [made, said] of refused) {
         const error = yield* Effect.flip(made)
         assert.strictEqual(error._tag, "InvalidArgument")
-        assert.include(error.message, option)
+        assert.strictEqual(error.reason, "not_sent")
+        assert.isTrue(error.message.startsWith(`${said}: expected `), error.message)
       }
     }).pipe(onBus)
   )
@@ -327,12 +335,18 @@ describe("options that cannot be", () => {
       const render = { affinity: 1, handle: () => Effect.void }
       const resize = () => Effect.void
       const wrong: ReadonlyArray<readonly [object, string]> = [
-        [{ render }, "Jobs.Resize: expected a function"],
-        [{ render, resize: render }, "Jobs.Resize: expected a function"],
-        [{ render: resize, resize }, "Jobs.Render: expected an object of affinity and handle"],
-        [{ render: { handle: resize }, resize }, "Jobs.Render: expected an object of affinity and handle"],
-        [{ render: null, resize }, "Jobs.Render"],
-        [{ render, resize, resise: resize }, `a handler for "resise"`]
+        [{ render }, "server of Jobs: the handler of resize is none: expected a function"],
+        [{ render, resize: render }, "the handler of resize is object: expected a function"],
+        [{ render: resize, resize }, "the handler of render is function: expected an object { affinity, handle }"],
+        [
+          { render: { handle: resize }, resize },
+          "the handler of render is object: expected an object { affinity, handle }"
+        ],
+        [{ render: null, resize }, "the handler of render is null"],
+        [
+          { render, resize, resise: resize },
+          `server of Jobs: there is a handler for "resise": expected one of its methods`
+        ]
       ]
       for (const [given, message] of wrong) {
         const error = yield* Effect.flip(Server.make(Jobs, given as never))

@@ -141,7 +141,7 @@ describe("method keys that mean something in JavaScript", () => {
         const service = Service.make("Odd", { [missing]: text })
         const error = yield* Effect.flip(Server.make(service, {} as never))
         assert.strictEqual(error._tag, "InvalidArgument")
-        assert.include(error.message, "expected a function as its handler")
+        assert.include(error.message, `the handler of ${missing} is none: expected a function`)
       }
     }).pipe(onBus)
   )

@@ -27,7 +27,7 @@ describe("handlers", () => {
     Effect.gen(function* () {
       const handlers = { count: (by: number) => Effect.succeed(by), changed: () => Effect.void }
       const error = yield* Effect.flip(Server.make(Counter, handlers as never))
-      assert.include(error.message, `"changed", which is a subscription`)
+      assert.include(error.message, `"changed", a subscription: make a Publisher`)
     }).pipe(onBus)
   )
 })

@@ -147,9 +147,9 @@ describe("a topic group", () => {
         ) => Effect.Effect<void, PsrpcError.PsrpcError, Scope.Scope>
       }
       const mute = yield* Effect.flip(untyped.register("mute", { room: "lobby" }))
-      assert.include(mute.message, `mute: is registered with its topic group, "room"`)
+      assert.include(mute.message, `method mute is in the topic group "room": use registerGroup`)
       const none = yield* Effect.flip(untyped.registerGroup("rooms", { room: "lobby" }))
-      assert.include(none.message, `topic group "rooms": no method is in it`)
+      assert.include(none.message, `no method is in the topic group "rooms"`)
       const topic = yield* Effect.flip(untyped.registerGroup("room", { node: "n1" }))
       assert.include(topic.message, `topic parameter "room": expected a string, got undefined`)
       yield* untyped.register("reload", { room: "lobby" })

@@ -1,7 +1,7 @@
 /** How a client selects a server. Public in `Selection`. */
 import { Duration, type Effect, Predicate } from "effect"
 import type { PsrpcError } from "../../PsrpcError.ts"
-import { millisOf } from "../time/millis.ts"
+import { millisOf, positiveMillisOf } from "../time/millis.ts"
 
 /**
  * The type id of selections.
@@ -106,13 +106,11 @@ export class Terms implements Selection {
     this.minimumAffinity = affinityOf("minimumAffinity", options.minimumAffinity)
     this.maximumAffinity = affinityOf("maximumAffinity", options.maximumAffinity)
     this.acceptFirstAvailable = options.acceptFirstAvailable ?? false
-    this.affinityTimeout = millisOf("selection, affinityTimeout", options.affinityTimeout ?? defaultAffinityTimeout)
-    if (this.affinityTimeout === 0) {
-      throw new TypeError(
-        `selection, affinityTimeout 0: expected more than 0, or "Infinity" to wait as long as the call`
-      )
-    }
-    this.shortCircuitTimeout = millisOf("selection, shortCircuitTimeout", options.shortCircuitTimeout ?? Infinity)
+    this.affinityTimeout = positiveMillisOf(
+      "Selection: affinityTimeout",
+      options.affinityTimeout ?? defaultAffinityTimeout
+    )
+    this.shortCircuitTimeout = millisOf("Selection: shortCircuitTimeout", options.shortCircuitTimeout ?? Infinity)
     this.selectionFunc = options.selectionFunc
   }
 
@@ -143,7 +141,7 @@ Object.defineProperty(Terms.prototype, TypeId, {
 const affinityOf = (option: string, value: number | undefined): number => {
   if (value === undefined) return 0
   if (typeof value === "number" && !Number.isNaN(value)) return Math.fround(value)
-  throw new TypeError(`selection, ${option} ${String(value)}: expected a number`)
+  throw new TypeError(`Selection: ${option} is ${String(value)}: expected a number`)
 }
 
 /**
@@ -245,7 +243,9 @@ export const isSelection = (u: unknown): u is Selection => Predicate.hasProperty
 /** Returns the terms of a selection. Throws a `TypeError` if the value is no selection. */
 export const termsOf = (selection: Selection): Terms => {
   if (isSelection(selection)) return selection as Terms
-  throw new TypeError("selection: expected a value of Selection.make, best, first or affinity")
+  throw new TypeError(
+    `selection is ${selection === null ? "null" : typeof selection}: expected a value of Selection.make, best, first or affinity`
+  )
 }
 
 /** Returns the terms of a selection of one call. Throws a `TypeError` if the method cannot have it. */

@@ -195,7 +195,7 @@ export const subscriber = (
       try {
         channel = channelOf(topic)
         if (!policies.includes(overflow)) {
-          throw new TypeError(`overflow ${String(overflow)}: expected one of ${policies.join(", ")}`)
+          throw new TypeError(`overflow is ${JSON.stringify(overflow)}: expected one of ${policies.join(", ")}`)
         }
         subscription = new Subscription(
           client,

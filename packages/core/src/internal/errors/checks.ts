@@ -19,7 +19,7 @@ export const checked = <A>(at: string, check: () => A): Effect.Effect<A, Invalid
     }
   })
 
-/** A time to wait, in milliseconds. */
+/** Checks a duration of 0 or more, and returns it in milliseconds. */
 export const checkTimeout = (
   at: string,
   option: string,

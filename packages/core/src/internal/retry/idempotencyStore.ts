@@ -197,8 +197,8 @@ export const step = (options: {
     timeToLive = defaultTimeToLive
   } = options
   const store = new IdempotencyStore({
-    size: countOf("size", size),
-    timeToLive: millisOf("timeToLive", timeToLive),
+    size: countOf("Idempotency: size", size),
+    timeToLive: millisOf("Idempotency: timeToLive", timeToLive),
     scope,
     cacheWhen: cachingWhen(cacheWhen),
     runToCompletion

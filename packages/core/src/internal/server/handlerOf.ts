@@ -1,7 +1,8 @@
 import { Effect } from "effect"
-import * as PsrpcError from "../../PsrpcError.ts"
+import type { InvalidArgument } from "../../PsrpcError.ts"
 import type { CalledMethod } from "../definition/method.ts"
 import type { AnyEffect } from "../calls/callContext.ts"
+import { refuse } from "../errors/checks.ts"
 
 /** A handler, ready to run; what it is called with is its method's kind to say. */
 export interface AnyHandler {
@@ -23,7 +24,7 @@ export const handlerOf = (
   handlers: object,
   key: string,
   method: CalledMethod
-): Effect.Effect<AnyHandler, PsrpcError.PsrpcError> => {
+): Effect.Effect<AnyHandler, InvalidArgument> => {
   const given = handlerAt(handlers, key)
   if (!method.affinity && typeof given === "function") {
     return Effect.succeed({ handle: given as AnyHandler["handle"], affinity: undefined, isIntercepted: false })
@@ -36,11 +37,7 @@ export const handlerOf = (
       affinity: (typeof affinity === "function" ? affinity : () => affinity) as NonNullable<AnyHandler["affinity"]>
     })
   }
-  const expected = method.affinity ? "an object of affinity and handle" : "a function"
-  return Effect.fail(
-    PsrpcError.fromCode("invalid_argument", {
-      message: `${method.label}: expected ${expected} as its handler, got ${given === null ? "null" : typeof given}`,
-      mayHaveRun: false
-    })
-  )
+  const expected = method.affinity ? "an object { affinity, handle }" : "a function"
+  const got = given === undefined ? "none" : given === null ? "null" : typeof given
+  return refuse(`server of ${method.service}: the handler of ${key} is ${got}: expected ${expected}`)
 }

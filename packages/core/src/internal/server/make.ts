@@ -2,7 +2,7 @@
 import { Context, Effect, Scope, Tracer } from "effect"
 import { MessageBus } from "../../MessageBus.ts"
 import * as Metadata from "../metadata/model.ts"
-import * as PsrpcError from "../../PsrpcError.ts"
+import type * as PsrpcError from "../../PsrpcError.ts"
 import { configured } from "../calls/configurable.ts"
 import type * as Interceptor from "../calls/interceptorTypes.ts"
 import type { AnyMethods, Service } from "../definition/service.ts"
@@ -17,7 +17,8 @@ import * as MethodMetrics from "../telemetry/metrics/methodMetrics.ts"
 import { newServerId } from "../wire/id.ts"
 import { intercepted } from "./interceptedHandler.ts"
 import { type CalledMethod, methodOf } from "../definition/method.ts"
-import { checkCount, checkTimeout } from "../errors/checks.ts"
+import { checkCount, checkTimeout, refuse as refused } from "../errors/checks.ts"
+import { messageOf } from "../errors/messageOf.ts"
 import { checkInterceptors } from "../interceptors/checkInterceptors.ts"
 import { checkKeepalive } from "../stream/keepalive.ts"
 import { checkServerId } from "./serverId.ts"
@@ -107,20 +108,16 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
     const handler = yield* handlerOf(handlers, key, method)
     methods.set(key, { method, handler: intercepted(interceptors, method, handler) })
   }
+  const refuse = (problem: string): Effect.Effect<never, PsrpcError.PsrpcError> => refused(`${at}: ${problem}`)
   const extra = Object.keys(handlers).find((key) => !methods.has(key))
   if (extra !== undefined) {
-    const why =
+    return yield* refuse(
       own(service.methods, extra) === undefined
-        ? `which is not one of its methods: ${[...methods.keys()].join(", ")}`
-        : "which is a subscription: what pushes its updates is a Publisher"
-    return yield* PsrpcError.fromCode("invalid_argument", {
-      message: `${at}: a handler for "${extra}", ${why}`,
-      mayHaveRun: false
-    })
+        ? `there is a handler for "${extra}": expected one of its methods ${[...methods.keys()].join(", ")}`
+        : `there is a handler for "${extra}", a subscription: make a Publisher to send its updates`
+    )
   }
 
-  const refuse = (message: string): Effect.Effect<never, PsrpcError.PsrpcError> =>
-    Effect.fail(PsrpcError.fromCode("invalid_argument", { message: `${at}, ${message}`, mayHaveRun: false }))
   /** What is to be registered for methods and a topic. */
   const entries = (
     keys: ReadonlyArray<string>,
@@ -129,7 +126,8 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
     Effect.forEach(keys, (key) =>
       Effect.suspend((): Effect.Effect<Entry, PsrpcError.PsrpcError> => {
         const known = methods.get(key)
-        if (known === undefined) return refuse(`${key}: no method of the service`)
+        if (known === undefined)
+          return refuse(`there is no method "${key}": expected one of ${[...methods.keys()].join(", ")}`)
         const { handler, method } = known
         try {
           const parts = method.topic.encode(topic)
@@ -139,7 +137,7 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
               : new CallDispatch(state, method, topic ?? {}, handler as CallHandler)
           return Effect.succeed({ method, topic: parts, dispatch: dispatch as unknown as Entry["dispatch"] })
         } catch (cause) {
-          return refuse(`${key}: ${(cause as Error).message}`)
+          return refuse(`method ${key}: ${messageOf(cause)}`)
         }
       })
     )
@@ -148,11 +146,11 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
     const group = methods.get(key)?.method.group
     return group === undefined
       ? entries([key], topic)
-      : refuse(`${key}: is registered with its topic group, "${group}"`)
+      : refuse(`method ${key} is in the topic group "${group}": use registerGroup, or the option groups`)
   }
   const members = (group: string, topic: AnyTopic): ReturnType<typeof entries> => {
     const keys = [...methods].filter(([, { method }]) => method.group === group).map(([key]) => key)
-    return keys.length > 0 ? entries(keys, topic) : refuse(`topic group "${group}": no method is in it`)
+    return keys.length > 0 ? entries(keys, topic) : refuse(`no method is in the topic group "${group}"`)
   }
   const topics = (options.topics ?? {}) as Record<string, ReadonlyArray<AnyTopic>>
   const groups = (options.groups ?? {}) as Record<string, ReadonlyArray<AnyTopic>>

@@ -9,5 +9,7 @@ export const checkKeepalive = (at: string, keepalive: Duration.Input): Effect.Ef
   checked(at, () => {
     const millis = millisOf("keepalive", keepalive)
     if (millis >= shortestKeepalive) return millis
-    throw new TypeError(`keepalive: expected ${shortestKeepalive} ms or more, or "Infinity" for never`)
+    throw new TypeError(
+      `keepalive is ${millis} milliseconds: expected ${shortestKeepalive} or more, or "Infinity" to send none`
+    )
   })
