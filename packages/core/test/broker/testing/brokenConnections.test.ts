@@ -64,20 +64,20 @@ describe.concurrent("the suite fails for a bus whose connection", () => {
     }
   }
 
-  const waits = "during an outage messages are queued, and arrive in order after it"
-  const expires = "during an outage a message is reported when it expires, and is not sent later"
-  const unwanted = "during an outage a canceled message is dropped"
-  const back = "after an outage all subscriptions are restored, those that were requested during it included"
-  const certain = "messages in flight when the connection breaks are not sent twice, and their outcomes are reported"
+  const queueing = "during an outage messages are queued, and arrive in order after it"
+  const expiring = "during an outage a message is reported when it expires, and is not sent later"
+  const canceling = "during an outage a canceled message is dropped"
+  const restoring = "after an outage all subscriptions are restored, including those requested during it"
+  const inFlight = "messages in flight when the connection breaks are not sent twice, and their outcomes are reported"
 
   fails(
     "does not report an outage",
-    broken(waits, /waiting for failure\(\) to report the outage/, () => ({ failure: () => undefined }))
+    broken(queueing, /waiting for failure\(\) to report the outage/, () => ({ failure: () => undefined }))
   )
 
   fails(
     "does not queue messages during an outage",
-    broken(waits, /outcomes that were reported during the outage: expected 0, got 400/, (bus) => ({
+    broken(queueing, /outcomes that were reported during the outage: expected 0, got 400/, (bus) => ({
       publishUnsafe: (target, message, expiry, delivery) => {
         const failure = bus.failure()
         if (failure === undefined) bus.publishUnsafe(target, message, expiry, delivery)
@@ -88,7 +88,7 @@ describe.concurrent("the suite fails for a bus whose connection", () => {
 
   fails(
     "loses queued messages",
-    broken(waits, /waiting for 200 messages to arrive: received 0/, (bus) => ({
+    broken(queueing, /waiting for 200 messages to arrive: received 0/, (bus) => ({
       publishUnsafe: (target, message, expiry, delivery) => {
         if (bus.failure() === undefined) return bus.publishUnsafe(target, message, expiry, delivery)
         const timer = setInterval(() => {
@@ -102,14 +102,14 @@ describe.concurrent("the suite fails for a bus whose connection", () => {
 
   fails(
     "never lets a message expire",
-    broken(expires, /waiting for the outcome of each message to be reported/, (bus) => ({
+    broken(expiring, /waiting for the outcome of each message to be reported/, (bus) => ({
       publishUnsafe: (target, message, _expiry, delivery) => bus.publishUnsafe(target, message, Infinity, delivery)
     }))
   )
 
   fails(
     "reports an expired message, and sends it later",
-    broken(expires, /messages that arrived: expected \["kept", "end"\], got \["kept", "0"/, (bus) => ({
+    broken(expiring, /messages that arrived: expected \["kept", "end"\], got \["kept", "0"/, (bus) => ({
       publishUnsafe: (target, message, expiry, delivery) => {
         const left = expiry - Date.now()
         if (left > 1000) return bus.publishUnsafe(target, message, expiry, delivery)
@@ -122,7 +122,7 @@ describe.concurrent("the suite fails for a bus whose connection", () => {
 
   fails(
     "sends canceled messages",
-    broken(unwanted, /messages that arrived: expected \["kept", "end"\], got \["kept", "0"/, (bus) => ({
+    broken(canceling, /messages that arrived: expected \["kept", "end"\], got \["kept", "0"/, (bus) => ({
       publishUnsafe: (target, message, expiry, delivery) =>
         bus.publishUnsafe(target, message, expiry, {
           ...ignoreOutcome,
@@ -133,7 +133,7 @@ describe.concurrent("the suite fails for a bus whose connection", () => {
 
   fails(
     "loses subscriptions",
-    broken(back, /waiting for "50" to arrive/, (bus) => {
+    broken(restoring, /waiting for "50" to arrive/, (bus) => {
       let count = 0
       return {
         subscribe: (channel, listener, options) => {
@@ -154,7 +154,7 @@ describe.concurrent("the suite fails for a bus whose connection", () => {
 
   fails(
     "sends a message again after a reconnect",
-    broken(certain, /messages that arrived twice: expected 0, got \d+/, (bus) => {
+    broken(inFlight, /messages that arrived twice: expected 0, got \d+/, (bus) => {
       let last: Parameters<Bus["publishUnsafe"]> | undefined
       return {
         publishUnsafe: (...args) => {
@@ -170,13 +170,17 @@ describe.concurrent("the suite fails for a bus whose connection", () => {
 
   fails(
     "reports mayHaveRun false for a message that it has sent",
-    broken(certain, /messages that arrived, and were reported with mayHaveRun false: expected \[\], got \[/, (bus) => ({
-      publishUnsafe: (target, message, expiry, delivery) => {
-        if (bus.failure() === undefined) return bus.publishUnsafe(target, message, expiry, delivery)
-        bus.publishUnsafe(target, message, expiry, ignoreOutcome)
-        delivery.undelivered(PsrpcError.fromCode("unavailable", { mayHaveRun: false }))
-      }
-    }))
+    broken(
+      inFlight,
+      /messages that arrived, and were reported with mayHaveRun false: expected \[\], got \[/,
+      (bus) => ({
+        publishUnsafe: (target, message, expiry, delivery) => {
+          if (bus.failure() === undefined) return bus.publishUnsafe(target, message, expiry, delivery)
+          bus.publishUnsafe(target, message, expiry, ignoreOutcome)
+          delivery.undelivered(PsrpcError.fromCode("unavailable", { mayHaveRun: false }))
+        }
+      })
+    )
   )
 
   fails(

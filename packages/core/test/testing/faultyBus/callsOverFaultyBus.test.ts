@@ -106,16 +106,16 @@ describe("calls over a faulty bus", () => {
       yield* TestClock.adjust("1 second")
       const exits = calls.map((call) => call.pollUnsafe())
       assert.strictEqual(exits.filter((exit) => exit === undefined).length, 0, "calls that did not end")
-      const answered = exits.filter((exit) => exit !== undefined && Exit.isSuccess(exit)).length
+      const succeeded = exits.filter((exit) => exit !== undefined && Exit.isSuccess(exit)).length
       // about two thirds of the calls with four messages succeed, and four fifths of those with two
-      assert.isAbove(answered, 180)
-      assert.isBelow(answered, 260)
+      assert.isAbove(succeeded, 180)
+      assert.isBelow(succeeded, 260)
       // calls without claims are handled once for each copy
       assert.deepStrictEqual(
         [...handled].filter(([name, times]) => Number(name) % 2 === 0 && times !== 1),
         []
       )
-      assert.isAtLeast(handled.size, answered)
+      assert.isAtLeast(handled.size, succeeded)
       assert.isAbove(bus.records.filter(({ outcome }) => outcome === "lost").length, 60)
     })
   )

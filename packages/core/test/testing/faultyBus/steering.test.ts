@@ -173,8 +173,8 @@ describe("the control of a faulty bus", () => {
           Effect.andThen(Effect.sleep(10), local.subscribe(channel, listener, options))
       }
       const bus = yield* Faulty.make(slow)
-      const got: Array<string> = []
-      const subscribing = yield* start(bus.subscribe(news, (message) => void got.push(textOf(message))))
+      const received: Array<string> = []
+      const subscribing = yield* start(bus.subscribe(news, (message) => void received.push(textOf(message))))
       yield* bus.disconnect
       yield* pass(10)
       assert.isUndefined(subscribing.pollUnsafe())
@@ -184,7 +184,7 @@ describe("the control of a faulty bus", () => {
       yield* Fiber.join(subscribing)
       assert.strictEqual(yield* publish(local, local.target(news), encode("b"), { timeout: 1 }), 1)
       yield* settle
-      assert.deepStrictEqual(got, ["b"])
+      assert.deepStrictEqual(received, ["b"])
     })
   )
 
@@ -199,8 +199,8 @@ describe("the control of a faulty bus", () => {
           refuses && channel === work ? Effect.fail(refusal) : local.subscribe(channel, listener, options)
       }
       const bus = yield* Faulty.make(picky)
-      const got: Array<string> = []
-      const listener = (message: Uint8Array): void => void got.push(textOf(message))
+      const received: Array<string> = []
+      const listener = (message: Uint8Array): void => void received.push(textOf(message))
       yield* bus.subscribe(news, listener)
       yield* bus.subscribe(work, listener)
       yield* bus.disconnect
@@ -214,7 +214,7 @@ describe("the control of a faulty bus", () => {
         assert.strictEqual(yield* publish(local, local.target(channel), encode("a"), { timeout: 1 }), 1)
       }
       yield* settle
-      assert.deepStrictEqual(got, ["a", "a"])
+      assert.deepStrictEqual(received, ["a", "a"])
     })
   )
 

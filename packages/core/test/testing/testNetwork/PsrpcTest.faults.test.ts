@@ -80,9 +80,9 @@ describe("fail", () => {
     Effect.gen(function* () {
       const { client, fail } = yield* makeTwo
       yield* fail("stats", busy, { serverId: "b" })
-      const answers = yield* Stream.runCollect(client.stats("abc", { expect: 2 }))
+      const responses = yield* Stream.runCollect(client.stats("abc", { expect: 2 }))
       assert.deepStrictEqual(
-        Array.from(answers, ({ result, serverId }) => [serverId, Result.isSuccess(result)]).sort(),
+        Array.from(responses, ({ result, serverId }) => [serverId, Result.isSuccess(result)]).sort(),
         [
           ["a", true],
           ["b", false]
@@ -195,8 +195,8 @@ describe("handle", () => {
       assert.strictEqual(yield* Fiber.join(call), "other")
       assert.deepStrictEqual(ended, ["render"])
       assert.strictEqual(calls("render")[0]!.claims[0]!.affinity, 0.5)
-      const answers = yield* Stream.runCollect(client.chat.through(Stream.never))
-      assert.deepStrictEqual(Array.from(answers), ["other"])
+      const responses = yield* Stream.runCollect(client.chat.through(Stream.never))
+      assert.deepStrictEqual(Array.from(responses), ["other"])
     })
   )
 })
@@ -254,11 +254,11 @@ describe("lose", () => {
   it.effect("an ack and a close of a stream: the message has arrived but the send fails, and the peer waits", () =>
     Effect.gen(function* () {
       const { calls, client, handle, lose } = yield* make
-      const heard: Array<number> = []
+      const received: Array<number> = []
       const ends: Array<Exit.Exit<void, unknown>> = []
       yield* handle("chat", (stream) =>
         Effect.andThen(
-          Effect.exit(Stream.runForEach(stream.messages, (n) => Effect.sync(() => heard.push(n)))),
+          Effect.exit(Stream.runForEach(stream.messages, (n) => Effect.sync(() => received.push(n)))),
           (exit) => Effect.sync(() => ends.push(exit))
         )
       )
@@ -268,11 +268,11 @@ describe("lose", () => {
       const send = yield* start(chat.send(1, { timeout: "100 millis" }))
       yield* TestClock.adjust("100 millis")
       assert.strictEqual(errorOf(send)._tag, "DeadlineExceeded")
-      assert.deepStrictEqual(heard, [1])
+      assert.deepStrictEqual(received, [1])
       yield* chat.send(2)
       yield* chat.close()
       yield* settle
-      assert.deepStrictEqual([heard, ends], [[1, 2], []])
+      assert.deepStrictEqual([received, ends], [[1, 2], []])
       assert.strictEqual(calls("chat")[0]!.closed?.by, "client")
     })
   )

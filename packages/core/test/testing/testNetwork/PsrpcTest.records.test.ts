@@ -135,9 +135,9 @@ describe("other kinds of method", () => {
         { handlers: { stats: (text) => Effect.succeed(text.length) } },
         { handlers: { stats: () => Effect.delay(Effect.fail(PsrpcError.fromCode("not_found")), 30) } }
       ])
-      const answers = yield* start(Stream.runDrain(network.client.stats("abc", { timeout: 100 })))
+      const responses = yield* start(Stream.runDrain(network.client.stats("abc", { timeout: 100 })))
       yield* TestClock.adjust(100)
-      yield* Fiber.join(answers)
+      yield* Fiber.join(responses)
       const [call] = network.calls("stats")
       assert.deepStrictEqual([call!.request, call!.sentAt, call!.deadline], ["abc", 0, 100])
       assert.deepStrictEqual(
@@ -271,13 +271,13 @@ describe("the records", () => {
     Effect.gen(function* () {
       const network = yield* PsrpcTest.make(Greeter, [{ handlers: { hello: (name) => Effect.succeed(name) } }])
       const two = yield* start(network.waitUntil(() => network.calls("hello").length === 2))
-      const answered = yield* start(network.waitUntil(() => network.calls("hello")[1]?.result !== undefined))
+      const responded = yield* start(network.waitUntil(() => network.calls("hello")[1]?.result !== undefined))
       yield* network.client.hello("Ada")
       yield* settle
       assert.isTrue(isRunning(two))
       yield* network.client.hello("Bob")
       yield* Fiber.join(two)
-      yield* Fiber.join(answered)
+      yield* Fiber.join(responded)
       yield* network.waitUntil(() => true)
       yield* Fiber.interrupt(yield* start(network.waitUntil(() => false)))
       const oops = (): boolean => {

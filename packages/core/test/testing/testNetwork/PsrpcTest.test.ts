@@ -71,9 +71,9 @@ describe("a test network as a Layer", () => {
       yield* Server.make(Service.pick(Greeter, "stats"), { stats: () => Effect.succeed(7) })
       const other = yield* Client.make(Greeter, { clientId: "other" })
       assert.strictEqual(yield* other.hello("Bob"), "Hello Bob")
-      const answers = yield* Stream.runCollect(network.client.stats("all", { expect: 1 }))
+      const responses = yield* Stream.runCollect(network.client.stats("all", { expect: 1 }))
       assert.deepStrictEqual(
-        Array.from(answers, ({ result }) => result._tag === "Success" && result.success),
+        Array.from(responses, ({ result }) => result._tag === "Success" && result.success),
         [7]
       )
       const updates = yield* other.news({ topic: { paper: "x" } })
@@ -188,7 +188,7 @@ describe("servers of a test network", () => {
     })
   )
 
-  it.effect("answer every kind of method", () =>
+  it.effect("serve every kind of method", () =>
     Effect.gen(function* () {
       const network = yield* PsrpcTest.make(Greeter, [
         {
@@ -210,8 +210,8 @@ describe("servers of a test network", () => {
       assert.strictEqual(yield* client.speak({ topic: { room: 7 } }), 7)
       const stats = yield* Stream.runCollect(Client.successes(client.stats("", { expect: 2 })))
       assert.deepStrictEqual(Array.from(stats).sort(), [1, 2])
-      const answers = yield* Stream.runCollect(client.chat.through(Stream.make(1, 2)))
-      assert.deepStrictEqual(Array.from(answers), ["1!", "2!"])
+      const responses = yield* Stream.runCollect(client.chat.through(Stream.make(1, 2)))
+      assert.deepStrictEqual(Array.from(responses), ["1!", "2!"])
       const jobs = yield* client.job()
       yield* publisher.job(5)
       assert.deepStrictEqual(yield* Stream.runHead(jobs), yield* Effect.succeedSome(5))

@@ -6,7 +6,7 @@ import type { DomainErrorOf, PsrpcError } from "../../../PsrpcError.ts"
 import type * as Topic from "../../../Topic.ts"
 
 /**
- * The keys of the methods that servers answer.
+ * The keys of the methods that servers serve: all but subscription methods.
  *
  * @category utility types
  * @since 0.1.0
@@ -17,7 +17,7 @@ export type CallKey<Methods> = {
   string
 
 /**
- * The keys of the methods that publishers publish.
+ * The keys of the subscription methods.
  *
  * @category utility types
  * @since 0.1.0

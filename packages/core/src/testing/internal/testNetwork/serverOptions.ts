@@ -38,8 +38,8 @@ export interface ServerOptions<Methods> extends Server.Options<Methods, Readonly
   readonly serverId?: string | undefined
   /**
    * The handlers, or an Effect that makes them at each start, with the server's connection as the `MessageBus`. The server
-   * does not register methods without a handler; spread `Server.unimplemented(service)` before the handlers to answer those
-   * with `unimplemented`.
+   * does not register methods without a handler; spread `Server.unimplemented(service)` before the handlers to respond with
+   * `unimplemented` instead.
    */
   readonly handlers: Handlers<Methods> | Effect.Effect<Handlers<Methods>, unknown, unknown>
   /** The affinity for methods with affinity whose handler is a function. Default: 1. */

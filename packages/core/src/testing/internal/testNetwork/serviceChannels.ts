@@ -1,4 +1,4 @@
-/** Reads from the name of a channel what it is used for. */
+/** Reads the names of channels: their kind, method and topic. */
 import { BoundedCache } from "../../../internal/support/boundedCache.ts"
 import * as Channels from "../../../internal/wire/channel.ts"
 import { type Method, methodOf } from "../../../internal/definition/method.ts"

@@ -40,7 +40,7 @@ export interface TestServer<in out Methods> extends Server.Server<Methods> {
  * A client and servers of one service on an in-memory broker, with the records of all calls and with faults.
  *
  * A fault ends when its scope closes. If a call has several faults, delays add up, and the latest of `fail` and `handle`
- * answers.
+ * responds.
  *
  * @category models
  * @since 0.1.0

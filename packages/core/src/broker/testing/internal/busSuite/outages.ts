@@ -104,7 +104,7 @@ export const outages: ReadonlyArray<BusCase> = [
     })
   },
   {
-    name: "after an outage all subscriptions are restored, those that were requested during it included",
+    name: "after an outage all subscriptions are restored, including those requested during it",
     quiet: true,
     body: Effect.fnUntraced(function* (run, messages) {
       const [a, b] = yield* run.connections(2)

@@ -93,7 +93,7 @@ export const subscribing: ReadonlyArray<BusCase> = [
           yield* run.waitUntil("0 receivers to be reported", () => {
             if (last === undefined || last.isReported) {
               if (last?.receivers === 0) return true
-              last = messages.publish(a, channel, "unheard")
+              last = messages.publish(a, channel, "probe")
             }
             return false
           })
