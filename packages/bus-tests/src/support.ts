@@ -36,7 +36,7 @@ export const until = (condition: () => boolean, what: string, millis = 10_000): 
 export const sleep = (millis: number): Effect.Effect<void> =>
   Effect.promise(() => new Promise((resolve) => setTimeout(resolve, millis)))
 
-/** What became of one message. */
+/** The outcome of one message. */
 export class Fate implements MessageBus.Delivery {
   receivers: number | undefined
   error: PsrpcError.PsrpcError | undefined

@@ -8,7 +8,7 @@ import { listen, toClient } from "./wire.ts"
 const numbers = (from: number, to: number): ReadonlyArray<string> =>
   Array.from({ length: to - from + 1 }, (_, index) => String(from + index))
 
-/** How many messages of a service have come to nothing at its server, by reason. */
+/** Number of dropped messages of a service at its server, by reason. */
 const droppedOf = ({ serviceName }: { readonly serviceName: string }) =>
   Effect.map(
     Telemetry.stats,

@@ -269,7 +269,7 @@ interop("a Go client's stream of our server ends", (it) => {
       yield* theirs.send("mine")
       const { stream } = yield* held.opened
       assert.deepStrictEqual(yield* nextOf(stream, 1), ["mine"])
-      // nothing else is in hand: a claim that still waited would take the drain until the opening's expiry
+      // no other request is in flight: a waiting claim would extend the drain to the opening's expiry
       const [elapsed] = yield* Effect.timed(server.drain)
       assert.isBelow(Duration.toMillis(elapsed), 15_000)
       assert.deepStrictEqual(yield* theirs.closed, eof)

@@ -12,14 +12,14 @@ const tellsAbilities = ({ fields }: Heard): boolean => fields.includes(100) && f
 
 const keepalive = "200 millis"
 
-/** Waits until a stream of ours, between two ends of ours, has had so many signs of life in both directions. */
+/** Waits until a stream between two peers of this library has had so many keepalives in both directions. */
 const untilSigns = (count: number, ...directions: ReadonlyArray<ReadonlyArray<Heard>>) =>
   eventually(
     Effect.sync(() => directions.map(signs)),
     (counts) => counts.every((heard) => heard >= count)
   )
 
-interop("signs of life", (it) => {
+interop("keepalives", (it) => {
   it.effect("are given between two ends of ours, and not to a Go server, nor expected of it", () =>
     Effect.gen(function* () {
       const service = newStreamService()

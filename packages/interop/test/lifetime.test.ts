@@ -14,7 +14,7 @@ import {
   report
 } from "./support.ts"
 
-/** A handler that goes on until it is told to end, and says what became of it. */
+/** A handler that runs until a test ends it, and reports its outcome. */
 const held = () => {
   const state = { started: 0, finished: 0, interrupted: 0, interruptedAt: 0, release: false }
   const handle = (request: { readonly value: string }) =>
@@ -268,7 +268,7 @@ interop("giving a call up", (it) => {
 })
 
 interop("our server drains while a Go client calls", (it) => {
-  it.effect("the call in hand is answered, and then there is no server", () =>
+  it.effect("the in-flight call is answered, and then there is no server", () =>
     Effect.gen(function* () {
       const service = newService()
       const echo = held()
@@ -276,15 +276,15 @@ interop("our server drains while a Go client calls", (it) => {
         Server.make(service, { ...handlers, echo: echo.handle }, { drainTimeout: "20 seconds" })
       )
       const go = yield* goPeer(service)
-      const inHand = yield* Effect.forkChild(go.call("Echo", "in hand", { timeoutMs: 25_000 }))
+      const inFlight = yield* Effect.forkChild(go.call("Echo", "in flight", { timeoutMs: 25_000 }))
       yield* echo.is(({ started }) => started === 1)
       const drain = yield* Effect.forkChild(server.drain)
-      // soon it takes no more, with the other still in hand
+      // soon it accepts no more, while the other call is in flight
       const late = yield* eventually(Effect.result(go.call("Raw", "late")), Result.isFailure)
       assert.strictEqual(Result.isFailure(late) && goError(late.failure).code, "unavailable")
       assert.deepStrictEqual([echo.state.finished, echo.state.interrupted], [0, 0])
       echo.state.release = true
-      assert.strictEqual(yield* Fiber.join(inHand), "ours:in hand")
+      assert.strictEqual(yield* Fiber.join(inFlight), "ours:in flight")
       yield* Fiber.join(drain)
     })
   )

@@ -15,7 +15,7 @@ const newKinds = () =>
     chat: Rpc.stream({ send: StringValueSchema, receive: StringValueSchema })
   })
 
-/** Whatever a text may be, many of them, and as much as a client sends where nobody says otherwise. */
+/** Any strings, many entries, and the default maximum size of a client. */
 const sets: Readonly<Record<string, Metadata.Metadata>> = {
   none: {},
   texts: {

@@ -119,7 +119,7 @@ interop("our client selects among Go servers", (it) => {
     })
   )
 
-  it.effect("none with an affinity of 0, and none that keeps silent", () =>
+  it.effect("none with an affinity of 0, and none without a claim", () =>
     Effect.gen(function* () {
       const service = newService()
       const go = yield* goPeer(service)
@@ -238,7 +238,7 @@ interop("a Go client selects among our servers", (it) => {
     })
   )
 
-  it.effect("none with an affinity of 0, and none that keeps silent or fails to say", () =>
+  it.effect("none with an affinity of 0, and none without a claim or with a failing affinity", () =>
     Effect.gen(function* () {
       const service = newService()
       const selection = { affinityTimeoutMs: 400 }

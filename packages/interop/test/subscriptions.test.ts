@@ -146,7 +146,7 @@ interop("updates to all", (it) => {
     })
   )
 
-  it.effect("come to nothing where nobody listens, and that is no error", () =>
+  it.effect("are lost without subscribers, and that is no error", () =>
     Effect.gen(function* () {
       const service = newUpdates()
       yield* goPeer(service)

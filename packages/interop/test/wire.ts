@@ -105,7 +105,7 @@ export const countOn = (channel: Channel) =>
     })
   )
 
-/** Publishes a message of a stream without a body: a sign of life, or with `end` that no more messages follow. */
+/** Publishes a message of a stream without a body: a keepalive, or with `end` a half-close. */
 export const publishBare = (channel: Channel, streamId: string, end = false) =>
   onBus(
     Effect.gen(function* () {

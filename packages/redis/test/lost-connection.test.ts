@@ -136,7 +136,7 @@ describe("the lean way", () => {
 })
 
 describe("own connections", () => {
-  live("a sign of life asked for in the turn of a publish mistakes no reply for another", () =>
+  live("a heartbeat in the turn of a publish mistakes no reply for another", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.make()
       const publisher = yield* client(server.url)

@@ -10,7 +10,7 @@ class TestBroker extends BrokerIdentity.BrokerIdentity {
   }
 }
 
-/** A message, and what became of it. */
+/** A message and its outcome. */
 class Item implements SendQueue.QueuedMessage {
   readonly target: SendQueue.QueuedMessage["target"]
   readonly message: Uint8Array

@@ -88,7 +88,7 @@ describe("a server's interceptor", () => {
       assert.strictEqual(yield* client.ask("a"), "early")
       yield* settle
       assert.deepStrictEqual(events, ["begins", "interrupted"])
-      // nothing is in hand
+      // no request is in flight
       const drain = yield* start(server.drain)
       yield* settle
       assert.isFalse(isRunning(drain))

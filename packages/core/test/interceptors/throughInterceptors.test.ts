@@ -113,7 +113,7 @@ describe("through, behind interceptors", () => {
       )
       const fiber = yield* start(Stream.runDrain(client.talk.through(outgoing)))
       yield* settle
-      // in the other end's buffer, under way, and in hand
+      // in the peer's buffer, sent, and at the reader
       assert.isAtMost(taken, 8 + 8 + 1)
       yield* Deferred.succeed(gate, undefined)
       yield* Fiber.join(fiber)

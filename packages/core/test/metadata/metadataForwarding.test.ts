@@ -173,7 +173,7 @@ describe("metadata that came in", () => {
     })
   )
 
-  it.effect("is that of the call in hand, once for each", () =>
+  it.effect("is that of the current call, once for each", () =>
     Effect.gen(function* () {
       yield* Layer.build(BackLive)
       const back = yield* Client.make(Back)

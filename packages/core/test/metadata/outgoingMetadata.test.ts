@@ -32,7 +32,7 @@ const inside = (change: (self: Effect.Effect<Metadata.Metadata>) => Effect.Effec
   change(Metadata.outgoing).pipe(Metadata.with({ a: "1", b: "2" }))
 
 describe("what is outgoing", () => {
-  it.effect("is nothing where nobody says", () =>
+  it.effect("is empty by default", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(Object.keys(yield* Metadata.outgoing), [])
       assert.strictEqual(yield* Metadata.outgoing, Metadata.empty)

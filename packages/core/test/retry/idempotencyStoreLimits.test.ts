@@ -32,7 +32,7 @@ describe("what a window keeps", () => {
     }).pipe(onBus)
   )
 
-  it.effect("is 5 minutes old at most, where nobody says", () =>
+  it.effect("is 5 minutes old at most by default", () =>
     Effect.gen(function* () {
       yield* serve([Idempotency.interceptor()])
       const client = yield* Client.make(Orders)

@@ -1,4 +1,4 @@
-// What comes to nothing is counted; what its user should see is warned of, and fills no log.
+// Dropped messages are counted. Drops that a user should see are warnings, and do not fill the log.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import * as Client from "../../src/Client.ts"

@@ -116,7 +116,7 @@ describe("a call that is answered", () => {
     }).pipe(onBus)
   )
 
-  it.effect("by the best of several servers: how long that took, and what became of each claim", () =>
+  it.effect("by the best of several servers: the wait, and the outcome of each claim", () =>
     Effect.gen(function* () {
       for (let i = 0; i < 3; i++) yield* Server.make(Work, handlers)
       const client = yield* Client.make(Work)
@@ -345,7 +345,7 @@ describe("a call that fails", () => {
     }).pipe(onBus)
   )
 
-  it.effect("because its server has too much in hand", () =>
+  it.effect("because its server has too many in-flight requests", () =>
     Effect.gen(function* () {
       yield* Server.make(Work, handlers, { maxInFlight: 1 })
       const client = yield* Client.make(Work)

@@ -1,4 +1,4 @@
-// The numbers as values and as a table, for who has no backend for metrics.
+// The metrics as values and as a table, without a metrics backend.
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"

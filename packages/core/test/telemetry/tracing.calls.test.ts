@@ -140,7 +140,7 @@ describe("the spans of a unary call", () => {
     }).pipe(traced)
   )
 
-  it.effect("are no server's where it has too much in hand, or cannot read the request", () =>
+  it.effect("do not exist at a server with too many in-flight requests, or for a request that cannot be decoded", () =>
     Effect.gen(function* () {
       const spans = yield* Recorded
       yield* Server.make(

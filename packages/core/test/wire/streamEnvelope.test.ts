@@ -76,7 +76,7 @@ describe("messages of a stream", () => {
     }
   })
 
-  it("a sign of life asks for none back, unless it is told to", () => {
+  it("a keepalive asks for a reply only if it is a probe", () => {
     const bytes = Streams.encodeStreamKeepalive(Envelope.noFrame, head)
     assert.deepStrictEqual(plain(bytes), es.stream(keepalive()))
     assert.deepStrictEqual(Streams.decodeStream(bytes), keepalive())
