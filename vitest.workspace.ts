@@ -20,6 +20,8 @@ export default defineConfig({
       test: {
         name,
         root,
+        // no module keeps state that another file could see, and loading them for each file is most of the work
+        isolate: false,
         include: ["test/**/*.test.ts"],
         // tests use real brokers and wait for conditions; this is the limit
         testTimeout: 30_000,

@@ -211,7 +211,7 @@ const kinds = ["decodeRequest", "decodeResponse", "decodeClaimRequest", "decodeC
 const check = (kind: (typeof kinds)[number], bytes: Uint8Array): "malformed" | "foreign" | "message" => {
   const input = bytes.slice()
   const ours = comparable(Envelope[kind](bytes))
-  assert.deepStrictEqual(bytes, input)
+  assert.isTrue(Buffer.from(bytes).equals(input), "the decoder has changed its input")
   return agree(ours, input, rules[kind], es[kind])
 }
 

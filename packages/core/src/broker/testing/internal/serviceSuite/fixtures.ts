@@ -26,6 +26,9 @@ export const clientOptions = (run: Run): Client.Options => ({
   selection: Selection.make({ acceptFirstAvailable: true, affinityTimeout: callTimeout(run) })
 })
 
+/** Options of a server whose sends on streams have to succeed, also on a busy machine. */
+export const serverOptions = (run: Run) => ({ sendTimeout: callTimeout(run) })
+
 /** Waits for the claims of all servers. */
 export const compareAll = (run: Run, minimumAffinity?: number): Selection.Selection =>
   Selection.best({ affinityTimeout: collectWindow(run), minimumAffinity })
@@ -74,7 +77,11 @@ export const onThreeProcesses = <M extends Rpc.Any, E>(
     for (const [i, bus] of buses.entries()) {
       const served = topics(variant, i)
       if (served.length === 0) continue
-      const options = { serverId: serverIdOf(i), ...(hasTopics(variant) ? { topics: { call: served } } : {}) }
+      const options = {
+        ...serverOptions(run),
+        serverId: serverIdOf(i),
+        ...(hasTopics(variant) ? { topics: { call: served } } : {})
+      }
       yield* Server.make(service, { call: handler(i, log) } as never, options as never).pipe(
         on(bus),
         Scope.provide(servers.scope)

@@ -7,7 +7,7 @@ import * as Server from "../../../../Server.ts"
 import * as Service from "../../../../Service.ts"
 import { equal, numbered } from "../harness/assertions.ts"
 import { CallLog } from "./callLog.ts"
-import { acceptAt, clientOptions, on, text } from "./fixtures.ts"
+import { acceptAt, clientOptions, on, text, serverOptions } from "./fixtures.ts"
 import type { ServiceCase } from "./serviceCase.ts"
 
 const calls = 2000
@@ -41,7 +41,9 @@ const mixed: ServiceCase = {
               Stream.runForEach(stream.messages, (text) => Effect.andThen(handle(text), stream.send(text)))
           }).stream
         }
-        return on(bus)(Server.make(Mixed, handlers, { topics: { single: [{ server: String(i) }] } }))
+        return on(bus)(
+          Server.make(Mixed, handlers, { ...serverOptions(run), topics: { single: [{ server: String(i) }] } })
+        )
       })
     )
     const clients = yield* Effect.all(buses.map((bus) => on(bus)(Client.make(Mixed, clientOptions(run)))))

@@ -11,7 +11,7 @@ import * as Service from "../../../../Service.ts"
 import { equal, fail } from "../harness/assertions.ts"
 import type { Bus, Run } from "../harness/run.ts"
 import { failsWith } from "./errorAssertions.ts"
-import { clientOptions, on } from "./fixtures.ts"
+import { clientOptions, on, serverOptions } from "./fixtures.ts"
 import type { ServiceCase } from "./serviceCase.ts"
 
 class Person extends Schema.Class<Person>("Person")({ name: Schema.String, born: Schema.Date }) {}
@@ -83,12 +83,16 @@ const roundTrips = Effect.fnUntraced(function* (
   const hasNoPayload = payload === undefined
   const echo = (value: Uint8Array) => Effect.succeed(value)
   yield* on(a)(
-    Server.make(All, {
-      unary: echo,
-      single: echo,
-      multi: echo,
-      stream: (stream) => Stream.runForEach(stream.messages, (value) => stream.send(value))
-    })
+    Server.make(
+      All,
+      {
+        unary: echo,
+        single: echo,
+        multi: echo,
+        stream: (stream) => Stream.runForEach(stream.messages, (value) => stream.send(value))
+      },
+      serverOptions(run)
+    )
   )
   const client = yield* on(b)(Client.make(All, clientOptions(run)))
   const publisher = yield* on(a)(Publisher.make(All))
@@ -183,12 +187,16 @@ const tooLarge: ServiceCase = {
     const small = new Uint8Array(10)
     const echo = (value: Uint8Array) => Effect.succeed(value)
     yield* on(a)(
-      Server.make(All, {
-        unary: echo,
-        grow: () => Effect.succeed(bytes),
-        multi: echo,
-        stream: (stream) => Stream.runForEach(stream.messages, (value) => stream.send(value))
-      })
+      Server.make(
+        All,
+        {
+          unary: echo,
+          grow: () => Effect.succeed(bytes),
+          multi: echo,
+          stream: (stream) => Stream.runForEach(stream.messages, (value) => stream.send(value))
+        },
+        serverOptions(run)
+      )
     )
     const client = yield* on(b)(Client.make(All, clientOptions(run)))
     const publisher = yield* on(b)(Publisher.make(All))

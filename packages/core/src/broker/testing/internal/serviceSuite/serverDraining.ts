@@ -10,7 +10,7 @@ import type { ServiceCase } from "./serviceCase.ts"
 import { callLoop } from "./callLoop.ts"
 import { CallLog, neverEnding } from "./callLog.ts"
 import { failsWith, isError } from "./errorAssertions.ts"
-import { chatService, clientOptions, on, type Talk, text } from "./fixtures.ts"
+import { chatService, clientOptions, on, type Talk, text, serverOptions } from "./fixtures.ts"
 
 const drain: ServiceCase = {
   name: "no call is lost while servers drain: the others take over",
@@ -64,7 +64,7 @@ const drainStreams: ServiceCase = {
             Effect.ensuring(Effect.sync(() => open[i]!--))
           )
         }
-        return on(bus)(Server.make(Chat, { talk }, { drainTimeout: "20 seconds" }))
+        return on(bus)(Server.make(Chat, { talk }, { ...serverOptions(run), drainTimeout: "20 seconds" }))
       })
     )
     /** Drains the server with the most streams. */

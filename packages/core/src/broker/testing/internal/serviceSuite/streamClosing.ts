@@ -9,7 +9,7 @@ import * as Service from "../../../../Service.ts"
 import { equal } from "../harness/assertions.ts"
 import type { Bus, Run } from "../harness/run.ts"
 import { failsWith, isError } from "./errorAssertions.ts"
-import { chatService, clientOptions, on, type Talk } from "./fixtures.ts"
+import { chatService, clientOptions, on, type Talk, serverOptions } from "./fixtures.ts"
 import type { ServiceCase } from "./serviceCase.ts"
 
 /** Makes a server that passes its stream to the test before it runs the handler, and a client. */
@@ -22,7 +22,7 @@ const pair = Effect.fnUntraced(function* (
   const Chat = chatService(name)
   const taken = yield* Deferred.make<Talk>()
   const talk = (stream: Talk) => Effect.andThen(Deferred.succeed(taken, stream), handle(stream))
-  const server = yield* on(a)(Server.make(Chat, { talk }))
+  const server = yield* on(a)(Server.make(Chat, { talk }, serverOptions(run)))
   const client = yield* on(b)(Client.make(Chat, clientOptions(run)))
   return { client, server, stream: Deferred.await(taken) }
 })
@@ -167,7 +167,7 @@ const opening: ServiceCase = {
         Effect.sync(() => open--)
       )
     }
-    for (const bus of buses) yield* on(bus)(Server.make(Chat, { talk }))
+    for (const bus of buses) yield* on(bus)(Server.make(Chat, { talk }, serverOptions(run)))
     const client = yield* on(buses[0])(Client.make(Chat, clientOptions(run)))
     for (let i = 0; i < 60; i++) {
       const fiber = yield* Effect.forkChild(Effect.scoped(Effect.andThen(client.talk(), Effect.never)), {
@@ -257,7 +257,7 @@ const closedPeer: ServiceCase = {
     const Chat = chatService(run.service)
     const taken = yield* Deferred.make<Talk>()
     const talk = (stream: Talk) => Effect.andThen(Deferred.succeed(taken, stream), Effect.never)
-    const server = yield* on(buses[0])(Server.make(Chat, { talk }))
+    const server = yield* on(buses[0])(Server.make(Chat, { talk }, serverOptions(run)))
     const leaves = yield* run.closable
     const first = yield* Client.make(Chat, clientOptions(run)).pipe(on(buses[1]), Scope.provide(leaves.scope))
     const mine = yield* first.talk()

@@ -4,7 +4,7 @@ import * as Client from "../../../../Client.ts"
 import * as Server from "../../../../Server.ts"
 import { check, equal, numbered } from "../harness/assertions.ts"
 import { CallLog } from "./callLog.ts"
-import { chatService, clientOptions, on, type Talk } from "./fixtures.ts"
+import { chatService, clientOptions, on, type Talk, serverOptions } from "./fixtures.ts"
 import type { ServiceCase } from "./serviceCase.ts"
 
 const order: ServiceCase = {
@@ -23,7 +23,7 @@ const order: ServiceCase = {
         ],
         { concurrency: 2, discard: true }
       )
-    yield* on(a)(Server.make(Chat, { talk }))
+    yield* on(a)(Server.make(Chat, { talk }, serverOptions(run)))
     const client = yield* on(b)(Client.make(Chat, clientOptions(run)))
     const stream = yield* client.talk()
     const reading = yield* Effect.forkScoped(Stream.runCollect(Stream.take(stream.messages, toClient.length)))
@@ -99,7 +99,13 @@ const backpressure: ServiceCase = {
       yield* read.waitForCount(run, texts.length, "messages to be read")
       yield* equal("messages that were read", read.all, texts)
     })
-    yield* on(a)(Server.make(Chat, { talk: (stream) => readSlowly(stream.messages) }, { streamBufferSize: size }))
+    yield* on(a)(
+      Server.make(
+        Chat,
+        { talk: (stream) => readSlowly(stream.messages) },
+        { ...serverOptions(run), streamBufferSize: size }
+      )
+    )
     const client = yield* on(b)(Client.make(Chat, { ...clientOptions(run), streamBufferSize: size }))
     const stream = yield* client.talk()
     const sending = yield* Effect.forkScoped(sendAll(stream))
@@ -121,7 +127,7 @@ const backpressureBack: ServiceCase = {
         (text) => Effect.tap(stream.send(text, { timeout: "1 hour" }), () => Effect.sync(() => acknowledged++)),
         { concurrency: size, discard: true }
       )
-    yield* on(a)(Server.make(Chat, { talk }))
+    yield* on(a)(Server.make(Chat, { talk }, serverOptions(run)))
     const client = yield* on(b)(Client.make(Chat, clientOptions(run)))
     const stream = yield* client.talk({ streamBufferSize: size })
     for (let taken = 0; taken < texts.length; taken += 10) {
@@ -155,7 +161,7 @@ const through: ServiceCase = {
         yield* stream.send("the last message")
         ended++
       })
-    yield* on(a)(Server.make(Chat, { talk }, { streamBufferSize: 16 }))
+    yield* on(a)(Server.make(Chat, { talk }, { ...serverOptions(run), streamBufferSize: 16 }))
     const client = yield* on(b)(Client.make(Chat, { ...clientOptions(run), streamBufferSize: 16 }))
     const texts = numbered(500)
     for (const round of [1, 2]) {

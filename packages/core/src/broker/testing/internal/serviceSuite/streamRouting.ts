@@ -10,7 +10,7 @@ import { equal, numbered } from "../harness/assertions.ts"
 import type { Run } from "../harness/run.ts"
 import { CallLog } from "./callLog.ts"
 import { failsWith } from "./errorAssertions.ts"
-import { acceptAt, clientOptions, compareAll, on, onThreeProcesses } from "./fixtures.ts"
+import { acceptAt, clientOptions, compareAll, on, onThreeProcesses, serverOptions } from "./fixtures.ts"
 import type { ServiceCase } from "./serviceCase.ts"
 import {
   affinityOf,
@@ -153,7 +153,9 @@ const noClaims: ServiceCase = {
       Effect.die(new Error("unknown"))
     ] as const
     for (const [i, bus] of [a, b, c].entries()) {
-      yield* on(bus)(Server.make(Cell, { call: { affinity: affinities[i]!, handle: echo(i, log) } }))
+      yield* on(bus)(
+        Server.make(Cell, { call: { affinity: affinities[i]!, handle: echo(i, log) } }, serverOptions(run))
+      )
     }
     const client = yield* on(c)(Client.make(Cell, clientOptions(run)))
     yield* Effect.scoped(
