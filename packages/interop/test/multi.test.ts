@@ -208,7 +208,7 @@ interop("our call of a multi method of Go servers", (it) => {
       )
       assert.strictEqual(lost.length, 1)
       assert.isTrue(PsrpcError.isOverflow(lost[0]!))
-      assert.include(lost[0]!.message, `${4 - answers.length} answers were lost`)
+      assert.include(lost[0]!.message, `${4 - answers.length} responses were dropped`)
     })
   )
 

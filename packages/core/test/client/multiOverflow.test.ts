@@ -22,7 +22,7 @@ const told = ({ result, serverId }: Answer): number | string => {
   assert.strictEqual(error._tag, "ResourceExhausted")
   assert.isTrue(PsrpcError.isOverflow(error))
   assert.strictEqual(serverId, "")
-  return `lost ${/^(\d+) answers were lost/.exec(error.message)?.[1]}`
+  return `lost ${/^(\d+) responses were dropped/.exec(error.message)?.[1]}`
 }
 
 const setUp = Effect.gen(function* () {

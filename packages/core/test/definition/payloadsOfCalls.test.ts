@@ -199,7 +199,7 @@ describe("payloads", () => {
       yield* settle
       const error = errorOf(call)
       assert.strictEqual(error._tag, "MalformedResult")
-      assert.match(error.message, /^the answer cannot be decoded \(Kinds\.Mixed\)/)
+      assert.match(error.message, /^the response cannot be decoded \(Kinds\.Mixed\)/)
       assert.isTrue(error.mayHaveRun)
     }).pipe(onBus)
   )

@@ -59,7 +59,7 @@ describe("what is warned of", () => {
       yield* nonsense("Told", 12)
       yield* nonsense("Other", 2)
       const text = (method: string, count: number) =>
-        `psrpc: updates of News.${method} cannot be read and are skipped, ${count} so far`
+        `psrpc: updates of News.${method} cannot be decoded and are dropped, ${count} so far`
       assert.deepStrictEqual(yield* warnings, [text("Told", 1), text("Told", 10), text("Other", 1)])
       assert.strictEqual(yield* dropped("malformed", "client"), 14)
     }).pipe(onBus)

@@ -137,7 +137,7 @@ describe("log lines carry what they are about", () => {
         yield* settle
         const expected = { "rpc.service": "Greeter", "rpc.method": "Greeter/News" }
         assert.deepStrictEqual(lineOf(lines, "psrpc: message dropped (overflow) at Greeter.News"), expected)
-        const warning = lines.find(({ text }) => text.includes("come faster than they are read"))
+        const warning = lines.find(({ text }) => text.includes("arrive faster than they are read"))
         assert.deepStrictEqual(warning?.annotations, expected)
       })
     )
@@ -208,7 +208,7 @@ describe("log lines carry what they are about", () => {
         yield* Fiber.join(call)
         const expected = { "rpc.service": "Greeter", "rpc.method": "Greeter/News", user: "u1" }
         assert.deepStrictEqual(lineOf(lines, "psrpc: message dropped (overflow) at Greeter.News"), expected)
-        const warning = lines.find(({ text }) => text.includes("come faster than they are read"))
+        const warning = lines.find(({ text }) => text.includes("arrive faster than they are read"))
         assert.deepStrictEqual(warning?.annotations, expected)
       })
     )

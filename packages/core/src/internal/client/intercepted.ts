@@ -8,8 +8,8 @@ import { messageOf } from "../errors/messageOf.ts"
 import { defer, effectOf } from "../interceptors/chain.ts"
 import type { Services } from "../interceptors/interceptorServices.ts"
 import { type AnyOptions, type Invocation, MethodChain, type StepCall } from "../interceptors/methodChain.ts"
-import { patienceOf, sendTimeoutOf } from "./prepare.ts"
-import type { ClientState, Open as Closeable } from "./state.ts"
+import { resolveTimeouts, sendTimeoutOf } from "./prepare.ts"
+import type { ClientState, Closeable } from "./state.ts"
 import type { Open, StreamOpener, Through } from "./streamCall.ts"
 
 /** Defers each step, and gives it the timeouts of its call, counted from the time at which the step runs. */
@@ -21,9 +21,9 @@ const timed =
       let timeout: number
       let sendTimeout: number
       try {
-        const own = patienceOf(client, fiber, each.options.timeout)
-        timeout = Math.max(0, own.timeout)
-        sendTimeout = sendTimeoutOf(each.options, own.patience)
+        const timeouts = resolveTimeouts(client, fiber, each.options.timeout)
+        timeout = Math.max(0, timeouts.timeout)
+        sendTimeout = sendTimeoutOf(each.options, timeouts)
       } catch (cause) {
         return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
       }
@@ -37,10 +37,10 @@ const controlled = (client: ClientState, method: Method): Services => {
   const control: CallControl = {
     awaitClosed: Effect.callback((resume) => {
       if (client.closed) return resume(Effect.void)
-      const open: Closeable = { close: Effect.sync(() => resume(Effect.void)) }
-      client.subscriptions.add(open)
+      const waiter: Closeable = { close: Effect.sync(() => resume(Effect.void)) }
+      client.subscriptions.add(waiter)
       return Effect.sync(() => {
-        client.subscriptions.delete(open)
+        client.subscriptions.delete(waiter)
       })
     }),
     countRetry() {

@@ -94,7 +94,7 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
     ],
     { concurrency: "unbounded", discard: true }
   )
-  // first of all at closing: who waits is told while the bus is still there
+  // added last and so run first: pending calls fail while the bus is still open
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
       state.closed = true

@@ -1,10 +1,10 @@
-/** Calls that every server answers. */
+/** Multi calls: one request, a response from each server. */
 import { Cause, Effect, Exit, type Fiber, Result, type Scope, Stream } from "effect"
 import type { Delivery, Target } from "../../MessageBus.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
 import { type Timed, Timer } from "../time/deadlines.ts"
 import * as Envelope from "../wire/callEnvelope.ts"
-import { disconnected, nobodyListens, unencodable } from "../errors/failures.ts"
+import { connectionLost, noListeners, unencodable } from "../errors/failures.ts"
 import { newRequestId } from "../wire/id.ts"
 import { invalidArgument } from "../errors/invalidArgument.ts"
 import { done, Mailbox } from "../stream/mailbox.ts"
@@ -15,24 +15,24 @@ import { countOf } from "../support/count.ts"
 import * as Attributes from "../telemetry/attributes.ts"
 import { type CallSpan, templateOfCalls, withOpenSpan } from "../telemetry/spans.ts"
 import type { Outcome, Series } from "../telemetry/metrics/series.ts"
-import { answerOf, errorOf } from "./answer.ts"
+import { decodeError, decodeResponse } from "./response.ts"
 import { type AnyCallOptions, type Prepared, preparation } from "./prepare.ts"
-import { type ClientState, clientClosed, type Waiting } from "./state.ts"
+import { type ClientState, clientClosed, type PendingCall } from "./state.ts"
 
-/** Options of a call, whatever its method. */
+/** Options of a multi call of any method. */
 export interface AnyMultiOptions extends AnyCallOptions {
   readonly expect?: number | undefined
   readonly idleTimeout?: Parameters<typeof millisOf>[1] | undefined
   readonly multiBufferSize?: number | undefined
 }
 
-interface AnyAnswer {
+interface AnyResponse {
   readonly serverId: string
   readonly result: Result.Result<unknown, unknown>
 }
 
-/** One call, from its request to the last of its answers; hears what became of its request. */
-class MultiCall implements Timed, Delivery, Waiting {
+/** A multi call, from its request to its last response. It is the `Delivery` of its request. */
+class MultiCall implements Timed, Delivery, PendingCall {
   slot = -1
   due = 0
   seq = 0
@@ -40,20 +40,21 @@ class MultiCall implements Timed, Delivery, Waiting {
   readonly #id = newRequestId()
   readonly #client: ClientState
   readonly #method: CallMethod
-  readonly #withdrawal: Target
+  readonly #cancelTarget: Target
   readonly #expiry: number
   readonly #expect: number
   readonly #idle: number | undefined
   readonly #capacity: number
-  readonly #mailbox: Mailbox<AnyAnswer>
+  readonly #mailbox: Mailbox<AnyResponse>
   readonly #servers = new Set<string>()
   readonly #idleTimer = new Timer(() => this.expired())
   /** Whether the request may have reached a server. */
-  #sent = false
-  #lost = 0
-  /** How many of what waits to be read are no answers, but say that some were lost. */
-  #notices = 0
-  #trouble: PsrpcError.PsrpcError | undefined
+  #isSent = false
+  /** The number of dropped responses that the Stream does not report yet. */
+  #dropped = 0
+  /** The number of reports of dropped responses in the mailbox, which do not count as responses. */
+  #reports = 0
+  #sendError: PsrpcError.PsrpcError | undefined
   readonly #span: CallSpan | undefined
   readonly #series: Series
   /** Milliseconds on the monotonic clock. */
@@ -72,18 +73,21 @@ class MultiCall implements Timed, Delivery, Waiting {
     span?.attribute(Attributes.requestId, this.#id)
     this.#client = client
     this.#method = method
-    this.#withdrawal = prepared.route.claimResponse
+    this.#cancelTarget = prepared.route.claimResponse
     this.#expiry = prepared.now + prepared.timeout
     this.#expect = options.expect
     this.#idle = options.idle
     this.#capacity = options.capacity
     this.#mailbox = new Mailbox(() => {
-      this.#notices = 0
-      this.#reportLoss()
+      this.#reports = 0
+      this.#reportDropped()
     })
   }
 
-  start({ metadata, now, route, timeout }: Prepared, raw: Uint8Array): Stream.Stream<AnyAnswer, PsrpcError.PsrpcError> {
+  start(
+    { metadata, now, route, timeout }: Prepared,
+    raw: Uint8Array
+  ): Stream.Stream<AnyResponse, PsrpcError.PsrpcError> {
     const { bus, calls, clientId, deadlines } = this.#client
     const request = {
       id: this.#id,
@@ -103,12 +107,12 @@ class MultiCall implements Timed, Delivery, Waiting {
     return this.#mailbox.batches
   }
 
-  /** Nobody claims what every server answers. */
+  /** Servers do not claim a request that each of them answers. */
   claim(): void {}
 
   response(response: Envelope.Response): void {
     const { serverId } = response
-    // one answer each, whatever the broker does
+    // one response each, even if the broker delivers it twice
     if (this.#servers.has(serverId)) return this.#client.drops("repeated", this.#method.label, "answers")
     this.#servers.add(serverId)
     this.#series.receive(response.raw.length)
@@ -116,37 +120,37 @@ class MultiCall implements Timed, Delivery, Waiting {
       [Attributes.peerId]: serverId,
       ...(response.error !== "" && { [Attributes.statusCode]: response.code || "unknown" })
     })
-    if (this.#mailbox.size - this.#notices < this.#capacity) {
+    if (this.#mailbox.size - this.#reports < this.#capacity) {
       const result =
         response.error === ""
-          ? answerOf(this.#method, response.raw)
-          : Result.fail(errorOf(this.#method, response, true))
+          ? decodeResponse(this.#method, response)
+          : Result.fail(decodeError(this.#method, response, true))
       this.#mailbox.push({ serverId, result })
     } else {
-      this.#lost++
+      this.#dropped++
       this.#client.drops("overflow", this.#method.label, "answers")
     }
     if (this.#servers.size >= this.#expect) return this.finish()
-    // the reader runs within the push, and may have had enough
+    // the reader runs within the push, and may have ended the call
     if (this.#idle !== undefined && this.wanted()) this.#client.deadlines.add(this.#idleTimer, this.#idle)
   }
 
-  /** Says in the Stream what the buffer had no room for. */
-  #reportLoss(): void {
-    if (this.#lost === 0) return
-    const message = `${this.#lost} answers were lost: the buffer of ${this.#capacity} was full (${this.#method.label})`
-    this.#lost = 0
+  /** Reports the dropped responses as an element of the Stream. */
+  #reportDropped(): void {
+    if (this.#dropped === 0) return
+    const message = `${this.#dropped} responses were dropped: the buffer of ${this.#capacity} responses was full (${this.#method.label})`
+    this.#dropped = 0
     const error = PsrpcError.fromCode("resource_exhausted", { message, reason: "overflow" })
-    this.#notices++
+    this.#reports++
     this.#mailbox.push({ serverId: "", result: Result.fail(error) })
   }
 
-  /** The time is over, for all answers or for the next; a lost connection may have cost some. */
+  /** The deadline of the call, or the idle timeout, has passed. Responses may be missing if the connection is lost. */
   expired(): void {
-    const cause = this.#trouble ?? this.#client.bus.failure()
+    const cause = this.#sendError ?? this.#client.bus.failure()
     if (cause === undefined) return this.finish()
-    this.#withdraw()
-    this.#fail(disconnected(this.#method.label, cause))
+    this.#cancel()
+    this.#fail(connectionLost(this.#method.label, cause))
   }
 
   wanted(): boolean {
@@ -154,44 +158,37 @@ class MultiCall implements Timed, Delivery, Waiting {
   }
 
   delivered(receivers: number): void {
-    if (receivers !== 0) {
-      this.#sent = true
-      return
-    }
-    this.#fail(nobodyListens(this.#method.label))
+    if (receivers === 0) this.#fail(noListeners(this.#method.label))
+    else this.#isSent = true
   }
 
   undelivered(error: PsrpcError.PsrpcError): void {
-    // what may have been sent may still be answered, once the connection is back
-    if (error.mayHaveRun) {
-      this.#trouble = error
-      this.#sent = true
-    } else this.#fail(error)
+    if (!error.mayHaveRun) return this.#fail(error)
+    // the message may have left, and responses may arrive after a reconnect
+    this.#sendError = error
+    this.#isSent = true
   }
 
   close(): void {
-    this.#withdraw()
+    this.#cancel()
     this.#fail(clientClosed(this.#method.label, true))
   }
 
-  /**
-   * Enough has been heard, or nobody listens any more: servers that still work on it may stop. `exit` is how its reader
-   * ended, where that is why.
-   */
+  /** Ends the call, and cancels the request at the servers. `exit` is that of the reader, if it ends the call. */
   finish(exit: Exit.Exit<unknown, unknown> = Exit.void): void {
-    this.#withdraw()
-    // what a reader fails with is its own
+    this.#cancel()
+    // a failure of the reader is not a failure of the call
     const isInterrupted = exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause)
     if (!this.#remove(isInterrupted ? "canceled" : "ok")) return
     this.#endSpan(isInterrupted ? exit : Exit.void)
-    this.#reportLoss()
+    this.#reportDropped()
     this.#mailbox.end(done)
   }
 
   #fail(error: PsrpcError.PsrpcError): void {
     if (!this.#remove(error.code)) return
     this.#endSpan(Exit.fail(error))
-    this.#reportLoss()
+    this.#reportDropped()
     this.#mailbox.end(Effect.fail(error))
   }
 
@@ -210,21 +207,22 @@ class MultiCall implements Timed, Delivery, Waiting {
     this.#span.end(exit)
   }
 
-  #withdraw(): void {
+  /** Cancels the request at the servers. */
+  #cancel(): void {
     const { bus, calls, deadlines } = this.#client
     if (!calls.has(this.#id) || deadlines.now() >= this.#expiry) return
-    const target = this.#withdrawal
-    // while the request itself still waits for a connection, there is nothing to withdraw
-    const delivery: Delivery = { wanted: () => this.#sent, delivered() {}, undelivered() {} }
+    const target = this.#cancelTarget
+    // no server has a request that still waits for the connection
+    const delivery: Delivery = { wanted: () => this.#isSent, delivered() {}, undelivered() {} }
     bus.publishUnsafe(target, Envelope.encodeClaimResponse(target, this.#id, ""), this.#expiry, delivery)
   }
 }
 
-/** The function that calls a method; all that is made once is made here. */
+/** Makes the function that calls a method, with everything that is made once. */
 export const multi = (
   client: ClientState,
   method: CallMethod
-): ((request: unknown, options?: AnyMultiOptions) => Stream.Stream<AnyAnswer, PsrpcError.PsrpcError>) => {
+): ((request: unknown, options?: AnyMultiOptions) => Stream.Stream<AnyResponse, PsrpcError.PsrpcError>) => {
   const { label } = method
   const prepare = preparation(client, method)
 
@@ -236,7 +234,7 @@ export const multi = (
     request: unknown,
     options: AnyMultiOptions | undefined,
     span: CallSpan | undefined
-  ): Effect.Effect<Stream.Stream<AnyAnswer, PsrpcError.PsrpcError>, PsrpcError.PsrpcError, Scope.Scope> => {
+  ): Effect.Effect<Stream.Stream<AnyResponse, PsrpcError.PsrpcError>, PsrpcError.PsrpcError, Scope.Scope> => {
     const prepared = prepare(fiber, options)
     if (PsrpcError.is(prepared)) return Effect.fail(prepared)
     let call: MultiCall
@@ -264,7 +262,7 @@ export const multi = (
     }
     return Effect.acquireRelease(
       Effect.suspend(() => {
-        // the fiber may have yielded since
+        // the client may have been closed since the preparation
         if (client.closed) return Effect.fail(clientClosed(label, false))
         return Effect.succeed(call.start(prepared, raw))
       }),

@@ -1,20 +1,20 @@
-/** What every call begins with, whatever its kind: where it goes, how long it waits, what goes along. */
+/** The preparation of a call of any kind: its route, its timeout, its selection and its metadata. */
 import { Context, type Duration, type Fiber } from "effect"
-import * as Metadata from "../metadata/model.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
 import { CurrentCall } from "../calls/callContext.ts"
 import { affinity, first, type Selection, type Terms, termsFor, termsOf, TypeId } from "../calls/selection.ts"
-import * as Channels from "../wire/channel.ts"
+import { byTopic } from "../definition/byTopic.ts"
+import type { CalledMethod } from "../definition/method.ts"
 import { invalidArgument } from "../errors/invalidArgument.ts"
 import { messageOf } from "../errors/messageOf.ts"
 import { merge } from "../metadata/combine.ts"
 import { problemOf } from "../metadata/metadataCheck.ts"
-import { byTopic } from "../definition/byTopic.ts"
-import type { CalledMethod } from "../definition/method.ts"
+import * as Metadata from "../metadata/model.ts"
 import { millisOf } from "../time/millis.ts"
+import * as Channels from "../wire/channel.ts"
 import { type ClientState, clientClosed, type Route } from "./state.ts"
 
-/** Options of a call, whatever its method. */
+/** Options of a call of any method. */
 export interface AnyCallOptions {
   readonly topic?: Readonly<Record<string, unknown>> | undefined
   readonly timeout?: Duration.Input | undefined
@@ -22,54 +22,58 @@ export interface AnyCallOptions {
   readonly metadata?: Metadata.Metadata | undefined
 }
 
-/** How long a call waits where neither it, nor its client, nor a caller's deadline says: Go's 3 seconds. */
+/** Default timeout of a call that is not made in a handler, in milliseconds: the same as Go's. */
 export const defaultTimeout = 3000
 
-/** A call that may be started. */
-export interface Prepared {
+/** The timeouts of a call, in milliseconds. */
+export interface Timeouts {
+  /** Ends no later than the deadline of the handler in which the call is made. */
+  readonly timeout: number
+  /** Default timeout of the sends on an opened stream. The stream may outlive the handler, whose deadline does not count. */
+  readonly sendTimeout: number
+}
+
+/** A call that can be started. */
+export interface Prepared extends Timeouts {
   readonly route: Route
   /** Unix milliseconds. */
   readonly now: number
-  /** Milliseconds. */
-  readonly timeout: number
-  /** The same for what outlives the handler that the call is made in: its deadline does not count. */
-  readonly patience: number
   readonly metadata: Metadata.Metadata
   readonly selection: Terms
 }
 
 /**
- * How long a call may take from now on, in milliseconds, and how long what outlives the handler that it is made in: by
- * what it asks for, its client, and its handler's deadline. Throws a `TypeError` for a time that is none.
+ * Returns the timeouts of a call that starts now: from its options, its client and its handler's deadline. Throws a
+ * `TypeError` for an invalid option.
  */
-export const patienceOf = (
+export const resolveTimeouts = (
   client: ClientState,
   fiber: Fiber.Fiber<unknown, unknown>,
-  given: Duration.Input | undefined,
+  option: Duration.Input | undefined,
   now = client.deadlines.now()
-): { readonly timeout: number; readonly patience: number } => {
-  const caller = Context.getOrUndefined(fiber.context, CurrentCall)
-  const wanted = given === undefined ? client.timeout : millisOf("timeout", given)
-  const patience = wanted ?? defaultTimeout
-  // the handler of a stream has no deadline to give on
-  if (caller === undefined || caller.deadline === Infinity) return { timeout: patience, patience }
-  const left = caller.deadline - now
-  return { timeout: Math.min(wanted ?? left, left), patience }
+): Timeouts => {
+  const handler = Context.getOrUndefined(fiber.context, CurrentCall)
+  const given = option === undefined ? client.timeout : millisOf("timeout", option)
+  const sendTimeout = given ?? defaultTimeout
+  // the handler of a stream has no deadline
+  if (handler === undefined || handler.deadline === Infinity) return { timeout: sendTimeout, sendTimeout }
+  const left = handler.deadline - now
+  return { timeout: Math.min(given ?? left, left), sendTimeout }
 }
 
-/** How long the sends on a stream wait, in milliseconds. Throws a `TypeError` for a time that is none. */
+/** Returns the timeout of the sends on a stream. Throws a `TypeError` for an invalid option. */
 export const sendTimeoutOf = (
   options: { readonly sendTimeout?: Duration.Input | undefined } | undefined,
-  patience: number
-): number => (options?.sendTimeout === undefined ? patience : millisOf("sendTimeout", options.sendTimeout))
+  { sendTimeout }: Timeouts
+): number => (options?.sendTimeout === undefined ? sendTimeout : millisOf("sendTimeout", options.sendTimeout))
 
-/** The selection of calls that have none of their own. */
+/** The selection of calls without the option. */
 const defaultSelectionOf = (client: ClientState, { affinity: comparing }: CalledMethod): Terms =>
   client.selection !== undefined && (comparing || client.selection[TypeId] === "first")
     ? client.selection
     : termsOf(comparing ? affinity : first)
 
-/** The preparation of a method's calls; all that is made once is made here. What it refuses, it returns. */
+/** Makes the function that prepares a method's calls, with everything that is made once. It returns its failure. */
 export const preparation = (
   client: ClientState,
   method: CalledMethod
@@ -87,23 +91,23 @@ export const preparation = (
     ),
     claimResponse: bus.target(Channels.claimResponse(service, name, topic))
   }))
-
+  const onlyRoute = method.topic.names.length === 0 ? routeOf(undefined) : undefined
   const defaultSelection = defaultSelectionOf(client, method)
 
   return (fiber, options) => {
     if (client.closed) return clientClosed(label, false)
     const now = client.deadlines.now()
     let route: Route
-    let times: ReturnType<typeof patienceOf>
+    let timeouts: Timeouts
     let selection = defaultSelection
     try {
-      route = routeOf(options?.topic)
-      times = patienceOf(client, fiber, options?.timeout, now)
+      route = onlyRoute ?? routeOf(options?.topic)
+      timeouts = resolveTimeouts(client, fiber, options?.timeout, now)
       if (options?.selection !== undefined && method.requireClaim) selection = termsFor(options.selection, method)
     } catch (cause) {
       return invalidArgument(`${label}: ${messageOf(cause)}`, cause)
     }
-    const { patience, timeout } = times
+    const { sendTimeout, timeout } = timeouts
     if (!(timeout > 0)) {
       return PsrpcError.fromCode("deadline_exceeded", {
         message: `request timed out before it was sent (${label})`,
@@ -114,6 +118,6 @@ export const preparation = (
     const metadata = merge(merge(client.metadata, fiber.getRef(Metadata.Outgoing)), options?.metadata)
     const problem = metadata === Metadata.emptyMetadata ? undefined : problemOf(metadata, client.maxMetadataSize)
     if (problem !== undefined) return invalidArgument(`${label}: ${problem}`)
-    return { route, now, timeout, patience, metadata, selection }
+    return { route, now, timeout, sendTimeout, metadata, selection }
   }
 }

@@ -1,49 +1,49 @@
+/** The state of a client, which its calls, streams and subscriptions share. */
 import type { Effect } from "effect"
 import type { MessageBus, Target } from "../../MessageBus.ts"
-import type * as Metadata from "../metadata/model.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
 import type { Terms } from "../calls/selection.ts"
-import type { Deadlines } from "../time/deadlines.ts"
-import type { Drops } from "../telemetry/drops.ts"
-import type * as Envelope from "../wire/callEnvelope.ts"
 import type { Interception } from "../interceptors/interceptorServices.ts"
-import type { Stream } from "../wire/streamEnvelope.ts"
+import type * as Metadata from "../metadata/model.ts"
+import type { Drops } from "../telemetry/drops.ts"
 import type { MethodMetrics } from "../telemetry/metrics/methodMetrics.ts"
+import type { Deadlines } from "../time/deadlines.ts"
+import type * as Envelope from "../wire/callEnvelope.ts"
+import type { Stream } from "../wire/streamEnvelope.ts"
 
-/** A call that waits for something from servers, in the client's map by its request id. */
-export interface Waiting {
-  /** A server offers itself. */
+/** A call that waits for claims or responses. */
+export interface PendingCall {
   claim(claim: Envelope.Claim): void
-  /** A server answers. */
   response(response: Envelope.Response): void
-  /** The client is closed: nobody hears an answer any more. */
+  /** Fails the call, since its client is closed. */
   close(): void
 }
 
-/** A stream, or the opening of one, in the client's map by its stream id. */
-export interface StreamReceiver {
+/** The receiver of a stream's messages: an endpoint, or an opening. */
+export interface StreamSink {
   receive(message: Stream): void
   closeUnsafe(cause: PsrpcError.PsrpcError): void
 }
 
-/** Something that lasts, and ends with the client. */
-export interface Open {
+/** A resource that is closed with its client. */
+export interface Closeable {
   readonly close: Effect.Effect<void>
 }
 
-/** The client that its calls share. */
 export interface ClientState {
   readonly clientId: string
   readonly bus: MessageBus["Service"]
   readonly deadlines: Deadlines
-  readonly calls: Map<string, Waiting>
-  readonly streams: Map<string, StreamReceiver>
-  readonly subscriptions: Set<Open>
+  /** By request id. */
+  readonly calls: Map<string, PendingCall>
+  /** By stream id. */
+  readonly streams: Map<string, StreamSink>
+  readonly subscriptions: Set<Closeable>
   readonly metrics: MethodMetrics
   readonly drops: Drops
-  /** Runs what is not the caller's, such as a line in the log. */
+  /** Runs an effect apart from any caller, such as a log line. */
   readonly fork: (effect: Effect.Effect<void>) => void
-  /** Milliseconds; `undefined` where the user gave none. */
+  /** Milliseconds; `undefined` without the option. */
   readonly timeout: number | undefined
   readonly selection: Terms | undefined
   readonly metadata: Metadata.Metadata
@@ -63,13 +63,13 @@ export interface ClientState {
   closed: boolean
 }
 
-/** Where a method's messages go, for one topic. */
+/** The targets of a method's messages, for one topic. */
 export interface Route {
-  /** Requests, or what concerns streams. */
+  /** Of requests; for a stream method, of all messages to the server. */
   readonly request: Target
   readonly claimResponse: Target
 }
 
-/** What a call fails with when its client is closed. */
+/** The error of a call whose client is closed. */
 export const clientClosed = (label: string, mayHaveRun: boolean): PsrpcError.PsrpcError =>
   PsrpcError.fromCode("canceled", { message: `client is closed (${label})`, reason: "client_closed", mayHaveRun })

@@ -1,26 +1,26 @@
-/** The opening of streams, and what is made of an open one. */
+/** The opening of streams. */
 import { type Duration, Effect, Exit, type Fiber, Scope, Stream } from "effect"
 import type { BidiStream } from "../../BidiStream.ts"
 import type { Delivery } from "../../MessageBus.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
-import { newStreamId } from "../wire/id.ts"
+import type { StreamMethod } from "../definition/method.ts"
 import { invalidArgument } from "../errors/invalidArgument.ts"
 import { messageOf } from "../errors/messageOf.ts"
-import type { StreamMethod } from "../definition/method.ts"
-import { millisOf } from "../time/millis.ts"
-import * as Envelope from "../wire/streamEnvelope.ts"
 import { Endpoint } from "../stream/endpoint.ts"
 import { pump, ThroughStreams } from "../stream/pump.ts"
-import * as Attributes from "../telemetry/attributes.ts"
-import { type CallSpan, templateOfCalls, withOpenSpan } from "../telemetry/spans.ts"
-import type { Outcome, Series } from "../telemetry/metrics/series.ts"
-import { StreamSpan } from "../telemetry/streamSpan.ts"
-import { ClaimedCall } from "./claimedCall.ts"
 import { countOf } from "../support/count.ts"
+import * as Attributes from "../telemetry/attributes.ts"
+import type { Outcome, Series } from "../telemetry/metrics/series.ts"
+import { type CallSpan, templateOfCalls, withOpenSpan } from "../telemetry/spans.ts"
+import { StreamSpan } from "../telemetry/streamSpan.ts"
+import { millisOf } from "../time/millis.ts"
+import { newStreamId } from "../wire/id.ts"
+import * as Envelope from "../wire/streamEnvelope.ts"
+import { type CallKind, OneServerCall } from "./oneServerCall.ts"
 import { type AnyCallOptions, type Prepared, preparation, sendTimeoutOf } from "./prepare.ts"
-import { type ClientState, clientClosed, type StreamReceiver } from "./state.ts"
+import { type ClientState, clientClosed, type StreamSink } from "./state.ts"
 
-/** Options of a stream's opening, whatever its method. */
+/** Options of the opening of a stream of any method. */
 export interface AnyStreamOptions extends AnyCallOptions {
   readonly streamBufferSize?: number | undefined
   readonly sendTimeout?: Duration.Input | undefined
@@ -28,11 +28,14 @@ export interface AnyStreamOptions extends AnyCallOptions {
   readonly idleTimeout?: Parameters<typeof millisOf>[1] | undefined
 }
 
-/** A stream's opening, from its request to the server's ack. */
-class Opening extends ClaimedCall<StreamMethod> implements StreamReceiver {
+/** The opening of a stream: a call whose response is the server's ack, on the channel of the stream. */
+class StreamOpening implements CallKind, StreamSink {
+  readonly call: OneServerCall
+  readonly #client: ClientState
+  readonly #prepared: Prepared
   readonly #streamId: string = newStreamId()
-  readonly #end: Endpoint
-  #opened = false
+  readonly #endpoint: Endpoint
+  #isOpen = false
 
   constructor(
     client: ClientState,
@@ -43,11 +46,13 @@ class Opening extends ClaimedCall<StreamMethod> implements StreamReceiver {
     callSpan: CallSpan | undefined,
     series: Series
   ) {
-    super(client, method, prepared, callSpan, series)
+    this.#client = client
+    this.#prepared = prepared
+    this.call = new OneServerCall(client, method, this, prepared, callSpan, series)
     const { bus, deadlines, drops, keepalive, streams } = client
     const streamId = this.#streamId
     const span = callSpan === undefined ? undefined : new StreamSpan(callSpan, streamId)
-    this.#end = new Endpoint({
+    this.#endpoint = new Endpoint({
       streamId,
       label: method.label,
       bus,
@@ -63,59 +68,60 @@ class Opening extends ClaimedCall<StreamMethod> implements StreamReceiver {
       span,
       onClosed: () => {
         streams.delete(streamId)
-        // an opening that fails ends with what it fails with
-        if (!this.#opened) return
+        // the outcome of an opening that fails is that of the call
+        if (!this.#isOpen) return
         series.openStreams--
-        this.over(this.#end.outcome)
+        this.call.count(this.#endpoint.outcome)
         span?.end()
       }
     })
   }
 
-  open({ metadata, now, route }: Prepared): void {
-    const { clientId, streams } = this.client
+  start(): void {
+    const { clientId, streams } = this.#client
+    const { metadata, now, route } = this.#prepared
+    const { expiry, id, span } = this.call
     streams.set(this.#streamId, this)
-    const head = { streamId: this.#streamId, requestId: this.id, sentAt: now, expiry: this.expiry }
-    const open = { clientId, metadata: this.span?.into(metadata) ?? metadata, ...this.#end.capabilities }
-    this.start(Envelope.encodeStreamOpen(route.request, head, open))
+    const head = { streamId: this.#streamId, requestId: id, sentAt: now, expiry }
+    const open = { clientId, metadata: span?.into(metadata) ?? metadata, ...this.#endpoint.capabilities }
+    this.call.start(Envelope.encodeStreamOpen(route.request, head, open))
   }
 
   receive(message: Envelope.Stream): void {
-    if (message.kind === "ack" && message.requestId === this.id) {
-      this.#opened = true
-      this.series.openStreams++
-      this.client.streams.set(this.#streamId, this.#end)
-      this.#end.opened(message)
-      return this.settle(Exit.succeed(this.#end), "ok")
+    if (message.kind === "ack" && message.requestId === this.call.id) {
+      this.#isOpen = true
+      this.call.series.openStreams++
+      this.#client.streams.set(this.#streamId, this.#endpoint)
+      this.#endpoint.opened(message)
+      return this.call.settle(Exit.succeed(this.#endpoint), "ok")
     }
-    this.#end.receive(message)
-    // closed by the server, or for what it has sent before its ack
-    if (this.#end.isClosed) this.fail(this.#end.over)
+    this.#endpoint.receive(message)
+    // the server has closed the stream, or sent an invalid message before its ack
+    if (this.#endpoint.isClosed) this.call.fail(this.#endpoint.over)
   }
 
-  /** A stream's opening is acknowledged on the stream's own channel. */
-  response(): void {}
+  onResponse(): void {}
 
-  /** The call hears of its client's end by itself. */
+  onEnded(call: OneServerCall, outcome: Outcome): void {
+    // an open stream is counted when it is closed
+    if (this.#isOpen) return
+    call.count(outcome)
+    // the server may have opened the stream, but not while the request waits for the connection
+    const delivery: Delivery = { wanted: () => call.isSent, delivered() {}, undelivered() {} }
+    if (call.mayHaveRun) this.#endpoint.closeUnsafe(canceled(), delivery)
+    this.#client.streams.delete(this.#streamId)
+  }
+
+  /** The client is closed. The call has its own notice. */
   closeUnsafe(): void {}
 
-  protected override released(outcome: Outcome): void {
-    // what is open is over when it is closed
-    if (this.#opened) return
-    this.over(outcome)
-    // a server that has opened it must not keep it; while the request waits for a connection there is none
-    const delivery: Delivery = { wanted: () => this.sent, delivered() {}, undelivered() {} }
-    if (this.mayHaveRun) this.#end.closeUnsafe(givenUp(), delivery)
-    this.client.streams.delete(this.#streamId)
-  }
-
-  /** Nobody takes what has been opened; what has not been is done with. */
+  /** Closes a stream whose opening was interrupted after the ack. */
   abandon(): void {
-    if (this.#opened) this.#end.closeUnsafe(givenUp())
+    if (this.#isOpen) this.#endpoint.closeUnsafe(canceled())
   }
 }
 
-const givenUp = (): PsrpcError.PsrpcError => PsrpcError.fromCode("canceled", { message: "request canceled" })
+const canceled = (): PsrpcError.PsrpcError => PsrpcError.fromCode("canceled", { message: "request canceled" })
 
 /** Default number of pending sends of `through`. */
 const defaultConcurrency = 16
@@ -145,61 +151,56 @@ export const opener = (client: ClientState, method: StreamMethod): StreamOpener 
   const spanTemplate = templateOfCalls(method, "client")
   const series = client.metrics.of(method)
 
-  /** Opens a stream, for who cannot be interrupted: only `waiting`, the wait for the server, can be. */
+  /** Opens a stream in an uninterruptible region. `restore` makes the wait for the ack interruptible. */
   const openIn = (
     fiber: Fiber.Fiber<unknown, unknown>,
     options: AnyStreamOptions | undefined,
-    waiting: <A, E>(opened: Effect.Effect<A, E>) => Effect.Effect<A, E>,
+    restore: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>,
     span: CallSpan | undefined
   ): Effect.Effect<Endpoint, PsrpcError.PsrpcError> => {
     const prepared = prepare(fiber, options)
     if (PsrpcError.is(prepared)) return Effect.fail(prepared)
-    let call: Opening
+    let opening: StreamOpening
     try {
       const bufferSize = countOf("streamBufferSize", options?.streamBufferSize ?? client.streamBufferSize)
-      const sendTimeout = sendTimeoutOf(options, prepared.patience)
-      call = new Opening(client, method, prepared, bufferSize, sendTimeout, span, series)
+      const sendTimeout = sendTimeoutOf(options, prepared)
+      opening = new StreamOpening(client, method, prepared, bufferSize, sendTimeout, span, series)
     } catch (cause) {
       return Effect.fail(invalidArgument(`${label}: ${messageOf(cause)}`, cause))
     }
+    const { call } = opening
     const opened = Effect.callback<unknown, unknown>((resume) => {
       if (client.closed) return resume(Effect.fail(clientClosed(label, false)))
       call.resumeTo(resume)
-      call.open(prepared)
+      opening.start()
       return Effect.sync(() => call.cancel())
     })
-    // the server's ack and the interruption may come in one turn
-    return Effect.onInterrupt(waiting(opened), () => Effect.sync(() => call.abandon())) as Effect.Effect<
+    // the ack and the interruption may arrive in one turn
+    return Effect.onInterrupt(restore(opened), () => Effect.sync(() => opening.abandon())) as Effect.Effect<
       Endpoint,
       PsrpcError.PsrpcError
     >
   }
 
-  /** The same, within a span where there is a tracer. */
-  const open = (
-    options: AnyStreamOptions | undefined,
-    waiting: <A, E>(opened: Effect.Effect<A, E>) => Effect.Effect<A, E>
-  ): Effect.Effect<Endpoint, PsrpcError.PsrpcError> =>
-    Effect.withFiber((fiber) => {
-      if (fiber.cache.tracer === undefined) return openIn(fiber, options, waiting, undefined)
-      // an open stream ends its span itself
-      return withOpenSpan(fiber, spanTemplate, Attributes.topic(method, options?.topic), (span) =>
-        openIn(fiber, options, waiting, span)
+  /** Opens a stream until the scope closes. The open stream ends its span. */
+  const scoped = (options: AnyStreamOptions | undefined): Effect.Effect<Endpoint, PsrpcError.PsrpcError, Scope.Scope> =>
+    Effect.uninterruptibleMask((restore) => {
+      const opened = Effect.withFiber<Endpoint, PsrpcError.PsrpcError>((fiber) =>
+        fiber.cache.tracer === undefined
+          ? openIn(fiber, options, restore, undefined)
+          : withOpenSpan(fiber, spanTemplate, Attributes.topic(method, options?.topic), (span) =>
+              openIn(fiber, options, restore, span)
+            )
+      )
+      return Effect.flatMap(Effect.scope, (scope) =>
+        Effect.tap(opened, (endpoint) => Scope.addFinalizerExit(scope, (exit) => endpoint.closeBy(exit)))
       )
     })
 
-  /** An open stream, for as long as the scope is. */
-  const scoped = (options: AnyStreamOptions | undefined): Effect.Effect<Endpoint, PsrpcError.PsrpcError, Scope.Scope> =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(Effect.scope, (scope) =>
-        Effect.tap(open(options, restore), (end) => Scope.addFinalizerExit(scope, (exit) => end.closeBy(exit)))
-      )
-    )
-
   const streams = new ThroughStreams()
   return {
-    open: (options) => Effect.map(scoped(options), (end) => end.api),
-    openObserved: (options) => Effect.flatMap(scoped(options), (end) => streams.observe(end)),
+    open: (options) => Effect.map(scoped(options), (endpoint) => endpoint.api),
+    openObserved: (options) => Effect.flatMap(scoped(options), (endpoint) => streams.observe(endpoint)),
     through: (openObserved) => (outgoing, options) =>
       Stream.unwrap(
         Effect.suspend(() => {

@@ -1,4 +1,4 @@
-/** Subscriptions: updates, from the bus's callback to a Stream. */
+/** Subscriptions: updates from the bus's callback to a Stream. */
 import { type Context, Effect, Exit, Scope, type Stream } from "effect"
 import * as PsrpcError from "../../PsrpcError.ts"
 import * as Channels from "../wire/channel.ts"
@@ -14,20 +14,20 @@ import type { Series } from "../telemetry/metrics/series.ts"
 import { templateOfUpdates, Spans } from "../telemetry/spans.ts"
 import { UpdateSpans } from "../telemetry/updateSpans.ts"
 import { byTopic } from "../definition/byTopic.ts"
-import { type ClientState, clientClosed, type Open } from "./state.ts"
+import { type ClientState, clientClosed, type Closeable } from "./state.ts"
 
 const policies = ["dropping", "sliding", "fail"] as const
 
 type Overflow = (typeof policies)[number]
 
-/** Options of a subscription, whatever its method. */
+/** Options of a subscription of any method. */
 export interface AnySubscribeOptions {
   readonly topic?: Readonly<Record<string, unknown>> | undefined
   readonly subscriptionBufferSize?: number | undefined
   readonly overflow?: Overflow | undefined
 }
 
-class Subscription implements Open {
+class Subscription implements Closeable {
   readonly #client: ClientState
   readonly #method: SubscriptionMethod
   readonly #series: Series
@@ -35,7 +35,7 @@ class Subscription implements Open {
   readonly #overflow: Overflow
   readonly #mailbox: Mailbox<unknown>
   readonly #spans: UpdateSpans | undefined
-  /** The subscription on the bus: no longer than this one, or it takes from a queue what others would read. */
+  /** The scope of the subscription on the bus, which must not outlive this one: it would take messages from a queue. */
   readonly #scope = Scope.makeUnsafe()
   #isCounted = false
   readonly #losses = new EveryTenfold()
@@ -61,11 +61,11 @@ class Subscription implements Open {
     return this.#mailbox.stream
   }
 
-  /** Succeeds when the broker has acknowledged it. */
+  /** Completes when the broker has acknowledged the subscription. */
   open(channel: Channels.Channel): Effect.Effect<void, PsrpcError.PsrpcError> {
     const { bus, closed, subscriptions } = this.#client
     const { label, queue } = this.#method
-    // the fiber may have yielded since it asked
+    // the client may have been closed since its check
     if (closed) return Effect.fail(clientClosed(label, false))
     subscriptions.add(this)
     return bus.subscribe(channel, this.#receive, { queue }).pipe(
@@ -78,13 +78,13 @@ class Subscription implements Open {
     const { drops } = this.#client
     const { label, message: codec, type } = this.#method
     if (this.#mailbox.hasEnded) {
-      // on its way out: by its own fault, or with nobody left to read
+      // the subscription has overflowed or lost its reader, and the broker still delivers
       if (this.#overflow === "fail") drops("overflow", label, "updates")
       return
     }
     const isFull = this.#mailbox.size >= this.#capacity
-    // what is lost anyway need not be read
-    if (isFull && this.#overflow !== "sliding") return this.#lose()
+    // an update that is dropped need not be decoded
+    if (isFull && this.#overflow !== "sliding") return this.#overflowed()
     const raw = Envelope.decodeValue(type, message)
     if (typeof raw === "string") return this.#skip(raw)
     let update: unknown
@@ -94,9 +94,9 @@ class Subscription implements Open {
       return this.#skip("malformed", cause)
     }
     if (isFull) {
-      this.#lose()
+      this.#overflowed()
       this.#mailbox.shift()
-      this.#spans?.lost(this.#overflown())
+      this.#spans?.lost(this.#overflowError())
     }
     this.#series.receive(raw.length)
     this.#spans?.arrived(message, raw.length)
@@ -105,42 +105,43 @@ class Subscription implements Open {
 
   #skip(reason: "malformed" | "foreign", cause?: unknown): void {
     const { label } = this.#method
-    this.#client.drops(reason, label, cause, `updates of ${label} cannot be read and are skipped`)
+    this.#client.drops(reason, label, cause, `updates of ${label} cannot be decoded and are dropped`)
   }
 
-  #lose(): void {
+  /** Counts a dropped update, and ends the subscription or logs a warning. */
+  #overflowed(): void {
     const { drops, fork } = this.#client
     const { label, name, service } = this.#method
     drops("overflow", label, "updates")
     if (this.#overflow === "fail") {
-      this.#mailbox.end(Effect.fail(this.#overflown()))
-      // not within the bus's callback, which others still wait for
+      this.#mailbox.end(Effect.fail(this.#overflowError()))
+      // not within the bus's callback, which delivers to other listeners too
       fork(Effect.andThen(Effect.yieldNow, this.#leave))
       return
     }
     const lost = this.#losses.record()
     if (lost !== undefined) {
       const which = this.#overflow === "dropping" ? "the newest" : "the oldest"
-      const text = `psrpc: updates of ${label} come faster than they are read: ${which} are lost, ${lost} so far (the buffer holds ${this.#capacity})`
+      const text = `psrpc: updates of ${label} arrive faster than they are read: ${which} are dropped, ${lost} so far (the buffer holds ${this.#capacity})`
       fork(LogAnnotations.annotate(Effect.logWarning(text), service, name))
     }
   }
 
-  #overflown(): PsrpcError.PsrpcError {
+  #overflowError(): PsrpcError.PsrpcError {
     const { label } = this.#method
-    const message = `updates come faster than they are read: the buffer of ${this.#capacity} is full (${label})`
+    const message = `updates arrive faster than they are read: the buffer of ${this.#capacity} is full (${label})`
     return PsrpcError.fromCode("resource_exhausted", { message, reason: "overflow" })
   }
 
-  /** The broker has acknowledged it. */
+  /** Counts the subscription when the broker has acknowledged it. */
   readonly #subscribed: Effect.Effect<void> = Effect.sync(() => {
-    // it may have ended meanwhile
+    // the subscription may have ended in the meantime
     if (!this.#client.subscriptions.has(this)) return
     this.#isCounted = true
     this.#series.subscriptions++
   })
 
-  /** Unsubscribes; what the broker has given by then is still read. */
+  /** Unsubscribes. Updates that the broker has delivered are still read. */
   readonly #leave: Effect.Effect<void> = Effect.suspend(() => {
     this.#client.subscriptions.delete(this)
     if (this.#isCounted) this.#series.subscriptions--
@@ -152,13 +153,13 @@ class Subscription implements Open {
     if (!this.#mailbox.hasEnded) this.#mailbox.end(ending)
   }
 
-  /** Its client is closed. */
+  /** Fails the Stream, since the client is closed. */
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
     const { label } = this.#method
     return Effect.tap(this.#leave, () => Effect.sync(() => this.#endWith(Effect.fail(clientClosed(label, true)))))
   })
 
-  /** Its scope is closed. */
+  /** Ends the Stream, since the scope of the subscription is closed. */
   readonly end: Effect.Effect<void> = Effect.suspend(() =>
     Effect.tap(this.#leave, () =>
       Effect.sync(() => {
@@ -169,7 +170,7 @@ class Subscription implements Open {
   )
 }
 
-/** The function that subscribes to a method; all that is made once is made here. */
+/** Makes the function that subscribes to a method, with everything that is made once. */
 export const subscriber = (
   client: ClientState,
   method: SubscriptionMethod
@@ -180,7 +181,7 @@ export const subscriber = (
   const series = client.metrics.of(method)
   const channelOf = byTopic(method, (topic) => Channels.request(service, name, topic, queue))
 
-  /** What an update is told to of its life, where the subscriber has a tracer. */
+  /** Returns the spans of the updates if the subscriber has a tracer. */
   const spansIn = (context: Context.Context<never>, topic: AnySubscribeOptions["topic"]): UpdateSpans | undefined => {
     const spans = Spans.make(context, () => templateOfUpdates(method, "consumer", topic))
     return spans === undefined ? undefined : new UpdateSpans(spans)

@@ -1,68 +1,57 @@
-/** Calls with one answer. */
+/** Unary calls: one request, one response. */
 import { Effect, Exit, type Fiber } from "effect"
-import type * as Metadata from "../metadata/model.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
-import * as Envelope from "../wire/callEnvelope.ts"
 import type { CallMethod } from "../definition/method.ts"
+import { unencodable } from "../errors/failures.ts"
 import * as Attributes from "../telemetry/attributes.ts"
 import { outcomeOf } from "../telemetry/metrics/series.ts"
 import { type CallSpan, templateOfCalls, within } from "../telemetry/spans.ts"
-import { answerOf, errorOf } from "./answer.ts"
-import { ClaimedCall } from "./claimedCall.ts"
-import { unencodable } from "../errors/failures.ts"
+import * as Envelope from "../wire/callEnvelope.ts"
+import { type CallKind, OneServerCall } from "./oneServerCall.ts"
 import { type AnyCallOptions, preparation } from "./prepare.ts"
-import { type ClientState, clientClosed, type Route } from "./state.ts"
+import { decodeError, decodeResponse } from "./response.ts"
+import { type ClientState, clientClosed } from "./state.ts"
 
-class UnaryCall extends ClaimedCall<CallMethod> {
-  request(route: Route, now: number, raw: Uint8Array, metadata: Metadata.Metadata): void {
-    const { id } = this
-    const request = {
-      id,
-      clientId: this.client.clientId,
-      sentAt: now,
-      expiry: this.expiry,
-      multi: false,
-      metadata,
-      raw
-    }
-    this.series.send(raw.length)
-    this.start(Envelope.encodeRequest(route.request, request))
-  }
-
-  response(response: Envelope.Response): void {
-    const { method } = this
-    if (method.requireClaim && this.chosen === undefined) {
-      // a server that cannot read the request says so before any claim
-      if (response.error === "") return
-      this.series.receive(0)
-      const rejection = errorOf(method, response, this.mayHaveRun) as PsrpcError.PsrpcError
-      this.reject(rejection)
-      // in a queue nobody else has the request; otherwise others may still claim
-      if (method.queue) this.fail(rejection)
-    } else if (this.chosen === undefined || response.serverId === this.chosen || response.serverId === "") {
-      if (this.chosen === undefined) this.span?.attribute(Attributes.peerId, response.serverId)
-      this.series.receive(response.raw.length)
-      if (response.error === "") {
-        const answer = answerOf(method, response.raw)
-        return answer._tag === "Success" ? this.settle(Exit.succeed(answer.success), "ok") : this.fail(answer.failure)
-      }
-      // a handler that its deadline ends may answer, in time by its own clock, whatever its language calls that
-      if (this.client.deadlines.now() >= this.expiry) return this.fail(this.timedOut())
-      this.settle(Exit.fail(errorOf(method, response, this.mayHaveRun)), outcomeOf(response.code))
-    }
-  }
-}
-
-/** The function that calls a method; all that is made once is made here. */
+/** Makes the function that calls a method, with everything that is made once. */
 export const unary = (
   client: ClientState,
   method: CallMethod
 ): ((request: unknown, options?: AnyCallOptions) => Effect.Effect<unknown, unknown>) => {
   const { label } = method
   const prepare = preparation(client, method)
-
   const spanTemplate = templateOfCalls(method, "client")
   const series = client.metrics.of(method)
+
+  const kind: CallKind = {
+    onResponse(call, response) {
+      const { chosen } = call
+      if (method.requireClaim && chosen === undefined) return onRejection(call, response)
+      if (chosen !== undefined && response.serverId !== chosen && response.serverId !== "") return
+      if (chosen === undefined) call.span?.attribute(Attributes.peerId, response.serverId)
+      series.receive(response.raw.length)
+      if (response.error === "") {
+        const decoded = decodeResponse(method, response)
+        if (decoded._tag === "Success") call.settle(Exit.succeed(decoded.success), "ok")
+        else call.fail(decoded.failure)
+      } else if (client.deadlines.now() >= call.expiry) {
+        // the error of a handler that its deadline has interrupted: each language has its own
+        call.fail(call.timeoutError())
+      } else call.settle(Exit.fail(decodeError(method, response, call.mayHaveRun)), outcomeOf(response.code))
+    },
+    onEnded(call, outcome) {
+      call.count(outcome)
+    }
+  }
+
+  /** A server that cannot decode the request responds before any claim. */
+  const onRejection = (call: OneServerCall, response: Envelope.Response): void => {
+    if (response.error === "") return
+    series.receive(0)
+    const rejection = decodeError(method, response, call.mayHaveRun) as PsrpcError.PsrpcError
+    call.reject(rejection)
+    // in a queue no other server has the request
+    if (method.queue) call.fail(rejection)
+  }
 
   const run = (
     fiber: Fiber.Fiber<unknown, unknown>,
@@ -78,13 +67,17 @@ export const unary = (
     } catch (cause) {
       return Effect.fail(unencodable(label, "request", cause))
     }
-    const call = new UnaryCall(client, method, prepared, span, series)
+    const { now, route } = prepared
     const metadata = span === undefined ? prepared.metadata : span.into(prepared.metadata)
+    const call = new OneServerCall(client, method, kind, prepared, span, series)
     return Effect.callback((resume) => {
-      // the fiber may have yielded since
+      // the client may have been closed since the preparation
       if (client.closed) return resume(Effect.fail(clientClosed(label, false)))
       call.resumeTo(resume)
-      call.request(prepared.route, prepared.now, raw, metadata)
+      series.send(raw.length)
+      const { expiry, id } = call
+      const envelope = { id, clientId: client.clientId, sentAt: now, expiry, multi: false, metadata, raw }
+      call.start(Envelope.encodeRequest(route.request, envelope))
       return Effect.sync(() => call.cancel())
     })
   }

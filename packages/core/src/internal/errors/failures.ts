@@ -1,9 +1,9 @@
-/** What calls and streams fail with for the same reason. */
+/** Failures that calls and streams share. */
 import { fromCode, type PsrpcError } from "./classes.ts"
 import { messageOf } from "./messageOf.ts"
 
-/** The connection to the broker is lost: that says more than what came of it. */
-export const disconnected = (label: string, cause: PsrpcError, mayHaveRun?: boolean): PsrpcError =>
+/** The error of a call that failed while the connection to the broker was lost, which is the more precise reason. */
+export const connectionLost = (label: string, cause: PsrpcError, mayHaveRun?: boolean): PsrpcError =>
   fromCode("unavailable", {
     message: `${cause.message} (${label})`,
     reason: "connection",
@@ -11,7 +11,7 @@ export const disconnected = (label: string, cause: PsrpcError, mayHaveRun?: bool
     cause
   })
 
-/** Nothing was heard within `millis`. */
+/** The error of a call without a response within `millis`. */
 export const timedOut = (label: string, millis: number, mayHaveRun?: boolean): PsrpcError =>
   fromCode("deadline_exceeded", {
     message: `request timed out after ${Math.round(millis)} ms (${label})`,
@@ -19,15 +19,15 @@ export const timedOut = (label: string, millis: number, mayHaveRun?: boolean): P
     mayHaveRun
   })
 
-/** The broker says that nobody listens to a request. */
-export const nobodyListens = (label: string): PsrpcError =>
+/** The error of a request for which the broker reports no listeners. */
+export const noListeners = (label: string): PsrpcError =>
   fromCode("unavailable", {
-    message: `no response from servers: nobody listens (${label})`,
+    message: `no response from servers: no listeners (${label})`,
     reason: "no_listeners",
     mayHaveRun: false
   })
 
-/** What a call fails with whose request cannot be encoded. */
+/** The error of a call whose request cannot be encoded. */
 export const unencodable = (label: string, what: string, cause: unknown): PsrpcError =>
   fromCode("malformed_request", {
     message: `the ${what} cannot be encoded (${label}): ${messageOf(cause)}`,

@@ -1,7 +1,7 @@
 /** Why a stream is closed, and what sends on it fail with. */
 import { Cause } from "effect"
 import * as PsrpcError from "../../PsrpcError.ts"
-import { disconnected, timedOut } from "../errors/failures.ts"
+import { connectionLost, timedOut } from "../errors/failures.ts"
 import { withMayHaveRun } from "../errors/mayHaveRun.ts"
 import type { StreamClose } from "../wire/streamEnvelope.ts"
 
@@ -40,7 +40,7 @@ export const unacknowledged = (
   label: string,
   millis: number,
   connection: PsrpcError.PsrpcError | undefined
-): PsrpcError.PsrpcError => (connection === undefined ? timedOut(label, millis) : disconnected(label, connection))
+): PsrpcError.PsrpcError => (connection === undefined ? timedOut(label, millis) : connectionLost(label, connection))
 
 /** What a stream ends with whose other end is not there any more. */
 export const gone = (
@@ -54,4 +54,4 @@ export const gone = (
         message: `the other end of the stream is gone: ${why} (${label})`,
         reason
       })
-    : disconnected(label, connection)
+    : connectionLost(label, connection)

@@ -1,6 +1,6 @@
 /** Records the calls and updates of a service from the messages on the broker. */
 import { Result } from "effect"
-import { answerOf, errorOf } from "../../../internal/client/answer.ts"
+import { decodeError, decodeResponse } from "../../../internal/client/response.ts"
 import * as Envelope from "../../../internal/wire/callEnvelope.ts"
 import type { CalledMethod, CallMethod, StreamMethod, SubscriptionMethod } from "../../../internal/definition/method.ts"
 import { decodeStream, type Stream } from "../../../internal/wire/streamEnvelope.ts"
@@ -200,8 +200,8 @@ export class CallRecorder {
     const known = this.#byRequest.get(response.id)
     if (known === undefined || known.method.kind === "stream") return undefined
     const { method, record } = known
-    const { error, raw, serverId } = response
-    const result = error === "" ? answerOf(method, raw) : Result.fail(errorOf(method, response, true))
+    const { error, serverId } = response
+    const result = error === "" ? decodeResponse(method, response) : Result.fail(decodeError(method, response, true))
     const at = this.#now()
     if (record.kind === "multi") {
       const isCopy = record.responses.some((known) => known.serverId === serverId)
