@@ -26,7 +26,7 @@
  * @since 0.1.0
  */
 import { type Config, Context, Duration, type Effect, Layer, type Scope } from "effect"
-import type { CheckedHandlers, Handlers, InterceptedServices } from "./internal/calls/handlerTypes.ts"
+import type { InterceptedServices, ValidHandlers } from "./internal/calls/handlerTypes.ts"
 import * as Make from "./internal/server/make.ts"
 import type { ConfigOptions, Options, Server } from "./internal/server/types.ts"
 import * as Unimplemented_ from "./internal/server/unimplemented.ts"
@@ -42,11 +42,13 @@ export type {
   HandlerFn,
   HandlerOf,
   Handlers,
+  HandlersOf,
   HandlersServices,
   InterceptedServices,
   StreamAffinity,
   StreamAffinityHandler,
-  StreamHandlerFn
+  StreamHandlerFn,
+  ValidHandlers
 } from "./internal/calls/handlerTypes.ts"
 
 export {
@@ -125,9 +127,8 @@ export type Unimplemented<Methods> = {
  * @category constructors
  * @since 0.1.0
  */
-export const unimplemented = <Name extends string, M extends Service_.AnyMethods>(
-  service: Service_.Service<Name, M>
-): Unimplemented<M> => Unimplemented_.unimplemented(service) as Unimplemented<M>
+export const unimplemented = <S extends Service_.Any>(service: S): Unimplemented<Service_.Methods<S>> =>
+  Unimplemented_.unimplemented(service) as never
 
 /**
  * Makes a server. It is ready, its subscriptions acknowledged by the broker, when this succeeds.
@@ -138,17 +139,15 @@ export const unimplemented = <Name extends string, M extends Service_.AnyMethods
  * @category constructors
  * @since 0.1.0
  */
-export const make: <
-  Name extends string,
-  M extends Service_.AnyMethods,
-  const H extends Handlers<M>,
-  const I extends ReadonlyArray<Interceptor.Any> = readonly []
->(
-  service: Service_.Service<Name, M>,
-  handlers: H & CheckedHandlers<H, M>,
-  options?: Options<M, I>
-) => Effect.Effect<Server<M>, PsrpcError.PsrpcError, MessageBus | InterceptedServices<H, M, I> | Scope.Scope> =
-  Make.make
+export const make: <S extends Service_.Any, const H, const I extends ReadonlyArray<Interceptor.Any> = readonly []>(
+  service: S,
+  handlers: ValidHandlers<H, S>,
+  options?: Options<Service_.Methods<S>, I>
+) => Effect.Effect<
+  Server<Service_.Methods<S>>,
+  PsrpcError.PsrpcError,
+  MessageBus | InterceptedServices<H, Service_.Methods<S>, I> | Scope.Scope
+> = Make.make as never
 
 /**
  * Makes a server as a Layer. `handlers` is the object of handlers, or an Effect that makes it, whose requirements the
@@ -158,18 +157,20 @@ export const make: <
  * @since 0.1.0
  */
 export const layer = <
-  Name extends string,
-  M extends Service_.AnyMethods,
-  const H extends Handlers<M>,
+  S extends Service_.Any,
+  const H,
   E = never,
   R = never,
   const I extends ReadonlyArray<Interceptor.Any> = readonly []
 >(
-  service: Service_.Service<Name, M>,
-  handlers: (H & CheckedHandlers<H, M>) | Effect.Effect<H & CheckedHandlers<H, M>, E, R>,
-  options?: Options<M, I>
-): Layer.Layer<never, PsrpcError.PsrpcError | E, MessageBus | InterceptedServices<H, M, I> | Exclude<R, Scope.Scope>> =>
-  Layer.effectDiscard(Make.makeFrom(service, handlers as object, options)) as never
+  service: S,
+  handlers: ValidHandlers<H, S> | Effect.Effect<ValidHandlers<H, S>, E, R>,
+  options?: Options<Service_.Methods<S>, I>
+): Layer.Layer<
+  never,
+  PsrpcError.PsrpcError | E,
+  MessageBus | InterceptedServices<H, Service_.Methods<S>, I> | Exclude<R, Scope.Scope>
+> => Layer.effectDiscard(Make.makeFrom(service as never, handlers as object, options)) as never
 
 /**
  * Makes a server as a Layer, as `layer` does, with options from the configuration.
@@ -194,21 +195,20 @@ export const layer = <
  * @since 0.1.0
  */
 export const layerConfig = <
-  Name extends string,
-  M extends Service_.AnyMethods,
-  const H extends Handlers<M>,
+  S extends Service_.Any,
+  const H,
   E = never,
   R = never,
   const I extends ReadonlyArray<Interceptor.Any> = readonly []
 >(
-  service: Service_.Service<Name, M>,
-  handlers: (H & CheckedHandlers<H, M>) | Effect.Effect<H & CheckedHandlers<H, M>, E, R>,
-  options: ConfigOptions<M, I>
+  service: S,
+  handlers: ValidHandlers<H, S> | Effect.Effect<ValidHandlers<H, S>, E, R>,
+  options: ConfigOptions<Service_.Methods<S>, I>
 ): Layer.Layer<
   never,
   PsrpcError.PsrpcError | Config.ConfigError | E,
-  MessageBus | InterceptedServices<H, M, I> | Exclude<R, Scope.Scope>
-> => Layer.effectDiscard(Make.makeConfigured(service, handlers as object, options)) as never
+  MessageBus | InterceptedServices<H, Service_.Methods<S>, I> | Exclude<R, Scope.Scope>
+> => Layer.effectDiscard(Make.makeConfigured(service as never, handlers as object, options)) as never
 
 /**
  * The class of a server as a service of the program.
@@ -216,37 +216,30 @@ export const layerConfig = <
  * @category models
  * @since 0.1.0
  */
-export interface ServiceClass<
+export interface ServiceClass<Self, Id extends string, S extends Service_.Any> extends Context.ServiceClass<
   Self,
-  Id extends string,
-  M extends Service_.AnyMethods,
-  Name extends string = string
-> extends Context.ServiceClass<Self, Id, Server<M>> {
+  Id,
+  Server<Service_.Methods<S>>
+> {
   /** The service that the server serves. */
-  readonly service: Service_.Service<Name, M>
+  readonly service: S
   /** Makes the server as a Layer that provides its handle; see `Server.layer`. */
-  readonly layer: <
-    const H extends Handlers<M>,
-    E = never,
-    R = never,
-    const I extends ReadonlyArray<Interceptor.Any> = readonly []
-  >(
-    handlers: (H & CheckedHandlers<H, M>) | Effect.Effect<H & CheckedHandlers<H, M>, E, R>,
-    options?: Options<M, I>
-  ) => Layer.Layer<Self, PsrpcError.PsrpcError | E, MessageBus | InterceptedServices<H, M, I> | Exclude<R, Scope.Scope>>
+  readonly layer: <const H, E = never, R = never, const I extends ReadonlyArray<Interceptor.Any> = readonly []>(
+    handlers: ValidHandlers<H, S> | Effect.Effect<ValidHandlers<H, S>, E, R>,
+    options?: Options<Service_.Methods<S>, I>
+  ) => Layer.Layer<
+    Self,
+    PsrpcError.PsrpcError | E,
+    MessageBus | InterceptedServices<H, Service_.Methods<S>, I> | Exclude<R, Scope.Scope>
+  >
   /** Makes the server with options from the configuration, as a Layer that provides its handle; see `Server.layerConfig`. */
-  readonly layerConfig: <
-    const H extends Handlers<M>,
-    E = never,
-    R = never,
-    const I extends ReadonlyArray<Interceptor.Any> = readonly []
-  >(
-    handlers: (H & CheckedHandlers<H, M>) | Effect.Effect<H & CheckedHandlers<H, M>, E, R>,
-    options: ConfigOptions<M, I>
+  readonly layerConfig: <const H, E = never, R = never, const I extends ReadonlyArray<Interceptor.Any> = readonly []>(
+    handlers: ValidHandlers<H, S> | Effect.Effect<ValidHandlers<H, S>, E, R>,
+    options: ConfigOptions<Service_.Methods<S>, I>
   ) => Layer.Layer<
     Self,
     PsrpcError.PsrpcError | Config.ConfigError | E,
-    MessageBus | InterceptedServices<H, M, I> | Exclude<R, Scope.Scope>
+    MessageBus | InterceptedServices<H, Service_.Methods<S>, I> | Exclude<R, Scope.Scope>
   >
 }
 
@@ -277,16 +270,13 @@ export interface ServiceClass<
  */
 export const Service =
   <Self>() =>
-  <const Id extends string, Name extends string, M extends Service_.AnyMethods>(
-    id: Id,
-    service: Service_.Service<Name, M>
-  ): ServiceClass<Self, Id, M, Name> => {
-    const Tag = Context.Service<Self, Server<M>>()(id)
-    const own: Pick<ServiceClass<Self, Id, M, Name>, "layer" | "layerConfig" | "service"> = {
+  <const Id extends string, S extends Service_.Any>(id: Id, service: S): ServiceClass<Self, Id, S> => {
+    const Tag = Context.Service<Self, Server<Service_.Methods<S>>>()(id)
+    return Object.assign(Tag, {
       service,
-      layer: (handlers, options) => Layer.effect(Tag, Make.makeFrom(service, handlers as object, options)) as never,
-      layerConfig: (handlers, options) =>
-        Layer.effect(Tag, Make.makeConfigured(service, handlers as object, options)) as never
-    }
-    return Object.assign(Tag, own) as unknown as ServiceClass<Self, Id, M, Name>
+      layer: (handlers: object, options?: Options<Service_.AnyMethods>) =>
+        Layer.effect(Tag, Make.makeFrom(service as never, handlers, options) as never),
+      layerConfig: (handlers: object, options: ConfigOptions<Service_.AnyMethods>) =>
+        Layer.effect(Tag, Make.makeConfigured(service as never, handlers, options) as never)
+    }) as never
   }

@@ -7,6 +7,7 @@ import type * as Payload from "../../Payload.ts"
 import type * as PsrpcError from "../../PsrpcError.ts"
 import type * as Topic from "../../Topic.ts"
 import type { Call, CurrentCall } from "./callContext.ts"
+import type { UnknownField } from "./unknownField.ts"
 import type { AroundCalls, AroundStreams } from "./interceptorTypes.ts"
 
 /**
@@ -134,16 +135,89 @@ export type Handlers<Methods> = {
   readonly [K in keyof Methods as Methods[K] extends { readonly kind: "subscription" } ? K : never]?: never
 }
 
+/** The methods of a service that have handlers: all but subscriptions. */
+type HandledKey<Methods> = {
+  [K in keyof Methods]: Methods[K] extends { readonly kind: "subscription" } ? never : K
+}[keyof Methods]
+
+type Member<M, Name extends string> = M extends { readonly [P in Name]: infer T } ? T : never
+
+type IsAffinity<M> = M extends { readonly routing: "affinity" } ? true : false
+
+type Handle<M> = M extends { readonly kind: "stream" }
+  ? // the server sends what the client receives
+    StreamHandlerFn<Member<M, "receive">, Member<M, "send">, Member<M, "topic">>
+  : HandlerFn<Member<M, "request">, Member<M, "response">, Member<M, "error">, Member<M, "topic">>
+
+type AffinityFor<M> = M extends { readonly kind: "stream" }
+  ? StreamAffinity<Member<M, "topic">>
+  : Affinity<Member<M, "request">, Member<M, "topic">>
+
+type OnlyWithAffinity = `only a method with routing: "affinity" has an affinity: its handler is { affinity, handle }`
+
+/** The handler of a method with affinity. For another method the members say why it has none. */
+interface WithAffinity<M> {
+  readonly affinity: IsAffinity<M> extends true ? AffinityFor<M> : OnlyWithAffinity
+  readonly handle: IsAffinity<M> extends true ? Handle<M> : OnlyWithAffinity
+}
+
+type WithoutAffinity<M> =
+  IsAffinity<M> extends true ? `a method with routing: "affinity" needs { affinity, handle }` : Handle<M>
+
 /**
- * Refuses handlers for methods that the service does not have. (Over `keyof Methods`, which leaves the handlers'
- * parameters their types; a conditional type of the keys takes them away.)
+ * The type that TypeScript infers handlers against: a mapped type over the methods of the service, with each condition
+ * inside a property. A condition around the object, or around a property's object, is not evaluated before the service is
+ * inferred: the parameters of a handler in `Effect.fnUntraced(function* (request) { … })` would be `any`.
  *
  * @category utility types
  * @since 0.1.0
  */
-export type CheckedHandlers<H, Methods> = {
-  readonly [K in Exclude<keyof H, keyof Methods>]: `${K & string} is no method of the service`
+export type HandlersOf<S> = {
+  readonly [K in HandledKey<Methods<S>>]: WithoutAffinity<Methods<S>[K]> | WithAffinity<Methods<S>[K]>
 }
+
+type Methods<S> = S extends { readonly methods: infer M } ? M : never
+
+type Success<F> = F extends (...args: any) => Effect.Effect<infer A, infer _E, infer _R>
+  ? A
+  : F extends { readonly handle: (...args: any) => Effect.Effect<infer A, infer _E, infer _R> }
+    ? A
+    : never
+
+/** Refuses a response with a field that the payload does not have. */
+type KnownFields<F, M> = M extends { readonly kind: "unary" | "multi"; readonly response: infer P }
+  ? UnknownField<Success<F>, Payload.Input<P>> extends infer Field extends string
+    ? [Field] extends [never]
+      ? unknown
+      : `the response has no field ${Field}`
+    : unknown
+  : unknown
+
+/**
+ * Refuses handlers of methods that the service does not have. The type of such a handler is the reason.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type CheckedHandlers<H, M> = {
+  readonly [K in Exclude<keyof H, keyof M>]: `${K & string} is no method of the service`
+}
+
+/** Refuses handlers of subscriptions, and responses with unknown fields. */
+type CheckedResponses<H, M> = {
+  readonly [K in keyof H & keyof M]: M[K] extends { readonly kind: "subscription" }
+    ? `${K & string} is a subscription: publishers send its updates, and a server has no handler`
+    : KnownFields<H[K], M[K]>
+}
+
+/**
+ * Handlers `H` of the service `S`, checked: none is missing, none is of another method, and no response has an unknown
+ * field.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type ValidHandlers<H, S> = H & HandlersOf<S> & CheckedHandlers<H, Methods<S>> & CheckedResponses<H, Methods<S>>
 
 type ServicesOfEffect<E> = E extends Effect.Effect<infer _A, infer _E, infer R> ? R : never
 
@@ -171,15 +245,18 @@ type ServicesOf<H, Methods, Kind> = {
 type AffinityServices<H> = { [K in keyof H]: ServicesOfHandler<AffinityOf<H[K]>> }[keyof H]
 
 /**
- * What handlers require behind interceptors: what these provide goes, what they require themselves comes.
+ * The requirements of handlers behind interceptors: without the services that the interceptors provide, and with those that
+ * they require. None for an Effect that cannot succeed with handlers.
  *
  * @category utility types
  * @since 0.1.0
  */
-export type InterceptedServices<H, Methods, I> =
-  | AroundCalls<I, ServicesOf<H, Methods, "unary" | "multi">>
-  | AroundStreams<I, ServicesOf<H, Methods, "stream">>
-  | Exclude<AffinityServices<H>, Scope.Scope | CurrentCall>
+export type InterceptedServices<H, Methods, I> = [H] extends [Effect.Effect<unknown, unknown, unknown>]
+  ? never
+  :
+      | AroundCalls<I, ServicesOf<H, Methods, "unary" | "multi">>
+      | AroundStreams<I, ServicesOf<H, Methods, "stream">>
+      | Exclude<AffinityServices<H>, Scope.Scope | CurrentCall>
 
 /**
  * What handlers require, but for what each call has of its own: a `Scope`, and `Server.CurrentCall`.

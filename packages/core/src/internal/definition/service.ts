@@ -1,7 +1,7 @@
 /** The definition of a service. Public in `Service`. */
 import { Context } from "effect"
 import { goName } from "./goName.ts"
-import type { CheckedHandlers, Handlers } from "../calls/handlerTypes.ts"
+import type { ValidHandlers } from "../calls/handlerTypes.ts"
 import { parameters } from "./topicParameters.ts"
 import * as Payload from "../../Payload.ts"
 import * as Rpc from "../../Rpc.ts"
@@ -49,7 +49,7 @@ export interface Service<out Name extends string, out Methods extends AnyMethods
   /** The annotations of the service: the defaults of those of its methods. */
   readonly annotations: Context.Context<never>
   /** Types handlers that are written apart from the server. */
-  of<const H extends Handlers<Methods>>(handlers: H & CheckedHandlers<H, Methods>): H
+  of<const H>(handlers: ValidHandlers<H, { readonly methods: Methods }>): H
   /** Returns the same service with an annotation. See `Rpc.Any.annotate`. */
   annotate<I, S>(key: Context.Key<I, S>, value: NoInfer<S>): Service<Name, Methods>
   /** Returns the same service with all annotations of a context. */
