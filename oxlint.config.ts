@@ -98,10 +98,6 @@ export default defineConfig({
       }
     },
     { files: ["packages/core/src/**"], rules: { "no-restricted-imports": ["error", { patterns: [cursors] }] } },
-    ...directions,
-    {
-      files: ["packages/nats/src/**"],
-      rules: { "import/no-cycle": "off" }
-    }
+    ...directions
   ]
 })

@@ -1,19 +1,19 @@
 /**
  * The message bus over NATS, on the subjects and in the queue groups of Go's psrpc.
  *
- * One connection, however many channels there are: it is connected again for as long as the Layer lives, and
- * subscriptions are restored.
+ * A bus has one connection, whatever the number of channels. It is opened again whenever it is lost, until the Layer is
+ * released, and subscriptions are restored.
  *
  * | | |
  * | --- | --- |
- * | a message that is published | reaches each receiver at most once; while the connection is down it is held until it expires |
- * | a message to a subject that nobody listens on | is told at once that it has no receivers |
- * | the same just after the connection came back | is sent again for a while, see `make` |
- * | a subscription | is known to the server when `subscribe` succeeds |
- * | a message of a queue | goes to one member of the subject's group, who hands it on where it has no route for it |
- * | a member of a queue that leaves | first handles what the server has given it |
+ * | published message | reaches each receiver at most once; while the connection is down it is buffered until it expires |
+ * | message without listeners | is reported at once |
+ * | message without listeners just after a reconnect | is sent again for a grace period, see `make` |
+ * | subscription | is acknowledged by the server when `subscribe` succeeds |
+ * | message of a queue | goes to one member of the subject's queue group, which forwards it if it has no route for it |
+ * | member that leaves a queue | first handles the messages that the server has sent to it |
  *
- * **Example** (A bus for the whole program)
+ * **Example** (One bus for the whole program)
  *
  * ```ts
  * import { NatsMessageBus } from "@effect-psrpc/nats"
@@ -25,18 +25,11 @@
  * @since 0.1.0
  */
 import { MessageBus, type PsrpcError } from "@effect-psrpc/core"
-import { Config, type Duration, Effect, Layer, type Metric, type Redacted, type Scope } from "effect"
-import { makeBus } from "./internal/bus.ts"
-import { makeClosing } from "./internal/closing.ts"
-import * as internal from "./internal/connection.ts"
-import { handedOnMessages as handedOn } from "./internal/handOn.ts"
-import { open } from "./internal/open.ts"
-import { Peer } from "./internal/peer.ts"
-import { ReconnectDelay } from "./internal/reconnectDelay.ts"
-import { BusRuntime, Limits } from "@effect-psrpc/core/broker"
-import * as settings from "./internal/settings.ts"
-import { serverOptions } from "./internal/serverOptions.ts"
-import { unroutedMessages as unrouted } from "./internal/unrouted.ts"
+import { Config, Effect, Layer, type Metric, type Scope } from "effect"
+import { forwardedMessages as forwarded } from "./internal/forwarding/forwarder.ts"
+import { unroutableMessages as unroutable } from "./internal/forwarding/unroutableMessages.ts"
+import * as internal from "./internal/make.ts"
+import type { ConnectionOptions, Options } from "./internal/options/optionTypes.ts"
 
 export {
   defaultCloseTimeout,
@@ -46,215 +39,71 @@ export {
   defaultMaxBufferedMessages,
   defaultMaxPayload
 } from "@effect-psrpc/core/broker/Limits"
+export type { Connection } from "./internal/connection/natsConnection.ts"
+export type {
+  Authenticator,
+  ConnectionOptions,
+  LimitOptions,
+  NatsOptions,
+  Options,
+  TlsOptions
+} from "./internal/options/optionTypes.ts"
 
 /**
- * Messages of queues that this process got without having a route for them, and has handed on to another member:
- * counted in `psrpc_messages_handed_on`.
+ * Counts messages of queues that this process received without a route for them and forwarded to another member:
+ * `psrpc_messages_forwarded`.
  *
  * @category metrics
  * @since 0.1.0
  */
-export const handedOnMessages: Metric.Counter<number> = handedOn
+export const forwardedMessages: Metric.Counter<number> = forwarded
 
 /**
- * Messages of queues that came to nothing because no member has a route for them: counted in `psrpc_messages_dropped`
- * with the reason `no_route`.
+ * Counts messages of queues that were dropped because no member has a route for them: `psrpc_messages_dropped` with the
+ * reason `no_route`.
  *
  * @category metrics
  * @since 0.1.0
  */
-export const unroutedMessages: Metric.Metric<number, Metric.CounterState<number>> = unrouted
+export const unroutableMessages: Metric.Metric<number, Metric.CounterState<number>> = unroutable
 
 /**
- * Certificates and keys, as text or as paths of files; `{}` asks for TLS and trusts what Node trusts.
+ * Makes a bus that opens its own connection. It is drained and closed with the scope.
  *
- * @category models
- * @since 0.1.0
- */
-export interface TlsOptions {
-  /** Whom to trust, as PEM. */
-  readonly ca?: string | undefined
-  readonly caFile?: string | undefined
-  /** Who the client is, as PEM, for servers that verify their clients. */
-  readonly cert?: string | undefined
-  readonly certFile?: string | undefined
-  /** The certificate's key, as PEM. */
-  readonly key?: string | undefined
-  readonly keyFile?: string | undefined
-  /** Whether TLS comes before everything else; servers need `handshake_first`. Default: `false`. */
-  readonly handshakeFirst?: boolean | undefined
-}
-
-/**
- * Options of nats.js, without those that the bus sets itself.
+ * While the connection is down, published messages are buffered. In the grace period after that, twice
+ * `reconnect.maxDelay`, a message without listeners is sent again every 50 milliseconds: other processes may not have
+ * subscribed again yet. It stops when the message has a listener, its publisher is cancelled, or it is about to expire.
+ * In a cluster a message without listeners is always sent again for a quarter of a second, because its servers exchange
+ * subscriptions with a delay.
  *
- * @category models
- * @since 0.1.0
- */
-export interface NatsOptions {
-  /** Says who the client is each time it connects: one of nats.js, `jwtAuthenticator` for instance, or of your own. */
-  readonly authenticator?: Authenticator | ReadonlyArray<Authenticator> | undefined
-  /** What the subjects begin with where NATS tells that nobody listens. Default: `_INBOX`. */
-  readonly inboxPrefix?: string | undefined
-  /** How often each server is tried before the connection is given up for good; `-1` is for ever. Default: `-1`. */
-  readonly maxReconnectAttempts?: number | undefined
-  /** Whether the servers are tried in the order given. Default: `false`. */
-  readonly noRandomize?: boolean | undefined
-  /** Whether servers of the cluster that are not in `servers` stay unknown. Default: `false`. */
-  readonly ignoreClusterUpdates?: boolean | undefined
-  /** Whether a host with several addresses is tried at each of them. Default: `true`. */
-  readonly resolve?: boolean | undefined
-}
-
-/**
- * Tells the server who the client is, given the server's challenge where it has one.
- *
- * @category models
- * @since 0.1.0
- */
-export type Authenticator = (nonce?: string) => object | void
-
-/**
- * What every bus has a bound for.
- *
- * @category models
- * @since 0.1.0
- */
-export interface LimitOptions extends Limits.LimitOptions {
-  /**
-   * The largest message in bytes; a larger one is `ResourceExhausted`, reason `too_large`, and so is one that is larger
-   * than the server's `max_payload`. Default: 8 MiB.
-   */
-  readonly maxPayload?: number | undefined
-}
-
-/**
- * Options of a bus with a connection of its own.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Options extends LimitOptions {
-  /**
-   * One server or several of a cluster: `nats://[user:password@]host[:port]`, `nats://token@host[:port]`, with `tls://`
-   * for TLS, or `host[:port]`; a text may have several, with commas between them. What URLs say of user, password and
-   * token must be the same in all, and wins. Default: `nats://127.0.0.1:4222`.
-   */
-  readonly servers?: string | Redacted.Redacted<string> | ReadonlyArray<string | Redacted.Redacted<string>> | undefined
-  /** What the server's monitoring calls the connection. Default: none. */
-  readonly name?: string | undefined
-  readonly user?: string | undefined
-  readonly password?: string | Redacted.Redacted<string> | undefined
-  readonly token?: string | Redacted.Redacted<string> | undefined
-  /** The text of a `.creds` file: the JWT of a user and its seed. */
-  readonly credentials?: string | Redacted.Redacted<string> | undefined
-  /** The seed of a user that the server knows by its nkey. */
-  readonly nkey?: string | Redacted.Redacted<string> | undefined
-  /** Certificates and keys. Without it TLS is used where the server asks for it. */
-  readonly tls?: TlsOptions | undefined
-  /** More options for nats.js. */
-  readonly nats?: NatsOptions | undefined
-  /**
-   * How long to wait before connecting again: from `minDelay`, twice as long each time, up to `maxDelay`, less up to a
-   * half at random, for ever unless `nats` has `maxReconnectAttempts`. For twice `maxDelay` after the connection came
-   * back, a message that nobody has heard is sent again: other processes may not have subscribed again yet. Default: 50
-   * milliseconds and 2 seconds.
-   */
-  readonly reconnect?: Limits.ReconnectOptions | undefined
-  /**
-   * How long a connection may leave a PING unanswered before it is given up and made anew; it is asked this often. With
-   * `Infinity` nothing is asked, and a connection that is silently dead is noticed when the system gives it up. Default:
-   * 10 seconds.
-   */
-  readonly heartbeat?: Duration.Input | undefined
-}
-
-/**
- * What the bus needs of a connection: one of `nats` 2 or of `@nats-io/transport-node` 3, for instance.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Connection extends internal.Connection {}
-
-/**
- * Options of a bus on a connection that stays yours.
- *
- * @category models
- * @since 0.1.0
- */
-export interface ConnectionOptions extends LimitOptions {
-  /** Others may use it too. Must not have `noEcho: true`. */
-  readonly connection: Connection
-  /**
-   * What the subjects begin with where NATS tells that nobody listens; a user who may not subscribe to everything needs
-   * permission for `<inboxPrefix>.>`. Default: `_INBOX`.
-   */
-  readonly inboxPrefix?: string | undefined
-}
-
-const defaultInboxPrefix = "_INBOX"
-
-/**
- * Makes a bus with a connection of its own, which is drained and closed with the scope.
- *
- * While the connection is down, what is published is held. For a while after that (see `reconnect`) that nobody listens
- * to a message is no proof that nobody serves, and it is sent again every 50 milliseconds: until somebody listens, it is
- * not wanted any more, or is about to expire. In a cluster the same is done for a quarter of a second at any time, since
- * its servers learn of each other's subscriptions a moment late.
- *
- * Fails within `connectTimeout`: `Unavailable` where NATS cannot be reached, `Unauthenticated` where it refuses the user,
- * `InvalidArgument` where an option is wrong. No error and no line in the log has a password, token or seed.
+ * Fails within `connectTimeout`: with `Unavailable` if NATS cannot be reached, with `Unauthenticated` if NATS refuses the
+ * user, and with `InvalidArgument` if an option is wrong. Errors and log lines contain no password, token or seed.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = Effect.fnUntraced(function* (
-  options: Options = {}
-): Effect.fn.Return<MessageBus.MessageBus["Service"], PsrpcError.PsrpcError, Scope.Scope> {
-  const bounds = yield* settings.check.limits(options)
-  const { address, nats, secrets } = yield* serverOptions(options)
-  const runtime = yield* BusRuntime.make
-  const peer = new Peer(address, secrets)
-  const closing = makeClosing(runtime, bounds.closeTimeout)
-  const delays = yield* settings.check.delays(options.reconnect)
-  const reconnectDelay = new ReconnectDelay(delays)
-  const heartbeat = yield* settings.check.millis("heartbeat", options.heartbeat ?? Limits.defaultHeartbeat)
-  const { connectTimeout } = bounds
-  const connection = yield* open({ nats, connectTimeout, heartbeat }, peer, reconnectDelay, closing)
-  const inboxPrefix = options.nats?.inboxPrefix ?? defaultInboxPrefix
-  const how = { grace: Limits.gracePeriodFor(delays.maxDelay), inboxPrefix, listener: reconnectDelay }
-  return yield* makeBus(connection, { ...bounds, ...how }, peer, runtime, closing)
-})
+export const make: (
+  options?: Options
+) => Effect.Effect<MessageBus.MessageBus["Service"], PsrpcError.PsrpcError, Scope.Scope> = internal.make
 
 /**
- * Makes a bus on a connection that stays yours: it is neither closed nor drained, and what the bus has subscribed to is
- * unsubscribed with the scope.
+ * Makes a bus on a connection of the caller. The bus does not close or drain it, and removes its own subscriptions with
+ * the scope.
  *
- * Fails with `FailedPrecondition` where the connection is closed, or would not let two parts of one process talk
- * (`noEcho`). Reconnecting is the connection's to do: see its `maxReconnectAttempts`, which is 10 unless it is given. For 4
- * seconds after it came back, a message that nobody has heard is sent again.
+ * Fails with `FailedPrecondition` if the connection is closed, or if it does not deliver messages within the process
+ * (`noEcho`). The connection reconnects by itself, see its `maxReconnectAttempts`, whose default is 10. The grace period
+ * after a reconnect is 4 seconds.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const makeConnection = Effect.fnUntraced(function* (
+export const makeConnection: (
   options: ConnectionOptions
-): Effect.fn.Return<MessageBus.MessageBus["Service"], PsrpcError.PsrpcError, Scope.Scope> {
-  const { connection, inboxPrefix = defaultInboxPrefix } = options
-  const refusal = internal.refusalOf(connection)
-  if (refusal !== undefined) return yield* refusal
-  const bounds = yield* settings.check.limits(options)
-  const runtime = yield* BusRuntime.make
-  const peer = new Peer(connection.getServer(), [])
-  const closing = makeClosing(runtime, bounds.closeTimeout)
-  const how = { grace: Limits.defaultGracePeriod, inboxPrefix }
-  return yield* makeBus(connection, { ...bounds, ...how }, peer, runtime, closing)
-})
+) => Effect.Effect<MessageBus.MessageBus["Service"], PsrpcError.PsrpcError, Scope.Scope> = internal.makeConnection
 
 /**
- * The bus as a Layer, with a connection of its own; see `make`. Call it once and share the Layer: each call makes a bus,
- * and the same Layer value provided twice is one.
+ * Provides a bus that opens its own connection; see `make`. Each call makes a Layer with its own bus: call it once and
+ * share the Layer.
  *
  * @category layers
  * @since 0.1.0
@@ -263,7 +112,7 @@ export const layer = (options?: Options): Layer.Layer<MessageBus.MessageBus, Psr
   Layer.effect(MessageBus.MessageBus, make(options))
 
 /**
- * As `layer`, with options from the configuration.
+ * Provides a bus that opens its own connection, with options from the configuration; see `layer`.
  *
  * @category layers
  * @since 0.1.0
@@ -274,7 +123,7 @@ export const layerConfig = (
   Layer.effect(MessageBus.MessageBus, Effect.flatMap(Config.unwrap(options), make))
 
 /**
- * The bus as a Layer, on a connection that stays yours; see `makeConnection`.
+ * Provides a bus on a connection of the caller; see `makeConnection`.
  *
  * @category layers
  * @since 0.1.0

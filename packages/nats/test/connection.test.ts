@@ -191,13 +191,13 @@ for (const [client, connect] of Object.entries(clients)) {
         const other = yield* NatsMessageBus.makeConnection({ connection: yield* connect(server.url, who) })
         assert.strictEqual(yield* publish(bus, routed(subject, ""), bytes("x")), -1)
         // nor to hand on by routes: it goes round as a Go server's would
-        const before = (yield* Metric.value(NatsMessageBus.handedOnMessages)).count
+        const before = (yield* Metric.value(NatsMessageBus.forwardedMessages)).count
         const got: Array<string> = []
         yield* bus.subscribe(routed(subject, "One.REQ"), () => {}, { queue: true })
         yield* other.subscribe(routed(subject, "Two.REQ"), (message) => got.push(contentOf(message)), { queue: true })
         for (let i = 0; i < 50; i++) yield* publish(other, routed(subject, "Two.REQ"), msg("Two.REQ", String(i)))
         yield* until(() => got.length === 50, "all arrive")
-        assert.isAbove((yield* Metric.value(NatsMessageBus.handedOnMessages)).count, before)
+        assert.isAbove((yield* Metric.value(NatsMessageBus.forwardedMessages)).count, before)
         // another prefix, which is allowed
         const told = yield* NatsMessageBus.makeConnection({ connection, inboxPrefix: "my.inbox" })
         assert.strictEqual(yield* publish(told, routed(`open.${unique()}`, ""), bytes("x")), 0)

@@ -4,7 +4,7 @@ import { assert, describe } from "@effect/vitest"
 import { Effect, Fiber, Redacted } from "effect"
 import { tokenAuthenticator } from "nats"
 import { NatsMessageBus } from "../src/index.ts"
-import { ReconnectDelay } from "../src/internal/reconnectDelay.ts"
+import { ReconnectDelay } from "../src/internal/connection/reconnectDelay.ts"
 import { broker, connect2 } from "./support.ts"
 
 const refusal = (options: NatsMessageBus.Options) =>
@@ -127,7 +127,7 @@ describe("the delay before connecting again", () => {
       assert.strictEqual(reconnectDelay.current(), 50)
       for (let round = 0; round < 2; round++) {
         for (const most of [50, 100, 200, 400, 800, 1600, 2000, 2000, 2000]) {
-          reconnectDelay.trying()
+          reconnectDelay.reconnecting()
           const delay = reconnectDelay.current()
           assert.isAtLeast(delay, most / 2)
           assert.isAtMost(delay, most)

@@ -22,8 +22,8 @@ import { connect2, contentOf, msg, routed, ways } from "./support.ts"
 class Url extends Context.Service<Url, string>()("test/Url") {}
 const UrlLive = Layer.merge(Layer.effect(Url, natsUrl), Logger.layer([]))
 
-const handedOn = Effect.map(Metric.value(NatsMessageBus.handedOnMessages), ({ count }) => count)
-const unrouted = Effect.map(Metric.value(NatsMessageBus.unroutedMessages), ({ count }) => count)
+const forwarded = Effect.map(Metric.value(NatsMessageBus.forwardedMessages), ({ count }) => count)
+const unroutable = Effect.map(Metric.value(NatsMessageBus.unroutableMessages), ({ count }) => count)
 
 /** Joins the queue of a route, and keeps what comes. */
 const member = Effect.fnUntraced(function* (bus: Bus, subject: string, route: string) {
@@ -98,8 +98,8 @@ for (const [way, make] of Object.entries(ways)) {
         Effect.gen(function* () {
           const [a, b, c, d, client] = yield* buses(5)
           const subject = unique()
-          const before = yield* handedOn
-          const lost = yield* unrouted
+          const before = yield* forwarded
+          const lost = yield* unroutable
           const routes = ["One.REQ", "Two.REQ", "Three.REQ", "Four.REQ"]
           const got = [
             yield* member(a!, subject, routes[0]!),
@@ -113,8 +113,8 @@ for (const [way, make] of Object.entries(ways)) {
           }
           yield* until(() => got.every((texts) => texts.length >= 1000), "all arrive")
           for (const texts of got) assert.deepStrictEqual(sorted(texts), numbers(1000))
-          assert.isAbove((yield* handedOn) - before, 2000)
-          assert.strictEqual(yield* unrouted, lost)
+          assert.isAbove((yield* forwarded) - before, 2000)
+          assert.strictEqual(yield* unroutable, lost)
         })
       )
 
@@ -158,9 +158,9 @@ for (const [way, make] of Object.entries(ways)) {
             callback: (_, { data }) => void hops.push((Msg.decode(data) as Msg.Msg).hops)
           })
           yield* Effect.promise(() => tap.flush())
-          const [before, lost] = [yield* handedOn, yield* unrouted]
+          const [before, lost] = [yield* forwarded, yield* unroutable]
           yield* publish(bus, routed(subject, "Nowhere.REQ"), msg("Nowhere.REQ", "x"))
-          yield* Effect.eventually(Effect.filterOrFail(unrouted, (count) => count > lost))
+          yield* Effect.eventually(Effect.filterOrFail(unroutable, (count) => count > lost))
           // whatever comes after this would have come before its answer
           yield* publish(bus, routed(subject, "Here.REQ"), msg("Here.REQ", "y"))
           yield* until(() => got.length === 1, "the other arrives")
@@ -169,8 +169,8 @@ for (const [way, make] of Object.entries(ways)) {
             Array.from({ length: 17 }, (_, i) => (i === 0 ? 0 : 64 + i))
           )
           assert.strictEqual(hops.length, 18)
-          assert.strictEqual((yield* handedOn) - before, 16)
-          assert.strictEqual((yield* unrouted) - lost, 1)
+          assert.strictEqual((yield* forwarded) - before, 16)
+          assert.strictEqual((yield* unroutable) - lost, 1)
         })
       )
 
@@ -181,11 +181,11 @@ for (const [way, make] of Object.entries(ways)) {
             const bus = yield* make(yield* Url)
             const subject = unique()
             const got = yield* member(bus, subject, "Here.REQ")
-            const lost = yield* unrouted
+            const lost = yield* unroutable
             const to = { name: "", subject, route: "" }
             yield* publish(bus, to, new Uint8Array([0xff, 0xff, 0xff]))
             yield* publish(bus, to, msg("", "x"))
-            yield* Effect.eventually(Effect.filterOrFail(unrouted, (count) => count === lost + 2))
+            yield* Effect.eventually(Effect.filterOrFail(unroutable, (count) => count === lost + 2))
             yield* publish(bus, routed(subject, "Here.REQ"), msg("Here.REQ", "y"))
             yield* until(() => got.length === 1, "it goes on")
           })

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { NatsTarget, refusalOf, routeSubject } from "../src/internal/subjects.ts"
+import { NatsTarget } from "../src/internal/subjects/natsTarget.ts"
+import { checkSubject, routeSubject } from "../src/internal/subjects/subjectNames.ts"
 
 describe("the subject of a route", () => {
   it("is one of its own for every route, which NATS takes", () => {
@@ -18,7 +19,7 @@ describe("the subject of a route", () => {
     ]
     const subjects = routes.map((route) => routeSubject("SRV.S.Q", route))
     assert.strictEqual(new Set(subjects).size, routes.length)
-    for (const subject of subjects) assert.isUndefined(refusalOf(subject))
+    for (const subject of subjects) assert.isUndefined(checkSubject(subject))
     assert.strictEqual(subjects[0], "SRV.S.Q.@Hello-REQ")
   })
 

@@ -1,67 +1,69 @@
 import { MessageBus, type PsrpcError } from "@effect-psrpc/core"
-import { Effect, type Scope } from "effect"
-import type { Closing } from "./closing.ts"
-import type { Connection } from "./connection.ts"
-import { HandOn } from "./handOn.ts"
-import { Inbox } from "./inbox.ts"
-import { Interests } from "./interests.ts"
-import { Link, type LinkListener } from "./link.ts"
-import type { Peer } from "./peer.ts"
-import { Publisher } from "./publisher.ts"
-import { Receiver } from "./receiver.ts"
 import { BusMetrics, type BusRuntime, type Limits } from "@effect-psrpc/core/broker"
-import { NatsTarget, refusalOf } from "./subjects.ts"
+import { Effect, type Scope } from "effect"
+import type { CloseDeadline } from "./connection/closeDeadline.ts"
+import { type ConnectionListener, ConnectionMonitor } from "./connection/connectionMonitor.ts"
+import type { Connection } from "./connection/natsConnection.ts"
+import type { NatsIdentity } from "./connection/natsIdentity.ts"
+import { Subscriptions } from "./connection/subscriptions.ts"
+import { Forwarder } from "./forwarding/forwarder.ts"
+import { NoRespondersInbox } from "./publishing/noRespondersInbox.ts"
+import { Publisher } from "./publishing/publisher.ts"
+import { Receiver } from "./receiving/receiver.ts"
+import { NatsTarget } from "./subjects/natsTarget.ts"
+import { checkSubject } from "./subjects/subjectNames.ts"
 
 export interface BusOptions extends Limits.Limits {
-  /** Milliseconds, see `Limits.gracePeriodFor`. */
-  readonly grace: number
-  /** What the subjects begin with where the server tells that nobody listens. */
+  /** Milliseconds after a reconnect in which a message without listeners is sent again. */
+  readonly gracePeriod: number
+  /** Prefix of the subjects on which the server reports that a message has no listeners. */
   readonly inboxPrefix: string
-  /** Who else hears of the connection. */
-  readonly listener?: LinkListener
+  /** A further listener of the connection. */
+  readonly listener?: ConnectionListener
 }
 
-/** Puts a bus together on a connection. */
+/** Makes a bus on a connection. */
 export const makeBus = Effect.fnUntraced(function* (
   connection: Connection,
   options: BusOptions,
-  peer: Peer,
+  broker: NatsIdentity,
   runtime: BusRuntime.BusRuntime,
-  closing: Closing
+  closeDeadline: CloseDeadline
 ): Effect.fn.Return<MessageBus.MessageBus["Service"], PsrpcError.PsrpcError, Scope.Scope> {
   const { closeTimeout, connectTimeout } = options
-  const metrics = yield* BusMetrics.make(peer.kind)
-  const link = new Link(connection, peer, runtime, metrics)
-  if (options.listener !== undefined) link.listen(options.listener)
-  const inbox = new Inbox(link, options.inboxPrefix, peer, runtime)
-  const publisher = new Publisher(link, inbox, peer, runtime, options)
-  const interests = new Interests(link, peer, runtime)
-  const handOn = new HandOn(link, publisher, inbox, interests, peer, runtime)
-  const receiver = new Receiver(interests, handOn, peer, runtime, metrics)
+  const metrics = yield* BusMetrics.make(broker.kind)
+  const monitor = new ConnectionMonitor(connection, broker, runtime, metrics)
+  if (options.listener !== undefined) monitor.listen(options.listener)
+  const inbox = new NoRespondersInbox(monitor, options.inboxPrefix, broker, runtime)
+  const publisher = new Publisher(monitor, inbox, broker, runtime, options)
+  const subscriptions = new Subscriptions(monitor, broker, runtime)
+  const forwarder = new Forwarder(monitor, publisher, inbox, subscriptions, broker, runtime)
+  const receiver = new Receiver(subscriptions, forwarder, broker, runtime, metrics)
 
-  yield* link.watch
+  yield* monitor.watch
   yield* Effect.addFinalizer(() =>
     Effect.suspend(() => {
-      link.end("the bus is closed")
-      interests.close()
+      monitor.end("the bus is closed")
+      subscriptions.close()
       inbox.close()
-      return closing.within(Effect.andThen(link.answered, publisher.idle))
+      return closeDeadline.within(Effect.andThen(monitor.answered, publisher.idle))
     }).pipe(Effect.andThen(Effect.sync(() => publisher.down())))
   )
   inbox.open()
 
-  /** Waits for the server to have all that was asked for by then. */
-  const inTime = (acknowledged: Effect.Effect<void, PsrpcError.PsrpcError>) =>
-    acknowledged.pipe(
+  /** Limits the wait for the server's reply to `operation`. */
+  const withinTimeout = (operation: string, reply: Effect.Effect<void, PsrpcError.PsrpcError>) =>
+    reply.pipe(
       Effect.timeoutOrElse({
         duration: connectTimeout,
         orElse: () =>
-          Effect.suspend(() =>
-            Effect.fail(publisher.failure() ?? peer.unreachable(`no answer to SUB within ${connectTimeout} ms`, false))
-          )
+          Effect.suspend(() => {
+            const text = `${operation}: no reply within ${connectTimeout} ms (connectTimeout)`
+            return Effect.fail(publisher.failure() ?? broker.unreachable(text, false))
+          })
       })
     )
-  yield* inTime(link.confirmed)
+  yield* withinTimeout("start", monitor.confirmed)
 
   return MessageBus.MessageBus.of({
     target: (channel) => new NatsTarget(channel.subject, channel.route),
@@ -71,9 +73,11 @@ export const makeBus = Effect.fnUntraced(function* (
     },
     failure: () => publisher.failure(),
     subscribe: (channel, listener, subscribe) => {
+      const { subject } = channel
       const subscribing = Effect.suspend(() => {
         const refusal =
-          refusalOf(channel.subject) ?? (link.ended === undefined ? undefined : peer.unreachable(link.trouble, false))
+          checkSubject(subject) ??
+          (monitor.ended === undefined ? undefined : broker.unreachable(monitor.problem, false))
         if (refusal !== undefined) return Effect.fail(refusal)
         let leave: Effect.Effect<void> = Effect.void
         return Effect.acquireRelease(
@@ -81,9 +85,9 @@ export const makeBus = Effect.fnUntraced(function* (
             const listening = receiver.listen(channel, listener, subscribe?.queue === true)
             leave = Effect.suspend(() => {
               listening.leave()
-              return Effect.timeoutOption(link.answered, closeTimeout)
-            }).pipe(Effect.andThen(Effect.sync(listening.forget)))
-            return Effect.onError(inTime(listening.acknowledged), () => leave)
+              return Effect.timeoutOption(monitor.answered, closeTimeout)
+            }).pipe(Effect.andThen(Effect.sync(listening.remove)))
+            return Effect.onError(withinTimeout(`subscribe to ${subject}`, listening.acknowledged), () => leave)
           }),
           () => leave,
           { interruptible: true }

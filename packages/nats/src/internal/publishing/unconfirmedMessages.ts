@@ -1,19 +1,20 @@
 import { Fifo } from "@effect-psrpc/core/broker"
 import type { Publication } from "./publication.ts"
 
-/** What a message costs besides its content, in bytes: many small ones are as much as a few large ones. */
+/** Bytes that a message counts besides its content: many small messages take as much memory as a few large ones. */
 const overhead = 100
 
 /**
- * The messages that were handed to the connection and that the server has not confirmed, each with a number of its own.
- * What the server says of a connection it says in order, so one PONG confirms everything before its PING.
+ * Messages that were passed to the connection and that the server has not confirmed, each with a number. The server
+ * replies in order, so that one PONG confirms all messages before its PING.
  */
-export class Window {
+export class UnconfirmedMessages {
   readonly #items = new Fifo.Fifo<Publication>()
   /** The number of the oldest message. */
   #first = 0
+  /** Messages with smaller numbers are confirmed. */
   #confirmed = 0
-  /** How much is in it. */
+  /** The size of all messages, with their overhead. */
   bytes = 0
 
   get size(): number {
@@ -25,7 +26,7 @@ export class Window {
     return this.#first + this.size
   }
 
-  /** Returns the message's number. */
+  /** Adds a message and returns its number. */
   add(item: Publication): number {
     const number = this.next
     this.#items.push(item)
@@ -33,7 +34,7 @@ export class Window {
     return number
   }
 
-  /** Takes out the message that was added last. */
+  /** Removes the newest message. */
   pop(): void {
     const item = this.#items.pop()
     if (item !== undefined) this.bytes -= item.message.length + overhead
@@ -43,22 +44,22 @@ export class Window {
     return this.#items.at(number - this.#first)
   }
 
-  /** What is in it. */
-  items(): ReadonlyArray<Publication> {
+  /** Copies the messages, oldest first. */
+  toArray(): ReadonlyArray<Publication> {
     return this.#items.toArray()
   }
 
-  /** The server has everything before `number`. */
+  /** Confirms all messages before `number`. */
   confirm(number: number): void {
     this.#confirmed = Math.max(this.#confirmed, number)
   }
 
-  /** Takes out what is confirmed. */
+  /** Removes and returns the confirmed messages. */
   takeConfirmed(): Array<Publication> {
     return this.#take(Math.min(this.size, this.#confirmed - this.#first))
   }
 
-  /** Takes out everything. */
+  /** Removes and returns all messages. */
   clear(): Array<Publication> {
     return this.#take(this.size)
   }

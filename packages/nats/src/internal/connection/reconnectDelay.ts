@@ -1,8 +1,8 @@
 import { Backoff, type Limits } from "@effect-psrpc/core/broker"
-import type { LinkListener } from "./link.ts"
+import type { ConnectionListener } from "./connectionMonitor.ts"
 
 /** The delay before the next reconnect attempt; see `Backoff`. */
-export class ReconnectDelay implements LinkListener {
+export class ReconnectDelay implements ConnectionListener {
   readonly #delays: Limits.ReconnectDelays
   #attempt = 0
   #delay: number
@@ -12,10 +12,10 @@ export class ReconnectDelay implements LinkListener {
     this.#delay = delays.minDelay
   }
 
-  /** Returns the delay in milliseconds. nats.js asks several times between two attempts and needs one answer. */
+  /** Returns the delay in milliseconds. nats.js asks several times between two attempts, and needs the same delay. */
   readonly current = (): number => this.#delay
 
-  trying(): void {
+  reconnecting(): void {
     this.#delay = Backoff.delay(this.#delays, this.#attempt++)
   }
 

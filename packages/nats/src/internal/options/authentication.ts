@@ -1,9 +1,15 @@
 import type { PsrpcError } from "@effect-psrpc/core"
+import { Redacted } from "effect"
 import { type Authenticator, credsAuthenticator, nkeyAuthenticator } from "nats"
-import { check, plain, type Secret } from "./settings.ts"
+import { check } from "./checks.ts"
 
-/** Who a client says it is. */
-export interface Identity {
+/** A text that may be wrapped, so that it is not printed by accident. */
+export type Secret = string | Redacted.Redacted<string>
+
+export const plain = (secret: Secret): string => (Redacted.isRedacted(secret) ? Redacted.value(secret) : secret)
+
+/** The options that identify a user. */
+export interface Credentials {
   readonly user?: string | undefined
   readonly password?: Secret | undefined
   readonly token?: Secret | undefined
@@ -11,7 +17,7 @@ export interface Identity {
   readonly nkey?: Secret | undefined
 }
 
-/** The same as the client takes it, and what of it must not be shown. */
+/** The same as options of nats.js, and the texts that must not appear in errors and log lines. */
 export interface Authentication {
   readonly options: {
     readonly user?: string
@@ -22,13 +28,13 @@ export interface Authentication {
   readonly secrets: ReadonlyArray<string>
 }
 
-/** Seeds and tokens in the text of a .creds file: lines that are long and in one piece. */
+/** Returns the seeds and tokens in the text of a .creds file: the long words. */
 const secretsOf = (credentials: string): ReadonlyArray<string> => [
   credentials,
   ...credentials.split(/\s+/).filter((word) => word.length >= 20 && !/^-+$/.test(word))
 ]
 
-/** Tries an authenticator, whose errors come late and are hard to understand otherwise. */
+/** Tries an authenticator now: later, while nats.js connects, its errors are hard to understand. */
 const works = (authenticator: Authenticator): boolean => {
   try {
     authenticator("a nonce")
@@ -38,23 +44,26 @@ const works = (authenticator: Authenticator): boolean => {
   }
 }
 
-export const authenticationOf = (identity: Identity): Authentication | PsrpcError.InvalidArgument => {
-  const { user } = identity
+/** Converts credentials to options of nats.js, and checks them. */
+export const authenticationOf = (given: Credentials): Authentication | PsrpcError.InvalidArgument => {
+  const { user } = given
   const [password, token, credentials, nkey] = (["password", "token", "credentials", "nkey"] as const).map((name) => {
-    const secret = identity[name]
+    const secret = given[name]
     return secret === undefined ? undefined : plain(secret)
   })
-  if (password !== undefined && user === undefined) return check.invalid("a password is given, and no user")
+  if (password !== undefined && user === undefined) return check.invalid("password: needs a user, in the option user")
   const authenticators: Array<Authenticator> = []
   const encoder = new TextEncoder()
   if (credentials !== undefined) {
     const authenticator = credsAuthenticator(encoder.encode(credentials))
-    if (!works(authenticator)) return check.invalid("credentials: not the text of a .creds file, a JWT and a seed")
+    if (!works(authenticator)) {
+      return check.invalid("credentials: expected the text of a .creds file, with a JWT and a seed")
+    }
     authenticators.push(authenticator)
   }
   if (nkey !== undefined) {
     const authenticator = nkeyAuthenticator(encoder.encode(nkey.trim()))
-    if (!works(authenticator)) return check.invalid("nkey: not the seed of a user")
+    if (!works(authenticator)) return check.invalid("nkey: expected the seed of a user")
     authenticators.push(authenticator)
   }
   return {

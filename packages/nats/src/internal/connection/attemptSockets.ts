@@ -5,23 +5,23 @@ import type { Socket } from "node:net"
 const channel = "net.client.socket"
 
 /**
- * The sockets of one attempt to connect, as Node tells of them. Where a server accepts and says nothing, nats 2 gives the
- * attempt up and leaves its socket open, which keeps the process alive; and it cannot be told to stop.
+ * The sockets of one attempt to connect, as reported by Node. If a server accepts the connection and sends nothing, nats 2
+ * abandons the attempt and leaves its socket open, which keeps the process alive. nats 2 has no way to stop an attempt.
  */
-export class Sockets {
+export class AttemptSockets {
   readonly #context = new AsyncLocalStorage<true>()
   readonly #opened = new Set<Socket>()
-  #isGivenUp = false
+  #isAbandoned = false
   readonly #onSocket = (message: unknown): void => {
     if (this.#context.getStore() !== true) return
     const { socket } = message as { readonly socket: Socket }
     this.#opened.add(socket)
-    // not at once: it is about to be told to connect, which would bring it back to life
-    if (this.#isGivenUp) queueMicrotask(() => socket.destroy())
+    // a microtask later: `connect`, which follows now, would make a destroyed socket usable again
+    if (this.#isAbandoned) queueMicrotask(() => socket.destroy())
   }
 
-  /** Runs what opens sockets. Sockets that are opened once it has ended are none of the attempt's. */
-  async watch<A>(attempt: () => Promise<A>): Promise<A> {
+  /** Runs an attempt and records its sockets. Sockets that are opened after its end do not belong to it. */
+  async record<A>(attempt: () => Promise<A>): Promise<A> {
     subscribe(channel, this.#onSocket)
     try {
       return await this.#context.run(true, attempt)
@@ -31,9 +31,9 @@ export class Sockets {
     }
   }
 
-  /** Closes what is open, and whatever the attempt opens from now on. */
-  giveUp(): void {
-    this.#isGivenUp = true
+  /** Destroys the open sockets of the attempt, and those that it opens from now on. */
+  destroy(): void {
+    this.#isAbandoned = true
     for (const socket of this.#opened) socket.destroy()
     this.#opened.clear()
   }

@@ -1,6 +1,5 @@
+/** The parts of a nats.js connection that the bus uses. They are the same in nats 2 and in @nats-io/transport-node 3. */
 import { PsrpcError } from "@effect-psrpc/core"
-
-/** What of a connection of nats.js the bus uses: its majors differ in the rest. */
 
 export interface ServerInfo {
   readonly server_id: string
@@ -25,14 +24,20 @@ export interface SubscribeOptions {
   callback?: (error: Error | null, message: Message) => void
 }
 
-/** Nobody listens, says the server: a message without content and with this status. */
+/** Status of the empty message by which the server reports that a message had no listeners. */
 export const noResponders = 503
 
+/**
+ * The members that a connection must have: a connection of `nats` 2 or of `@nats-io/transport-node` 3, for example.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export interface Connection {
   readonly info?: ServerInfo | undefined
   publish(subject: string, payload?: Uint8Array, options?: { reply?: string }): void
   subscribe(subject: string, options?: SubscribeOptions): Subscription
-  /** Sends a PING; resolves with its PONG. */
+  /** Sends a PING. Resolves when its PONG arrives. */
   flush(): Promise<void>
   status(): AsyncIterable<{ readonly type: string }>
   closed(): Promise<void | Error>
@@ -43,47 +48,47 @@ export interface Connection {
   getServer(): string
 }
 
-/** A subject that this connection may not publish to, or subscribe to. */
+/** An operation that the user has no permission for. */
 export interface Violation {
   readonly operation: string
   readonly subject: string
 }
 
-/** The violation that a status tells of: nats 2 has it beside the error's code, nats 3 in the error. */
+/** Returns the violation in a status, if there is one: nats 2 has it beside the error, nats 3 in the error. */
 export const violationOf = (status: object): Violation | undefined => {
   const { error, permissionContext } = status as { error?: unknown; permissionContext?: unknown }
   const { operation, subject } = (permissionContext ?? error ?? {}) as Partial<Violation>
   return typeof operation === "string" && typeof subject === "string" ? { operation, subject } : undefined
 }
 
-/** Why a connection cannot be used, where it cannot: each of these would break a promise of the bus without a sound. */
-export const refusalOf = (connection: Connection): PsrpcError.FailedPrecondition | undefined => {
-  const trouble = troubleOf(connection)
-  return trouble === undefined
+/** Returns why a connection cannot be used, or `undefined`. Each of these would silently break a promise of the bus. */
+export const checkConnection = (connection: Connection): PsrpcError.FailedPrecondition | undefined => {
+  const problem = problemOf(connection)
+  return problem === undefined
     ? undefined
     : PsrpcError.fromCode("failed_precondition", {
-        message: `NatsMessageBus: the connection ${trouble}`,
+        message: `NatsMessageBus: the connection ${problem}`,
         reason: "not_sent",
         mayHaveRun: false
       })
 }
 
-const troubleOf = (connection: Connection): string | undefined => {
+const problemOf = (connection: Connection): string | undefined => {
   const needed = ["publish", "subscribe", "flush", "status", "closed", "isClosed"] as const
   if (needed.some((name) => typeof connection?.[name] !== "function")) return "is not one of nats.js"
   if (connection.isClosed()) return "is closed"
   if (connection.isDraining()) return "is being drained"
   const { options } = connection as { options?: { noEcho?: boolean } }
-  if (options?.noEcho === true) return "would not give this process what it sends itself: set noEcho to false"
+  if (options?.noEcho === true) return "does not receive messages of this process: set noEcho to false"
   return undefined
 }
 
 /**
- * Breaks the socket under a connection. Where nats.js gives one up by itself it first waits for the socket to take all
- * that was written, for ever where the other end has stopped reading; and closing does not reach a connection that is just
- * being made. What it leans on is not documented: where it is not there, nothing happens.
+ * Destroys the socket of a connection. nats.js closes a connection only after the socket has accepted all written data,
+ * which never happens if the server has stopped reading; and its `close` does not stop a connect in progress. The
+ * members used are not documented: without them, nothing happens.
  */
-export const breakSocket = (connection: object): void => {
+export const destroySocket = (connection: object): void => {
   const { protocol } = connection as { protocol?: { transport?: { socket?: { destroy?: () => void } } } }
   protocol?.transport?.socket?.destroy?.()
 }

@@ -8,8 +8,8 @@ import { NatsMessageBus } from "../src/index.ts"
 import { connect2, contentOf, msg, routed } from "./support.ts"
 import { parts, Works } from "./works.ts"
 
-const unrouted = Effect.map(Metric.value(NatsMessageBus.unroutedMessages), ({ count }) => count)
-const dropped = (count: number) => Effect.eventually(Effect.filterOrFail(unrouted, (now) => now >= count))
+const unroutable = Effect.map(Metric.value(NatsMessageBus.unroutableMessages), ({ count }) => count)
+const dropped = (count: number) => Effect.eventually(Effect.filterOrFail(unroutable, (now) => now >= count))
 
 /** A server that tells how many messages it has been sent. */
 const counting = Effect.gen(function* () {
@@ -64,7 +64,7 @@ describe("updates to a queue that nobody has subscribed to", () => {
         const client = yield* Client.make(Works, { timeout: "10 seconds" }).pipe(on(c))
         const publisher = yield* Publisher.make(Works).pipe(on(c))
         assert.strictEqual(yield* client.one("before"), "before")
-        const [messages, lost] = yield* Effect.all([sent, unrouted])
+        const [messages, lost] = yield* Effect.all([sent, unroutable])
         const updates = 5000
         yield* Effect.forEach(Array.from({ length: updates }), (_, i) => publisher.done(String(i)), {
           concurrency: 64,
@@ -74,13 +74,13 @@ describe("updates to a queue that nobody has subscribed to", () => {
         const cost = (yield* sent) - messages
         assert.isAtLeast(cost, 2 * updates)
         assert.isAtMost(cost, 3 * updates)
-        assert.strictEqual(yield* unrouted, lost + updates)
+        assert.strictEqual(yield* unroutable, lost + updates)
         assert.strictEqual(yield* client.one("after"), "after")
         assert.deepStrictEqual(
           lines.filter((line) => !line.startsWith("Debug")),
           []
         )
-        assert.isTrue(lines.some((line) => line.includes("nobody has subscribed to it")))
+        assert.isTrue(lines.some((line) => line.includes("it has no subscribers")))
       }).pipe(logged(lines), Effect.provideService(References.MinimumLogLevel, "Debug"))
     },
     60_000
@@ -93,7 +93,7 @@ describe("updates to a queue that nobody has subscribed to", () => {
       const subject = unique()
       yield* join(a, subject, "Here.REQ")
       yield* join(b, subject, "Here.REQ")
-      const [messages, lost] = yield* Effect.all([sent, unrouted])
+      const [messages, lost] = yield* Effect.all([sent, unroutable])
       for (let i = 1; i <= 3; i++) {
         yield* publish(a, routed(subject, "Nowhere.REQ"), msg("Nowhere.REQ", String(i)))
         yield* dropped(lost + i)
@@ -117,7 +117,7 @@ describe("updates to a queue that nobody has subscribed to", () => {
             concurrency: 64,
             discard: true
           })
-        const lost = yield* unrouted
+        const lost = yield* unroutable
         yield* publishAll(500)
         yield* dropped(lost + 500)
         const done = yield* client.done({ subscriptionBufferSize: 1000 })
@@ -127,7 +127,7 @@ describe("updates to a queue that nobody has subscribed to", () => {
           got.map(Number).toSorted((x, y) => x - y),
           Array.from({ length: 1000 }, (_, i) => i)
         )
-        assert.strictEqual(yield* unrouted, lost + 500)
+        assert.strictEqual(yield* unroutable, lost + 500)
       }),
     60_000
   )
@@ -157,7 +157,7 @@ describe("a queue with a member of another kind", () => {
       const [a, client] = yield* Effect.all([busOf(url), busOf(url)])
       const subject = unique()
       yield* join(a, subject, "Ours.REQ")
-      const lost = yield* unrouted
+      const lost = yield* unroutable
       for (let i = 0; i < 1000; i++) post(client, routed(subject, "Theirs.REQ"), msg("Theirs.REQ", "early"))
       yield* dropped(lost + 1000)
       const other = yield* joinOther(url, subject)
@@ -170,10 +170,10 @@ describe("a queue with a member of another kind", () => {
       for (let i = 0; i < 100; i++) post(client, routed(subject, "Theirs.REQ"), request)
       yield* until(() => other.contents("Theirs.REQ").length === 100, "all calls arrive")
       // updates are once it is known that not all members are ours any more
-      const handedOn = () => other.got.some(({ hops, value }) => hops > 64 && text(value) === "late")
+      const forwarded = () => other.got.some(({ hops, value }) => hops > 64 && text(value) === "late")
       const some = Effect.gen(function* () {
         for (let i = 0; i < 100; i++) yield* publish(client, routed(subject, "Theirs.REQ"), msg("Theirs.REQ", "late"))
-        return handedOn()
+        return forwarded()
       })
       yield* Effect.repeat(Effect.delay(some, "50 millis"), { until: (isFound) => isFound })
       for (let i = 0; i < 100; i++) post(client, routed(subject, "Theirs.REQ"), msg("Theirs.REQ", "found"))
@@ -191,7 +191,7 @@ describe("a request that nobody has the route for", () => {
       const bus = yield* busOf(url)
       const subject = unique()
       yield* join(bus, subject, "Here.REQ")
-      const [messages, lost] = yield* Effect.all([sent, unrouted])
+      const [messages, lost] = yield* Effect.all([sent, unroutable])
       const request = Msg.encode({
         typeUrl: "type.googleapis.com/internal.Request",
         value: bytes("call"),

@@ -1,22 +1,21 @@
 import type { MessageBus, PsrpcError } from "@effect-psrpc/core"
-import type { NatsTarget } from "./subjects.ts"
+import type { SendQueue } from "@effect-psrpc/core/broker"
+import type { NatsTarget } from "../subjects/natsTarget.ts"
 
-/** One message on its way, from its publisher to the end of it. */
-export class Publication {
+/** One publish of a message, until its outcome is known. */
+export class Publication implements SendQueue.QueuedMessage {
   readonly target: NatsTarget
   readonly message: Uint8Array
   /** Unix milliseconds. */
   readonly expiry: number
   readonly delivery: MessageBus.Delivery
-  /** Its place in the order of publishing. */
   readonly seq: number
-  /** Until when that nobody has heard it proves nothing, in unix milliseconds; 0 before it was sent. */
-  until = 0
-  /** Whether others wait for what becomes of it. */
+  /** End of the time in which "no listeners" is not final, in Unix milliseconds; 0 before the message was sent. */
+  retryUntil = 0
   isRetry = false
-  /** Nobody listens, the server has said. */
+  /** Also set when the server reports it, before the send queue handles it. */
   hadNoListeners = false
-  /** Why the server has not taken it. */
+  /** The error by which the server refused the message. */
   refusal: PsrpcError.PsrpcError | undefined = undefined
 
   constructor(target: NatsTarget, message: Uint8Array, expiry: number, delivery: MessageBus.Delivery, seq: number) {
