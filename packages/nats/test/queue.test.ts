@@ -164,6 +164,8 @@ for (const [way, make] of Object.entries(ways)) {
           // whatever comes after this would have come before its answer
           yield* publish(bus, routed(subject, "Here.REQ"), msg("Here.REQ", "y"))
           yield* until(() => got.length === 1, "the other arrives")
+          // so that it has arrived here, too
+          yield* Effect.promise(() => tap.flush())
           assert.deepStrictEqual(
             hops.slice(0, 17),
             Array.from({ length: 17 }, (_, i) => (i === 0 ? 0 : 64 + i))
