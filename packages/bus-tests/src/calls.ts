@@ -35,7 +35,8 @@ export const call = (bus: Bus, options: Client.Options) =>
 /** Calls whose connection is lost, or down. */
 export const calls = (broker: Broker, ways: Ways): void => {
   for (const [way, make] of Object.entries(ways)) {
-    describe(`calls on ${way}`, () => {
+    // each test has servers of its own, and spends its time waiting
+    describe.concurrent(`calls on ${way}`, () => {
       live(
         "made while the broker restarts all succeed, whichever connection of whichever process is back first",
         () =>
@@ -93,8 +94,7 @@ export const calls = (broker: Broker, ways: Ways): void => {
     })
   }
 
-  describe("a connection that breaks between a message and its confirmation", () => {
-    const client = { timeout: "1500 millis" } as const
+  describe.concurrent("a connection that breaks between a message and its confirmation", () => {
     const reconnect = { minDelay: 10, maxDelay: 50 } as const
 
     live("the handler has run once, and the answer that comes after the reconnect is taken", () =>
@@ -103,7 +103,7 @@ export const calls = (broker: Broker, ways: Ways): void => {
         const proxy = yield* TcpProxy.make(server)
         const runs = yield* serve(yield* broker.own(broker.address(server.port)), () => 400)
         const bus = yield* broker.own(broker.address(proxy.port), { reconnect })
-        const { single } = yield* call(bus, client)
+        const { single } = yield* call(bus, { timeout: "25 seconds" })
         for (let round = 0; round < 5; round++) {
           const request = `single ${round}`
           proxy.hold("replies")
@@ -123,7 +123,7 @@ export const calls = (broker: Broker, ways: Ways): void => {
         const proxy = yield* TcpProxy.make(server)
         const runs = yield* serve(yield* broker.own(broker.address(server.port)))
         const bus = yield* broker.own(broker.address(proxy.port), { reconnect })
-        const { single } = yield* call(bus, client)
+        const { single } = yield* call(bus, { timeout: "1500 millis" })
         proxy.hold("replies")
         const fiber = yield* Effect.forkChild(Effect.timed(Effect.flip(single("x"))), { startImmediately: true })
         yield* until(() => runs.has("x"), "the handler runs")

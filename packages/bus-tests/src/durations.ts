@@ -14,7 +14,7 @@ const durations = {
 
 /** The options that are durations. */
 export const optionalDurations = (broker: Broker): void => {
-  describe("a duration", () => {
+  describe.concurrent("a duration", () => {
     for (const [name, options] of Object.entries(durations)) {
       live(`of ${name} that is none is refused by name`, () =>
         Effect.gen(function* () {

@@ -30,7 +30,7 @@ export const grace = (broker: Broker): void => {
   describe("just after the connection came back", () => {
     live("what nobody hears is sent again until somebody does: once, and with what came behind it in order", () =>
       Effect.gen(function* () {
-        const { bus, other } = yield* again(broker)
+        const { bus, other } = yield* again(broker, { maxDelay: "20 seconds" })
         const [late, busy] = [channel(), channel()]
         const fates = [post(bus, late, bytes("0"))]
         // the answer has come, and the message is kept
@@ -49,7 +49,7 @@ export const grace = (broker: Broker): void => {
 
     live("messages sent together, that nobody heard, stay in order as well", () =>
       Effect.gen(function* () {
-        const { bus, other } = yield* again(broker)
+        const { bus, other } = yield* again(broker, { maxDelay: "20 seconds" })
         const news = channel()
         const fates: Array<Fate> = []
         for (let i = 0; i < 100; i++) fates.push(post(bus, news, bytes(String(i))))

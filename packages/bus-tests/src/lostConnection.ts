@@ -8,7 +8,8 @@ import { bytes, channel, closable, collect, type Fate, live, post, publish, slee
 /** What becomes of messages and subscriptions while a connection is lost, on ways that connect again quickly. */
 export const lostConnection = (broker: Broker, ways: Ways): void => {
   for (const [way, make] of Object.entries(ways)) {
-    describe(`${way} that is lost`, () => {
+    // each test has servers of its own, and spends its time waiting
+    describe.concurrent(`${way} that is lost`, () => {
       live("between a message and its confirmation: told that it may have run, and never sent again", () =>
         Effect.gen(function* () {
           const server = yield* broker.server
@@ -82,7 +83,7 @@ export const lostConnection = (broker: Broker, ways: Ways): void => {
           }
           for (const fate of unwanted) fate.isWanted = false
           // told in time, although the connection stays down
-          yield* until(() => expiring.every((fate) => fate.told === 1), "the expired ones are told", 2000)
+          yield* until(() => expiring.every((fate) => fate.told === 1), "the expired ones are told")
           for (const { error } of expiring) {
             assert.strictEqual(error?._tag, "Unavailable")
             assert.strictEqual(error?.reason, "connection")

@@ -18,7 +18,7 @@ const numbers = (registry: Metric.MetricRegistry): Readonly<Record<string, numbe
 /** What a bus counts, on ways that connect again quickly. `connections` is how many it has. */
 export const busMetrics = (broker: Broker, ways: Ways, connections: number): void => {
   for (const [way, make] of Object.entries(ways)) {
-    describe(`the metrics of ${way}`, () => {
+    describe.concurrent(`the metrics of ${way}`, () => {
       live("messages, bytes, subscriptions, connections that are lost and come back", () =>
         Effect.gen(function* () {
           const server = yield* broker.server

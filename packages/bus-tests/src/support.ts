@@ -21,7 +21,7 @@ export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text
 export const text = (message: Uint8Array): string => new TextDecoder().decode(message)
 
 /** Waits for a condition, with real time. */
-export const until = (condition: () => boolean, what: string, millis = 10_000): Effect.Effect<void> =>
+export const until = (condition: () => boolean, what: string, millis = 25_000): Effect.Effect<void> =>
   Effect.callback((resume) => {
     const end = performance.now() + millis
     const look = (): void => {

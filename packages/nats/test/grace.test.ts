@@ -36,7 +36,7 @@ describe("just after the connection came back", () => {
   )
 })
 
-describe("in a cluster", () => {
+describe.concurrent("in a cluster", () => {
   live("nobody is told that nobody listens before every server can know, and what is sent again arrives once", () =>
     Effect.gen(function* () {
       const nodes = yield* NatsServer.makeCluster(3)

@@ -18,7 +18,8 @@ const works = Effect.fnUntraced(function* (options: NatsMessageBus.Options) {
   yield* until(() => got.length === 1, "it arrives")
 })
 
-describe("starting", () => {
+// each test has servers of its own
+describe.concurrent("starting", () => {
   starting(broker)
 
   live("one of several servers is enough, whichever it is", () =>
@@ -271,7 +272,7 @@ describe("starting", () => {
   )
 })
 
-describe("TLS", () => {
+describe.concurrent("TLS", () => {
   live("with the certificate that is trusted, and not without", () =>
     Effect.gen(function* () {
       const server = yield* NatsServer.make({ tls: true, token: "t0ken" })

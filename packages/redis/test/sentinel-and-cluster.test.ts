@@ -18,7 +18,7 @@ const replicated = Effect.gen(function* () {
   return { master, replica, sentinel }
 })
 
-describe("Sentinel", () => {
+describe.concurrent("Sentinel", () => {
   live(
     "the master is found, and the new one after a failover; subscriptions come along",
     () =>
@@ -73,7 +73,7 @@ const clusterOf = Effect.fnUntraced(function* (nodes: ReadonlyArray<RedisServer.
   return cluster
 })
 
-describe("Cluster", () => {
+describe.concurrent("Cluster", () => {
   for (const nodes of [1, 3]) {
     live(
       `of ${nodes}: buses talk, a queue is served once, order is kept, and nobody pretends to know who received`,

@@ -9,7 +9,8 @@ import { broker } from "./support.ts"
 
 const failure = (options: RedisMessageBus.Options) => Effect.flip(Effect.scoped(RedisMessageBus.make(options)))
 
-describe("starting", () => {
+// each test has servers of its own
+describe.concurrent("starting", () => {
   starting(broker)
 
   live("a wrong or a missing password is Unauthenticated, and no form of the error has it", () =>
