@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs"
 import { defineConfig } from "oxlint"
-import { rooms } from "./rooms.ts"
+import { rooms, testRooms } from "./rooms.ts"
 
 const isPublic = (room: string) => /^[A-Z]/.test(room)
 
@@ -41,6 +41,34 @@ const directions = rooms.flatMap((row, index) =>
               {
                 regex: imports(forbidden),
                 message: `${room} imports only from ${below.length === 0 ? "itself" : below.join(", ")} (rooms.ts)`
+              },
+              cursors
+            ]
+          }
+        ]
+      }
+    } as const
+  })
+)
+
+const lastPart = (path: string) => path.slice(path.lastIndexOf("/") + 1)
+
+/** The same for the rooms of the entry points for tests. */
+const testDirections = testRooms.flatMap((row, index) =>
+  row.map((room) => {
+    const beside = row.filter((other) => other !== room)
+    const forbidden = [...beside, ...testRooms.slice(index + 1).flat()].map(lastPart)
+    const otherEntryPoint = room.startsWith("testing/") ? "broker/" : "testing/"
+    return {
+      files: [`packages/core/src/${isPublic(lastPart(room)) ? `${room}.ts` : `${room}/**`}`],
+      rules: {
+        "no-restricted-imports": [
+          "error",
+          {
+            patterns: [
+              {
+                regex: `^\\.\\.?/(\\.\\./)*(${[...forbidden.map((name) => `([\\w/]+/)?${name}(/|\\.ts$)`), otherEntryPoint].join("|")})`,
+                message: `${room} imports only from the rows above it (testRooms in rooms.ts)`
               },
               cursors
             ]
@@ -98,6 +126,7 @@ export default defineConfig({
       }
     },
     { files: ["packages/core/src/**"], rules: { "no-restricted-imports": ["error", { patterns: [cursors] }] } },
-    ...directions
+    ...directions,
+    ...testDirections
   ]
 })

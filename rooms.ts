@@ -23,3 +23,14 @@ export const rooms: ReadonlyArray<ReadonlyArray<string>> = [
   ["publisher"],
   ["retry"]
 ]
+
+/**
+ * The rooms of core's entry points for tests, by their paths in `packages/core/src`, from the lowest to the highest. They
+ * follow the same rule, and the two entry points do not import each other.
+ */
+export const testRooms: ReadonlyArray<ReadonlyArray<string>> = [
+  ["testing/internal/faultyBus", "broker/testing/internal/harness"],
+  ["testing/FaultyMessageBus"],
+  ["testing/internal/testNetwork", "broker/testing/internal/busSuite", "broker/testing/internal/serviceSuite"],
+  ["testing/PsrpcTest", "broker/testing/MessageBusSuite", "broker/testing/ServiceSuite"]
+]

@@ -12,7 +12,7 @@ import {
 } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
-import { rooms } from "../rooms.ts"
+import { rooms, testRooms } from "../rooms.ts"
 import { run } from "./process.ts"
 
 const root = join(import.meta.dirname, "..")
@@ -90,6 +90,31 @@ describe("rooms of core", () => {
     for (const problem of problems) assert.include(problem, "no-restricted-imports")
   })
 
+  it("a room of an entry point for tests imports from lower rooms of its entry point", async () => {
+    const files = {
+      "testing/internal/faultyBus/low.ts": call("Low"),
+      "testing/FaultyMessageBus.ts": using("Low", "./internal/faultyBus/low.ts"),
+      "testing/internal/testNetwork/high.ts": using("Low", "../faultyBus/low.ts"),
+      "broker/testing/internal/harness/low.ts": call("Low"),
+      "broker/testing/internal/busSuite/high.ts": using("Low", "../harness/low.ts"),
+      "broker/testing/MessageBusSuite.ts": using("Low", "./internal/harness/low.ts")
+    }
+    assert.deepStrictEqual(await lint(files), [])
+    const reexport = (from: string) => `export type { Using } from "${from}"\n`
+    const problems = await lint({
+      ...files,
+      "testing/internal/faultyBus/a.ts": reexport("../../FaultyMessageBus.ts"),
+      "testing/internal/faultyBus/b.ts": reexport("../testNetwork/high.ts"),
+      "broker/testing/internal/harness/c.ts": reexport("../busSuite/high.ts"),
+      "broker/testing/internal/serviceSuite/d.ts": reexport("../busSuite/high.ts"),
+      "broker/testing/internal/busSuite/e.ts": reexport("../../../../testing/FaultyMessageBus.ts"),
+      "testing/PsrpcTest.ts": reexport("../broker/testing/MessageBusSuite.ts")
+    })
+    const refused = new Set(problems.map((problem) => /(\w+)\.ts/.exec(problem)?.[1]))
+    assert.deepStrictEqual([...refused].sort(), ["PsrpcTest", "a", "b", "c", "d", "e"], problems.join("\n"))
+    for (const problem of problems) assert.include(problem, "no-restricted-imports")
+  })
+
   it("nothing outside the wire room imports its reader or its writer", async () => {
     const problems = await lint({
       "internal/wire/reader.ts": call("Reader"),
@@ -121,6 +146,16 @@ describe("rooms of core", () => {
         .sort(),
       there.sort()
     )
+  })
+
+  it("every room of the entry points for tests is in their table, and is described", () => {
+    const folders = ["testing/internal", "broker/testing/internal"].flatMap((folder) =>
+      readdirSync(join(root, "packages/core/src", folder)).map((room) => `${folder}/${room}`)
+    )
+    const listed = testRooms.flat().filter((room) => room.includes("/internal/"))
+    assert.deepStrictEqual(listed.sort(), folders.sort())
+    const text = readFileSync(join(root, "docs/architecture.md"), "utf8")
+    for (const room of listed) assert.include(text, `| \`${room}\` | `)
   })
 
   it("docs/architecture.md draws the rooms in their order, and describes each", () => {
