@@ -6,6 +6,9 @@ import * as Server from "../../src/Server.ts"
 import * as Service from "../../src/Service.ts"
 import { onBus, Traffic } from "../helpers/harness.ts"
 
+class Taken extends Schema.TaggedError<Taken>()("Taken", {}, { psrpcCode: "already_exists" }) {}
+class Misspelt extends Schema.TaggedError<Misspelt>()("Misspelt", {}, { psrpcCode: "already_exist" as never }) {}
+
 const text = Rpc.unary({ request: Schema.String, response: Schema.String })
 
 describe("a definition", () => {
@@ -63,6 +66,16 @@ describe("a definition", () => {
           talk: Rpc.stream({ send: undefined, receive: undefined, singleServer: true as never, routing: "affinity" })
         }),
       'service S, method talk: singleServer: true excludes routing: "affinity"'
+    ],
+    [
+      "with a typed error whose code is misspelt",
+      () => Service.make("S", { hello: Rpc.unary({ error: Misspelt }) }),
+      'service S, method hello: psrpcCode "already_exist" is not a code: expected one of canceled, '
+    ],
+    [
+      "with a union of typed errors of which one has a misspelt code",
+      () => Service.make("S", { hello: Rpc.unary({ error: Schema.Union([Taken, Misspelt]) }) }),
+      'service S, method hello: psrpcCode "already_exist" is not a code'
     ],
     [
       "with a request that is no payload",

@@ -2,6 +2,8 @@
 import { Context } from "effect"
 import { goName } from "./goName.ts"
 import type { ValidHandlers } from "../calls/handlerTypes.ts"
+import { checkCodes } from "../errors/domainError.ts"
+import type { DomainErrorInput } from "../errors/domainTypes.ts"
 import { parameters } from "./topicParameters.ts"
 import * as Payload from "../../Payload.ts"
 import * as Rpc from "../../Rpc.ts"
@@ -129,6 +131,7 @@ const check = (method: Readonly<Record<string, unknown>>): ReadonlyArray<string>
     )
   }
   const { names } = parameters(method["topic"] as Topic.Any)
+  if (method["error"] !== undefined) checkCodes(method["error"] as DomainErrorInput)
   for (const key of payloads) {
     try {
       Payload.toCodec(method[key] as Payload.Any)
@@ -143,7 +146,8 @@ const check = (method: Readonly<Record<string, unknown>>): ReadonlyArray<string>
  * Defines a service. `name` is its name on the wire, as it is; a .proto's package is not part of it.
  *
  * Throws a `TypeError` for an invalid definition: no name, two methods with one wire name, topic parameters without an order,
- * a topic group whose methods have different topic parameters, or none, or a single server with affinity routing.
+ * a topic group whose methods have different topic parameters, or none, a single server with affinity routing, or a typed
+ * error with an unknown code.
  *
  * @category constructors
  * @since 0.1.0

@@ -5,7 +5,7 @@
 import { type DescMessage, isMessage, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf"
 import { Exit, Option, Predicate, Schema, SchemaAST } from "effect"
 import { TypedErrorSchema } from "../gen/effect_psrpc/typed_error_pb.ts"
-import { isCode } from "./classes.ts"
+import { codes, isCode } from "./codes.ts"
 import { detail as pack, findDetails } from "./details.ts"
 import {
   type DomainErrorInput,
@@ -36,6 +36,19 @@ export const make = <Input extends DomainErrorInput>(input: Input): DomainError<
   const error: DomainErrorInput = input
   if (isProtobufError(error)) return fromProtobuf(error) as any
   return (Schema.isSchema(error) ? fromSchema(error as any) : fromMessage(error as DescMessage)) as any
+}
+
+/**
+ * Checks the annotations `psrpcCode` of a method's errors. The types refuse an unknown code as well, with a message that does
+ * not name it. Throws a `TypeError`.
+ */
+export const checkCodes = (input: DomainErrorInput): void => {
+  if (!Schema.isSchema(input)) return
+  for (const member of membersOf(input as Schema.ConstraintCodec<unknown>)) {
+    const code: unknown = Schema.resolveAnnotations(member)?.psrpcCode
+    if (code === undefined || isCode(code)) continue
+    throw new TypeError(`psrpcCode ${JSON.stringify(code)} is not a code: expected one of ${codes.join(", ")}`)
+  }
 }
 
 const encoder = new TextEncoder()
