@@ -144,8 +144,7 @@ const printTypes = (place: Place, service: NamedService): void => {
   f.print(f.jsDoc(desc))
   f.print(f.export("declare class", className), ` extends ${className}_base {}`)
   f.print()
-  const methods = [core(place, "Service"), `.Methods<typeof ${className}>`]
-  const parameters = list([clientName, f.string(clientId), methods, f.string(name)])
+  const parameters = list([clientName, f.string(clientId), `typeof ${className}`])
   f.print(`declare const ${clientName}_base: `, core(place, "Client"), ".ServiceClass<", parameters, ">;")
   f.print()
   f.print(f.jsDoc(clientDoc(service)))

@@ -24,10 +24,11 @@
  * @since 0.1.0
  */
 import { type Config, Context, Duration, type Effect, Layer, type Scope, Stream } from "effect"
-import type { Answer, FromMethods } from "./internal/calls/clientTypes.ts"
+import type { Answer } from "./internal/calls/clientTypes.ts"
 import * as Make from "./internal/client/make.ts"
 import type { ConfigOptions, Options } from "./internal/client/options.ts"
 import * as Prepare from "./internal/client/prepare.ts"
+import type { From } from "./internal/client/types.ts"
 import type * as Interceptor from "./Interceptor.ts"
 import type { MessageBus } from "./MessageBus.ts"
 import type { PsrpcError } from "./PsrpcError.ts"
@@ -48,7 +49,6 @@ export type {
 export type {
   Answer,
   CallOf,
-  FromMethods,
   MultiCall,
   StreamCall,
   StreamOpener,
@@ -58,6 +58,7 @@ export type {
 
 export { defaultBufferSize, defaultKeepalive } from "./internal/calls/defaults.ts"
 export type { ConfigOptions, Options } from "./internal/client/options.ts"
+export type { From } from "./internal/client/types.ts"
 export { defaultMaxMetadataSize } from "./internal/metadata/metadataCheck.ts"
 
 /**
@@ -69,14 +70,6 @@ export { defaultMaxMetadataSize } from "./internal/metadata/metadataCheck.ts"
 export const defaultTimeout: Duration.Duration = Duration.millis(Prepare.defaultTimeout)
 
 /**
- * The client of a service.
- *
- * @category utility types
- * @since 0.1.0
- */
-export type From<S> = FromMethods<Service_.Methods<S>>
-
-/**
  * Makes a client. It is ready, its subscriptions acknowledged by the broker, when this succeeds.
  *
  * When its scope closes, calls, streams and subscriptions that are still there fail with `canceled` ("client is closed"),
@@ -85,14 +78,10 @@ export type From<S> = FromMethods<Service_.Methods<S>>
  * @category constructors
  * @since 0.1.0
  */
-export const make: <
-  Name extends string,
-  M extends Service_.AnyMethods,
-  const I extends ReadonlyArray<Interceptor.Any> = readonly []
->(
-  service: Service_.Service<Name, M>,
+export const make: <S extends Service_.Any, const I extends ReadonlyArray<Interceptor.Any> = readonly []>(
+  service: S,
   options?: Options<I>
-) => Effect.Effect<FromMethods<M>, PsrpcError, MessageBus | Interceptor.ClientServices<I> | Scope.Scope> = Make.make
+) => Effect.Effect<From<S>, PsrpcError, MessageBus | Interceptor.ClientServices<I> | Scope.Scope> = Make.make
 
 /**
  * Of what a call to every server gives, the answers of those that succeeded. Errors go, those of servers and the one that
@@ -123,14 +112,13 @@ export const successes = <A, E, E2, R>(answers: Stream.Stream<Answer<A, E>, E2, 
  * @category models
  * @since 0.1.0
  */
-export interface ServiceClass<
+export interface ServiceClass<Self, Id extends string, S extends Service_.Any> extends Context.ServiceClass<
   Self,
-  Id extends string,
-  M extends Service_.AnyMethods,
-  Name extends string = string
-> extends Context.ServiceClass<Self, Id, FromMethods<M>> {
+  Id,
+  From<S>
+> {
   /** The service that the client calls. */
-  readonly service: Service_.Service<Name, M>
+  readonly service: S
   /** The client with default options, as a Layer. The same Layer value provided twice is one client. */
   readonly layer: Layer.Layer<Self, PsrpcError, MessageBus>
   /** Makes the client with options, as a Layer. Each call makes another client. */
@@ -151,11 +139,8 @@ export interface ServiceClass<
  */
 export const Service =
   <Self>() =>
-  <const Id extends string, Name extends string, M extends Service_.AnyMethods>(
-    id: Id,
-    service: Service_.Service<Name, M>
-  ): ServiceClass<Self, Id, M, Name> => {
-    const Tag = Context.Service<Self, FromMethods<M>>()(id)
+  <const Id extends string, S extends Service_.Any>(id: Id, service: S): ServiceClass<Self, Id, S> => {
+    const Tag = Context.Service<Self, From<S>>()(id)
     const layerWith = <const I extends ReadonlyArray<Interceptor.Any> = readonly []>(options: Options<I>) =>
       Layer.effect(Tag, make(service, options))
     const layerConfig = <const I extends ReadonlyArray<Interceptor.Any> = readonly []>(options: ConfigOptions<I>) =>
@@ -163,7 +148,6 @@ export const Service =
     return Object.assign(Tag, { service, layerWith, layerConfig, layer: layerWith({}) }) as unknown as ServiceClass<
       Self,
       Id,
-      M,
-      Name
+      S
     >
   }

@@ -27,14 +27,14 @@
  */
 import { type Config, Context, Duration, type Effect, Layer } from "effect"
 import * as Make from "./internal/publisher/make.ts"
-import type { ConfigOptions, FromMethods, Options } from "./internal/publisher/types.ts"
+import type { ConfigOptions, From, Options } from "./internal/publisher/types.ts"
 import type * as Interceptor from "./Interceptor.ts"
 import type { MessageBus } from "./MessageBus.ts"
 import type * as PsrpcError from "./PsrpcError.ts"
 import type * as Service_ from "./Service.ts"
 
 export type { PublishOptions } from "./internal/calls/callOptions.ts"
-export type { ConfigOptions, FromMethods, Options, PublishCall } from "./internal/publisher/types.ts"
+export type { ConfigOptions, From, Options, PublishCall } from "./internal/publisher/types.ts"
 
 /**
  * How long an update waits for a lost connection to come back, where nobody says: 3 seconds, as a call does.
@@ -45,27 +45,15 @@ export type { ConfigOptions, FromMethods, Options, PublishCall } from "./interna
 export const defaultTimeout: Duration.Duration = Duration.millis(Make.defaultTimeout)
 
 /**
- * The publisher of a service.
- *
- * @category utility types
- * @since 0.1.0
- */
-export type From<S> = FromMethods<Service_.Methods<S>>
-
-/**
  * Makes a publisher of a service's subscriptions. Any number of them may be made; they hold nothing.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make: <
-  Name extends string,
-  M extends Service_.AnyMethods,
-  const I extends ReadonlyArray<Interceptor.Any> = readonly []
->(
-  service: Service_.Service<Name, M>,
+export const make: <S extends Service_.Any, const I extends ReadonlyArray<Interceptor.Any> = readonly []>(
+  service: S,
   options?: Options<I>
-) => Effect.Effect<FromMethods<M>, PsrpcError.PsrpcError, MessageBus | Interceptor.PublisherServices<I>> = Make.make
+) => Effect.Effect<From<S>, PsrpcError.PsrpcError, MessageBus | Interceptor.PublisherServices<I>> = Make.make
 
 /**
  * The class of a publisher as a service of the program.
@@ -73,14 +61,13 @@ export const make: <
  * @category models
  * @since 0.1.0
  */
-export interface ServiceClass<
+export interface ServiceClass<Self, Id extends string, S extends Service_.Any> extends Context.ServiceClass<
   Self,
-  Id extends string,
-  M extends Service_.AnyMethods,
-  Name extends string = string
-> extends Context.ServiceClass<Self, Id, FromMethods<M>> {
+  Id,
+  From<S>
+> {
   /** The service whose updates the publisher sends. */
-  readonly service: Service_.Service<Name, M>
+  readonly service: S
   /** The publisher with default options, as a Layer. */
   readonly layer: Layer.Layer<Self, PsrpcError.PsrpcError, MessageBus>
   /** Makes the publisher with options, as a Layer. */
@@ -101,11 +88,8 @@ export interface ServiceClass<
  */
 export const Service =
   <Self>() =>
-  <const Id extends string, Name extends string, M extends Service_.AnyMethods>(
-    id: Id,
-    service: Service_.Service<Name, M>
-  ): ServiceClass<Self, Id, M, Name> => {
-    const Tag = Context.Service<Self, FromMethods<M>>()(id)
+  <const Id extends string, S extends Service_.Any>(id: Id, service: S): ServiceClass<Self, Id, S> => {
+    const Tag = Context.Service<Self, From<S>>()(id)
     const layerWith = <const I extends ReadonlyArray<Interceptor.Any> = readonly []>(options: Options<I>) =>
       Layer.effect(Tag, make(service, options))
     const layerConfig = <const I extends ReadonlyArray<Interceptor.Any> = readonly []>(options: ConfigOptions<I>) =>
@@ -113,7 +97,6 @@ export const Service =
     return Object.assign(Tag, { service, layerWith, layerConfig, layer: layerWith({}) }) as unknown as ServiceClass<
       Self,
       Id,
-      M,
-      Name
+      S
     >
   }

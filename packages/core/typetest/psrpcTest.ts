@@ -31,12 +31,11 @@ class Greeter extends Service.make("Greeter", {
   chat: Rpc.stream({ send: Schema.Int, receive: Schema.String, routing: "affinity" }),
   news: Rpc.subscription({ message: Schema.String, topic: ["paper"] })
 }) {}
-type Methods = Service.Methods<typeof Greeter>
 
 class GreeterClient extends Client.Service<GreeterClient>()("typetest/GreeterClient", Greeter) {}
 
 const hello = (name: string) => Effect.succeed(`Hello ${name}`)
-type Network = PsrpcTest.TestNetwork<"Greeter", Methods>
+type Network = PsrpcTest.TestNetwork<typeof Greeter>
 type Common = Network | MessageBus | FaultyMessageBus.FaultyMessageBus
 
 // A Layer provides the network, the bus, and the client if the target is its class. It requires nothing.
@@ -45,7 +44,7 @@ same<typeof ofClass, Layer.Layer<GreeterClient | Common, PsrpcError.PsrpcError>>
 const ofService = PsrpcTest.layer(Greeter, [{ handlers: { hello }, affinity: 0.2 }, { handlers: {} }])
 same<typeof ofService, Layer.Layer<Common, PsrpcError.PsrpcError>>(true)
 PsrpcTest.layer(Greeter, [])
-declare const many: ReadonlyArray<PsrpcTest.ServerOptions<Methods>>
+declare const many: ReadonlyArray<PsrpcTest.ServerOptions<typeof Greeter>>
 PsrpcTest.layer(Greeter, many)
 const theNetwork: Effect.Effect<Network, never, Network> = PsrpcTest.network(GreeterClient)
 const sameNetwork: Effect.Effect<Network, never, Network> = PsrpcTest.network(Greeter)
@@ -142,7 +141,9 @@ PsrpcTest.layer(Db, [])
 
 // The result of `make` has a tuple of its servers, and requires a scope.
 const made = PsrpcTest.make(Greeter, [{ handlers: { hello } }, { handlers: { hello: () => Effect.as(Db, "") } }])
-type Made = Network & { readonly servers: readonly [PsrpcTest.TestServer<Methods>, PsrpcTest.TestServer<Methods>] }
+type Made = Network & {
+  readonly servers: readonly [PsrpcTest.TestServer<typeof Greeter>, PsrpcTest.TestServer<typeof Greeter>]
+}
 const madeIs: Effect.Effect<Made, PsrpcError.PsrpcError, Db | Scope.Scope> = made
 
 export const program = Effect.gen(function* () {

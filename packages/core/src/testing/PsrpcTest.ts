@@ -58,7 +58,6 @@ import type * as Service from "../Service.ts"
 import type { FaultyMessageBus } from "./FaultyMessageBus.ts"
 import type {
   AnyTestNetwork,
-  ClientOf,
   Options,
   Target,
   TestNetwork,
@@ -89,7 +88,6 @@ export type { CallInfo, ErrorOf, FaultOptions, MessageKind } from "./internal/te
 
 export type {
   AnyTestNetwork,
-  ClientOf,
   Options,
   Target,
   TestNetwork,
@@ -131,22 +129,21 @@ export type {
  * @since 0.1.0
  */
 export const make = <
-  Name extends string,
-  M extends Service.AnyMethods,
-  const S extends ReadonlyArray<ServerOptions<M>>,
+  S extends Service.Any,
+  const Servers extends ReadonlyArray<ServerOptions<S>>,
   const I extends ReadonlyArray<Interceptor.Any> = readonly []
 >(
-  target: Target<Name, M>,
-  servers: S & CheckedServers<S, M>,
+  target: Target<S>,
+  servers: Servers & CheckedServers<Servers, S>,
   options?: Options<I> & {
     /** Another test network. This one uses its broker and its connection. Default: a new broker. */
     readonly join?: AnyTestNetwork | undefined
   }
 ): Effect.Effect<
-  TestNetwork<Name, M, { readonly [I in keyof S]: TestServer<M> }>,
-  PsrpcError | ServersError<S>,
-  ServersServices<S, M> | Interceptor.ClientServices<I> | Scope.Scope
-> => Network.make(target, servers as ReadonlyArray<ServerOptions<M>>, options) as never
+  TestNetwork<S, { readonly [P in keyof Servers]: TestServer<S> }>,
+  PsrpcError | ServersError<Servers>,
+  ServersServices<Servers, S> | Interceptor.ClientServices<I> | Scope.Scope
+> => Network.make(target, servers as ReadonlyArray<ServerOptions<S>>, options) as never
 
 /**
  * The test network of a service, as a service of the context that `layer` provides.
@@ -154,9 +151,8 @@ export const make = <
  * @category services
  * @since 0.1.0
  */
-export const network: <Name extends string, M extends Service.AnyMethods>(
-  target: Target<Name, M>
-) => Context.Service<TestNetwork<Name, M>, TestNetwork<Name, M>> = Network.keyOf
+export const network: <S extends Service.Any>(target: Target<S>) => Context.Service<TestNetwork<S>, TestNetwork<S>> =
+  Network.keyOf
 
 /**
  * Makes a Layer of a test network. It provides the network (`PsrpcTest.network`), the client if `target` is the class of a
@@ -169,17 +165,16 @@ export const network: <Name extends string, M extends Service.AnyMethods>(
  * @since 0.1.0
  */
 export const layer = <
-  T,
-  Name extends string,
-  M extends Service.AnyMethods,
-  const S extends ReadonlyArray<ServerOptions<M>>,
+  S extends Service.Any,
+  const Servers extends ReadonlyArray<ServerOptions<S>>,
+  Self = never,
   const I extends ReadonlyArray<Interceptor.Any> = readonly []
 >(
-  target: T & Target<Name, M>,
-  servers: S & CheckedServers<S, M>,
+  target: Target<S, Self>,
+  servers: Servers & CheckedServers<Servers, S>,
   options?: Options<I>
 ): Layer.Layer<
-  ClientOf<T> | TestNetwork<Name, M> | MessageBus | FaultyMessageBus,
-  PsrpcError | ServersError<S>,
-  ServersServices<S, M> | Interceptor.ClientServices<I>
-> => Network.layer(target, servers as ReadonlyArray<ServerOptions<M>>, options) as never
+  Self | TestNetwork<S> | MessageBus | FaultyMessageBus,
+  PsrpcError | ServersError<Servers>,
+  ServersServices<Servers, S> | Interceptor.ClientServices<I>
+> => Network.layer(target, servers as ReadonlyArray<ServerOptions<S>>, options) as never

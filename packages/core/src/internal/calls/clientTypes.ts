@@ -148,11 +148,3 @@ export type CallOf<M> = M extends { readonly kind: "unary" }
     : M extends { readonly kind: "stream" }
       ? StreamCall<M>
       : SubscriptionCall<M>
-
-/**
- * The client of a record of methods.
- *
- * @category utility types
- * @since 0.1.0
- */
-export type FromMethods<Methods> = { readonly [K in keyof Methods]: CallOf<Methods[K]> }

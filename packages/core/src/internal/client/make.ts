@@ -2,12 +2,11 @@
 import { type Config, Context, Effect, Scope } from "effect"
 import { MessageBus } from "../../MessageBus.ts"
 import type { PsrpcError } from "../../PsrpcError.ts"
-import type { FromMethods } from "../calls/clientTypes.ts"
 import { defaultBufferSize, defaultKeepalive } from "../calls/defaults.ts"
 import { configured } from "../calls/configurable.ts"
 import type * as Interceptor from "../calls/interceptorTypes.ts"
 import { methodOf } from "../definition/method.ts"
-import type { AnyMethods, Service } from "../definition/service.ts"
+import type { Any } from "../definition/service.ts"
 import { checkCount, checkTimeout } from "../errors/checks.ts"
 import { servicesOf } from "../interceptors/interceptorServices.ts"
 import { checkInterceptors } from "../interceptors/checkInterceptors.ts"
@@ -31,19 +30,23 @@ import type { AnyCallOptions } from "./prepare.ts"
 import { type ClientState, clientClosed } from "./state.ts"
 import { opener } from "./streamCall.ts"
 import { subscriber } from "./subscription.ts"
+import type { From } from "./types.ts"
 import { unary } from "./unaryCall.ts"
 
 type BufferOption = Extract<keyof Options, `${string}BufferSize`>
 
 /** `Client.make`. */
-export const make = Effect.fnUntraced(function* <Name extends string, M extends AnyMethods>(
-  service: Service<Name, M>,
-  options: Options<ReadonlyArray<Interceptor.Any>> = {}
-): Effect.fn.Return<FromMethods<M>, PsrpcError, any> {
+export const make = Effect.fnUntraced(function* <
+  S extends Any,
+  const I extends ReadonlyArray<Interceptor.Any> = readonly []
+>(
+  service: S,
+  options: Options<I> = {}
+): Effect.fn.Return<From<S>, PsrpcError, MessageBus | Interceptor.ClientServices<I> | Scope.Scope> {
   const name = service.serviceName
   const at = `client of ${name}`
   const clientId = options.clientId === undefined ? newClientId() : yield* checkClientId(at, options.clientId)
-  const context = Context.omit(Scope.Scope)(yield* Effect.context<Scope.Scope>())
+  const context = Context.omit(Scope.Scope)(yield* Effect.context<Interceptor.ClientServices<I> | Scope.Scope>())
   const maxMetadataSize = yield* checkCount(at, "maxMetadataSize", options.maxMetadataSize ?? defaultMaxMetadataSize)
   const bufferSize = (option: BufferOption) => checkCount(at, option, options[option] ?? defaultBufferSize)
   const metrics = MethodMetrics.make(context, "client", name)
@@ -121,12 +124,12 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
       client[key] = takesNothing ? (callOptions?: AnyCallOptions) => call(undefined, callOptions) : call
     }
   }
-  return client as FromMethods<M>
+  return client as From<S>
 })
 
 /** `Client.make`, with options from the configuration. */
-export const makeConfigured = <Name extends string, M extends AnyMethods>(
-  service: Service<Name, M>,
-  options: ConfigOptions<ReadonlyArray<Interceptor.Any>>
-): Effect.Effect<FromMethods<M>, PsrpcError | Config.ConfigError, any> =>
-  Effect.flatMap(configured<Options<ReadonlyArray<Interceptor.Any>>>(options), (read) => make(service, read))
+export const makeConfigured = <S extends Any, const I extends ReadonlyArray<Interceptor.Any>>(
+  service: S,
+  options: ConfigOptions<I>
+): Effect.Effect<From<S>, PsrpcError | Config.ConfigError, MessageBus | Interceptor.ClientServices<I> | Scope.Scope> =>
+  Effect.flatMap(configured<Options<I>>(options), (read) => make(service, read))

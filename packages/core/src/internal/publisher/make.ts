@@ -5,7 +5,7 @@ import type * as PsrpcError from "../../PsrpcError.ts"
 import { configured } from "../calls/configurable.ts"
 import type * as Interceptor from "../calls/interceptorTypes.ts"
 import { methodOf } from "../definition/method.ts"
-import type { AnyMethods, Service } from "../definition/service.ts"
+import type { Any } from "../definition/service.ts"
 import { checkTimeout } from "../errors/checks.ts"
 import { servicesOf } from "../interceptors/interceptorServices.ts"
 import type { Interception } from "../interceptors/interceptorServices.ts"
@@ -13,16 +13,19 @@ import { checkInterceptors } from "../interceptors/checkInterceptors.ts"
 import * as MethodMetrics from "../telemetry/metrics/methodMetrics.ts"
 import * as Intercepted from "./intercepted.ts"
 import { type AnyPublishOptions, publisher } from "./publish.ts"
-import type { ConfigOptions, FromMethods, Options } from "./types.ts"
+import type { ConfigOptions, From, Options } from "./types.ts"
 
 /** Milliseconds. */
 export const defaultTimeout = 3000
 
 /** `Publisher.make`. */
-export const make = Effect.fnUntraced(function* <Name extends string, M extends AnyMethods>(
-  service: Service<Name, M>,
-  options: Options<ReadonlyArray<Interceptor.Any>> = {}
-): Effect.fn.Return<FromMethods<M>, PsrpcError.PsrpcError, any> {
+export const make = Effect.fnUntraced(function* <
+  S extends Any,
+  const I extends ReadonlyArray<Interceptor.Any> = readonly []
+>(
+  service: S,
+  options: Options<I> = {}
+): Effect.fn.Return<From<S>, PsrpcError.PsrpcError, MessageBus | Interceptor.PublisherServices<I>> {
   const name = service.serviceName
   const at = `publisher of ${name}`
   const bus = yield* MessageBus
@@ -45,12 +48,12 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
     const sendsNothing = (rpc as { readonly message?: unknown }).message === undefined
     all[key] = sendsNothing ? (publishOptions?: AnyPublishOptions) => publish(undefined, publishOptions) : publish
   }
-  return all as FromMethods<M>
+  return all as From<S>
 })
 
 /** `Publisher.make`, with options from the configuration. */
-export const makeConfigured = <Name extends string, M extends AnyMethods>(
-  service: Service<Name, M>,
-  options: ConfigOptions<ReadonlyArray<Interceptor.Any>>
-): Effect.Effect<FromMethods<M>, PsrpcError.PsrpcError | Config.ConfigError, any> =>
-  Effect.flatMap(configured<Options<ReadonlyArray<Interceptor.Any>>>(options), (read) => make(service, read))
+export const makeConfigured = <S extends Any, const I extends ReadonlyArray<Interceptor.Any>>(
+  service: S,
+  options: ConfigOptions<I>
+): Effect.Effect<From<S>, PsrpcError.PsrpcError | Config.ConfigError, MessageBus | Interceptor.PublisherServices<I>> =>
+  Effect.flatMap(configured<Options<I>>(options), (read) => make(service, read))

@@ -5,6 +5,7 @@ import type { Arguments } from "../calls/arguments.ts"
 import type { PublishOptions } from "../calls/callOptions.ts"
 import type { Configurable } from "../calls/configurable.ts"
 import type * as Interceptor from "../calls/interceptorTypes.ts"
+import type { Methods } from "../definition/service.ts"
 
 /**
  * Options of a publisher.
@@ -47,13 +48,13 @@ export type PublishCall<M> = M extends {
   : never
 
 /**
- * The publisher of methods: of a service's subscriptions.
+ * The publisher of a service: a function for each subscription method.
  *
  * @category utility types
  * @since 0.1.0
  */
-export type FromMethods<Methods> = {
-  readonly [K in keyof Methods as Methods[K] extends { readonly kind: "subscription" } ? K : never]: PublishCall<
-    Methods[K]
+export type From<S> = {
+  readonly [K in keyof Methods<S> as Methods<S>[K] extends { readonly kind: "subscription" } ? K : never]: PublishCall<
+    Methods<S>[K]
   >
 }

@@ -41,7 +41,7 @@ declare const Repeatable_base: Service.Service<"Repeatable", {
  */
 export declare class Repeatable extends Repeatable_base {}
 
-declare const RepeatableClient_base: Client.ServiceClass<RepeatableClient, "acme.kinds/RepeatableClient", Service.Methods<typeof Repeatable>, "Repeatable">;
+declare const RepeatableClient_base: Client.ServiceClass<RepeatableClient, "acme.kinds/RepeatableClient", typeof Repeatable>;
 
 /**
  * The client of {@link Repeatable}, as a service of the program.
@@ -66,7 +66,7 @@ declare const PlainRepeatable_base: Service.Service<"PlainRepeatable", {
  */
 export declare class PlainRepeatable extends PlainRepeatable_base {}
 
-declare const PlainRepeatableClient_base: Client.ServiceClass<PlainRepeatableClient, "acme.kinds/PlainRepeatableClient", Service.Methods<typeof PlainRepeatable>, "PlainRepeatable">;
+declare const PlainRepeatableClient_base: Client.ServiceClass<PlainRepeatableClient, "acme.kinds/PlainRepeatableClient", typeof PlainRepeatable>;
 
 /**
  * The client of {@link PlainRepeatable}, as a service of the program.

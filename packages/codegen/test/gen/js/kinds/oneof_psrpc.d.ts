@@ -43,7 +43,7 @@ declare const Oneof_base: Service.Service<"Oneof", {
  */
 export declare class Oneof extends Oneof_base {}
 
-declare const OneofClient_base: Client.ServiceClass<OneofClient, "acme.kinds/OneofClient", Service.Methods<typeof Oneof>, "Oneof">;
+declare const OneofClient_base: Client.ServiceClass<OneofClient, "acme.kinds/OneofClient", typeof Oneof>;
 
 /**
  * The client of {@link Oneof}, as a service of the program.

@@ -99,7 +99,7 @@ declare const Kinds_base: Service.Service<"Kinds", {
  */
 export declare class Kinds extends Kinds_base {}
 
-declare const KindsClient_base: Client.ServiceClass<KindsClient, "acme.kinds/KindsClient", Service.Methods<typeof Kinds>, "Kinds">;
+declare const KindsClient_base: Client.ServiceClass<KindsClient, "acme.kinds/KindsClient", typeof Kinds>;
 
 /**
  * The client of {@link Kinds}, as a service of the program.

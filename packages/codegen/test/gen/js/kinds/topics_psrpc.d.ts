@@ -47,7 +47,7 @@ declare const Topics_base: Service.Service<"Topics", {
  */
 export declare class Topics extends Topics_base {}
 
-declare const TopicsClient_base: Client.ServiceClass<TopicsClient, "acme.kinds/TopicsClient", Service.Methods<typeof Topics>, "Topics">;
+declare const TopicsClient_base: Client.ServiceClass<TopicsClient, "acme.kinds/TopicsClient", typeof Topics>;
 
 /**
  * The client of {@link Topics}, as a service of the program.
@@ -68,7 +68,7 @@ declare const OtherTopics_base: Service.Service<"OtherTopics", {
  */
 export declare class OtherTopics extends OtherTopics_base {}
 
-declare const OtherTopicsClient_base: Client.ServiceClass<OtherTopicsClient, "acme.kinds/OtherTopicsClient", Service.Methods<typeof OtherTopics>, "OtherTopics">;
+declare const OtherTopicsClient_base: Client.ServiceClass<OtherTopicsClient, "acme.kinds/OtherTopicsClient", typeof OtherTopics>;
 
 /**
  * The client of {@link OtherTopics}, as a service of the program.
@@ -89,7 +89,7 @@ declare const Region_base: Service.Service<"Region", {
  */
 export declare class Region extends Region_base {}
 
-declare const RegionClient_base: Client.ServiceClass<RegionClient, "acme.kinds/RegionClient", Service.Methods<typeof Region>, "Region">;
+declare const RegionClient_base: Client.ServiceClass<RegionClient, "acme.kinds/RegionClient", typeof Region>;
 
 /**
  * The client of {@link Region}, as a service of the program.

@@ -20,7 +20,7 @@ declare const FooSchema_base: Service.Service<"FooSchema", {
  */
 export declare class FooSchema extends FooSchema_base {}
 
-declare const FooSchemaClient_base: Client.ServiceClass<FooSchemaClient, "acme.odd_names.v2/FooSchemaClient", Service.Methods<typeof FooSchema>, "FooSchema">;
+declare const FooSchemaClient_base: Client.ServiceClass<FooSchemaClient, "acme.odd_names.v2/FooSchemaClient", typeof FooSchema>;
 
 /**
  * The client of {@link FooSchema}, as a service of the program.
@@ -41,7 +41,7 @@ declare const Echo_base: Service.Service<"Echo", {
  */
 export declare class Echo extends Echo_base {}
 
-declare const EchoClient_base: Client.ServiceClass<EchoClient, "acme.odd_names.v2/EchoClient", Service.Methods<typeof Echo>, "Echo">;
+declare const EchoClient_base: Client.ServiceClass<EchoClient, "acme.odd_names.v2/EchoClient", typeof Echo>;
 
 /**
  * The client of {@link Echo}, as a service of the program.
@@ -62,7 +62,7 @@ declare const Error_base: Service.Service<"Error", {
  */
 export declare class Error extends Error_base {}
 
-declare const ErrorClient_base: Client.ServiceClass<ErrorClient, "acme.odd_names.v2/ErrorClient", Service.Methods<typeof Error>, "Error">;
+declare const ErrorClient_base: Client.ServiceClass<ErrorClient, "acme.odd_names.v2/ErrorClient", typeof Error>;
 
 /**
  * The client of {@link Error}, as a service of the program.
@@ -81,7 +81,7 @@ declare const Symbol_base: Service.Service<"Symbol", {
  */
 export declare class Symbol extends Symbol_base {}
 
-declare const SymbolClient_base: Client.ServiceClass<SymbolClient, "acme.odd_names.v2/SymbolClient", Service.Methods<typeof Symbol>, "Symbol">;
+declare const SymbolClient_base: Client.ServiceClass<SymbolClient, "acme.odd_names.v2/SymbolClient", typeof Symbol>;
 
 /**
  * The client of {@link Symbol}, as a service of the program.
@@ -100,7 +100,7 @@ declare const Uint8Array$_base: Service.Service<"Uint8Array", {
  */
 export declare class Uint8Array$ extends Uint8Array$_base {}
 
-declare const Uint8ArrayClient_base: Client.ServiceClass<Uint8ArrayClient, "acme.odd_names.v2/Uint8ArrayClient", Service.Methods<typeof Uint8Array$>, "Uint8Array">;
+declare const Uint8ArrayClient_base: Client.ServiceClass<Uint8ArrayClient, "acme.odd_names.v2/Uint8ArrayClient", typeof Uint8Array$>;
 
 /**
  * The client of {@link Uint8Array$}, as a service of the program.

@@ -17,7 +17,7 @@ declare const Svc2_base: Service.Service<"Svc2", {
  */
 export declare class Svc2 extends Svc2_base {}
 
-declare const Svc2Client_base: Client.ServiceClass<Svc2Client, "Svc2Client", Service.Methods<typeof Svc2>, "Svc2">;
+declare const Svc2Client_base: Client.ServiceClass<Svc2Client, "Svc2Client", typeof Svc2>;
 
 /**
  * The client of {@link Svc2}, as a service of the program.

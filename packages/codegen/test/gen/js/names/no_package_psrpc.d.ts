@@ -17,7 +17,7 @@ declare const Svc_base: Service.Service<"Svc", {
  */
 export declare class Svc extends Svc_base {}
 
-declare const SvcClient_base: Client.ServiceClass<SvcClient, "SvcClient", Service.Methods<typeof Svc>, "Svc">;
+declare const SvcClient_base: Client.ServiceClass<SvcClient, "SvcClient", typeof Svc>;
 
 /**
  * The client of {@link Svc}, as a service of the program.

@@ -49,7 +49,7 @@ declare const XMyService_base: Service$1.Service<"XMyService", {
  */
 export declare class XMyService extends XMyService_base {}
 
-declare const XMyServiceClient_base: Client$1.ServiceClass<XMyServiceClient, "acme.odd_names.v1/XMyServiceClient", Service$1.Methods<typeof XMyService>, "XMyService">;
+declare const XMyServiceClient_base: Client$1.ServiceClass<XMyServiceClient, "acme.odd_names.v1/XMyServiceClient", typeof XMyService>;
 
 /**
  * The client of {@link XMyService}, as a service of the program.
@@ -70,7 +70,7 @@ declare const Echo_base: Service$1.Service<"Echo", {
  */
 export declare class Echo extends Echo_base {}
 
-declare const EchoClient_base: Client$1.ServiceClass<EchoClient, "acme.odd_names.v1/EchoClient", Service$1.Methods<typeof Echo>, "Echo">;
+declare const EchoClient_base: Client$1.ServiceClass<EchoClient, "acme.odd_names.v1/EchoClient", typeof Echo>;
 
 /**
  * The client of {@link Echo}, as a service of the program.
@@ -143,7 +143,7 @@ declare const JavaScript_base: Service$1.Service<"JavaScript", {
  */
 export declare class JavaScript extends JavaScript_base {}
 
-declare const JavaScriptClient_base: Client$1.ServiceClass<JavaScriptClient, "acme.odd_names.v1/JavaScriptClient", Service$1.Methods<typeof JavaScript>, "JavaScript">;
+declare const JavaScriptClient_base: Client$1.ServiceClass<JavaScriptClient, "acme.odd_names.v1/JavaScriptClient", typeof JavaScript>;
 
 /**
  * The client of {@link JavaScript}, as a service of the program.
@@ -164,7 +164,7 @@ declare const Client_base: Service$1.Service<"Client", {
  */
 export declare class Client extends Client_base {}
 
-declare const ClientClient_base: Client$1.ServiceClass<ClientClient, "acme.odd_names.v1/ClientClient", Service$1.Methods<typeof Client>, "Client">;
+declare const ClientClient_base: Client$1.ServiceClass<ClientClient, "acme.odd_names.v1/ClientClient", typeof Client>;
 
 /**
  * The client of {@link Client}, as a service of the program.
@@ -183,7 +183,7 @@ declare const Rpc_base: Service$1.Service<"Rpc", {
  */
 export declare class Rpc extends Rpc_base {}
 
-declare const RpcClient_base: Client$1.ServiceClass<RpcClient, "acme.odd_names.v1/RpcClient", Service$1.Methods<typeof Rpc>, "Rpc">;
+declare const RpcClient_base: Client$1.ServiceClass<RpcClient, "acme.odd_names.v1/RpcClient", typeof Rpc>;
 
 /**
  * The client of {@link Rpc}, as a service of the program.
@@ -202,7 +202,7 @@ declare const Service_base: Service$1.Service<"Service", {
  */
 export declare class Service extends Service_base {}
 
-declare const ServiceClient$_base: Client$1.ServiceClass<ServiceClient$, "acme.odd_names.v1/ServiceClient", Service$1.Methods<typeof Service>, "Service">;
+declare const ServiceClient$_base: Client$1.ServiceClass<ServiceClient$, "acme.odd_names.v1/ServiceClient", typeof Service>;
 
 /**
  * The client of {@link Service}, as a service of the program.
@@ -221,7 +221,7 @@ declare const ServiceClient_base: Service$1.Service<"ServiceClient", {
  */
 export declare class ServiceClient extends ServiceClient_base {}
 
-declare const ServiceClientClient_base: Client$1.ServiceClass<ServiceClientClient, "acme.odd_names.v1/ServiceClientClient", Service$1.Methods<typeof ServiceClient>, "ServiceClient">;
+declare const ServiceClientClient_base: Client$1.ServiceClass<ServiceClientClient, "acme.odd_names.v1/ServiceClientClient", typeof ServiceClient>;
 
 /**
  * The client of {@link ServiceClient}, as a service of the program.
@@ -240,7 +240,7 @@ declare const ClientSchema__base: Service$1.Service<"ClientSchema_", {
  */
 export declare class ClientSchema_ extends ClientSchema__base {}
 
-declare const ClientSchema_Client_base: Client$1.ServiceClass<ClientSchema_Client, "acme.odd_names.v1/ClientSchema_Client", Service$1.Methods<typeof ClientSchema_>, "ClientSchema_">;
+declare const ClientSchema_Client_base: Client$1.ServiceClass<ClientSchema_Client, "acme.odd_names.v1/ClientSchema_Client", typeof ClientSchema_>;
 
 /**
  * The client of {@link ClientSchema_}, as a service of the program.
@@ -259,7 +259,7 @@ declare const Object$_base: Service$1.Service<"Object", {
  */
 export declare class Object$ extends Object$_base {}
 
-declare const ObjectClient_base: Client$1.ServiceClass<ObjectClient, "acme.odd_names.v1/ObjectClient", Service$1.Methods<typeof Object$>, "Object">;
+declare const ObjectClient_base: Client$1.ServiceClass<ObjectClient, "acme.odd_names.v1/ObjectClient", typeof Object$>;
 
 /**
  * The client of {@link Object$}, as a service of the program.
@@ -278,7 +278,7 @@ declare const Promise_base: Service$1.Service<"Promise", {
  */
 export declare class Promise extends Promise_base {}
 
-declare const PromiseClient_base: Client$1.ServiceClass<PromiseClient, "acme.odd_names.v1/PromiseClient", Service$1.Methods<typeof Promise>, "Promise">;
+declare const PromiseClient_base: Client$1.ServiceClass<PromiseClient, "acme.odd_names.v1/PromiseClient", typeof Promise>;
 
 /**
  * The client of {@link Promise}, as a service of the program.

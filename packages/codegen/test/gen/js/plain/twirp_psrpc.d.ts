@@ -19,7 +19,7 @@ declare const Sizes_base: Service.Service<"Sizes", {
  */
 export declare class Sizes extends Sizes_base {}
 
-declare const SizesClient_base: Client.ServiceClass<SizesClient, "acme.plain/SizesClient", Service.Methods<typeof Sizes>, "Sizes">;
+declare const SizesClient_base: Client.ServiceClass<SizesClient, "acme.plain/SizesClient", typeof Sizes>;
 
 /**
  * The client of {@link Sizes}, as a service of the program.

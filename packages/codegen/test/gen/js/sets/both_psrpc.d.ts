@@ -51,7 +51,7 @@ declare const Config_base: Service.Service<"Config", {
  */
 export declare class Config extends Config_base {}
 
-declare const ConfigClient_base: Client.ServiceClass<ConfigClient, "acme.both/ConfigClient", Service.Methods<typeof Config>, "Config">;
+declare const ConfigClient_base: Client.ServiceClass<ConfigClient, "acme.both/ConfigClient", typeof Config>;
 
 /**
  * The client of {@link Config}, as a service of the program.
@@ -72,7 +72,7 @@ declare const Second_base: Service.Service<"Second", {
  */
 export declare class Second extends Second_base {}
 
-declare const SecondClient_base: Client.ServiceClass<SecondClient, "acme.both/SecondClient", Service.Methods<typeof Second>, "Second">;
+declare const SecondClient_base: Client.ServiceClass<SecondClient, "acme.both/SecondClient", typeof Second>;
 
 /**
  * The client of {@link Second}, as a service of the program.

@@ -13,7 +13,7 @@ declare const Empty_base: Service.Service<"Empty", {}>;
  */
 export declare class Empty extends Empty_base {}
 
-declare const EmptyClient_base: Client.ServiceClass<EmptyClient, "acme.empty/EmptyClient", Service.Methods<typeof Empty>, "Empty">;
+declare const EmptyClient_base: Client.ServiceClass<EmptyClient, "acme.empty/EmptyClient", typeof Empty>;
 
 /**
  * The client of {@link Empty}, as a service of the program.

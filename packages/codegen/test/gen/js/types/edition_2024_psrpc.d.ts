@@ -17,7 +17,7 @@ declare const Edition2024_base: Service.Service<"Edition2024", {
  */
 export declare class Edition2024 extends Edition2024_base {}
 
-declare const Edition2024Client_base: Client.ServiceClass<Edition2024Client, "acme.types/Edition2024Client", Service.Methods<typeof Edition2024>, "Edition2024">;
+declare const Edition2024Client_base: Client.ServiceClass<Edition2024Client, "acme.types/Edition2024Client", typeof Edition2024>;
 
 /**
  * The client of {@link Edition2024}, as a service of the program.

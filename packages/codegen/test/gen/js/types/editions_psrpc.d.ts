@@ -18,7 +18,7 @@ declare const Editions_base: Service.Service<"Editions", {
  */
 export declare class Editions extends Editions_base {}
 
-declare const EditionsClient_base: Client.ServiceClass<EditionsClient, "acme.types/EditionsClient", Service.Methods<typeof Editions>, "Editions">;
+declare const EditionsClient_base: Client.ServiceClass<EditionsClient, "acme.types/EditionsClient", typeof Editions>;
 
 /**
  * The client of {@link Editions}, as a service of the program.

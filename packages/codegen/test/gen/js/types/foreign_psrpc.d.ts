@@ -19,7 +19,7 @@ declare const Foreign_base: Service.Service<"Foreign", {
  */
 export declare class Foreign extends Foreign_base {}
 
-declare const ForeignClient_base: Client.ServiceClass<ForeignClient, "acme.types/ForeignClient", Service.Methods<typeof Foreign>, "Foreign">;
+declare const ForeignClient_base: Client.ServiceClass<ForeignClient, "acme.types/ForeignClient", typeof Foreign>;
 
 /**
  * The client of {@link Foreign}, as a service of the program.

@@ -17,7 +17,7 @@ declare const Proto2_base: Service.Service<"Proto2", {
  */
 export declare class Proto2 extends Proto2_base {}
 
-declare const Proto2Client_base: Client.ServiceClass<Proto2Client, "acme.types/Proto2Client", Service.Methods<typeof Proto2>, "Proto2">;
+declare const Proto2Client_base: Client.ServiceClass<Proto2Client, "acme.types/Proto2Client", typeof Proto2>;
 
 /**
  * The client of {@link Proto2}, as a service of the program.

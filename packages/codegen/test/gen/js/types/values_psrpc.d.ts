@@ -21,7 +21,7 @@ declare const Values_base: Service.Service<"Values", {
  */
 export declare class Values extends Values_base {}
 
-declare const ValuesClient_base: Client.ServiceClass<ValuesClient, "acme.types/ValuesClient", Service.Methods<typeof Values>, "Values">;
+declare const ValuesClient_base: Client.ServiceClass<ValuesClient, "acme.types/ValuesClient", typeof Values>;
 
 /**
  * The client of {@link Values}, as a service of the program.

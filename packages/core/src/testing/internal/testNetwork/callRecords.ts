@@ -3,6 +3,7 @@ import type { Result } from "effect"
 import type { Metadata } from "../../../Metadata.ts"
 import type * as Payload from "../../../Payload.ts"
 import type { DomainErrorOf, PsrpcError } from "../../../PsrpcError.ts"
+import type { Methods } from "../../../Service.ts"
 import type * as Topic from "../../../Topic.ts"
 
 /**
@@ -11,9 +12,9 @@ import type * as Topic from "../../../Topic.ts"
  * @category utility types
  * @since 0.1.0
  */
-export type CallKey<Methods> = {
-  [K in keyof Methods]: Methods[K] extends { readonly kind: "subscription" } ? never : K
-}[keyof Methods] &
+export type CallKey<S> = {
+  [K in keyof Methods<S>]: Methods<S>[K] extends { readonly kind: "subscription" } ? never : K
+}[keyof Methods<S>] &
   string
 
 /**
@@ -22,9 +23,9 @@ export type CallKey<Methods> = {
  * @category utility types
  * @since 0.1.0
  */
-export type SubscriptionKey<Methods> = {
-  [K in keyof Methods]: Methods[K] extends { readonly kind: "subscription" } ? K : never
-}[keyof Methods] &
+export type SubscriptionKey<S> = {
+  [K in keyof Methods<S>]: Methods<S>[K] extends { readonly kind: "subscription" } ? K : never
+}[keyof Methods<S>] &
   string
 
 /**
@@ -172,12 +173,12 @@ interface SubscriptionMethod<out Message, out T> {
  * @category models
  * @since 0.1.0
  */
-export type Call<Methods, K extends keyof Methods = CallKey<Methods>> = {
-  [P in K]: Methods[P] extends UnaryMethod<infer Request, infer Response, infer Error, infer T>
+export type Call<S, K extends keyof Methods<S> = CallKey<S>> = {
+  [P in K]: Methods<S>[P] extends UnaryMethod<infer Request, infer Response, infer Error, infer T>
     ? UnaryCall<P, Request, Response, Error, T>
-    : Methods[P] extends MultiMethod<infer Request, infer Response, infer Error, infer T>
+    : Methods<S>[P] extends MultiMethod<infer Request, infer Response, infer Error, infer T>
       ? MultiCall<P, Request, Response, Error, T>
-      : Methods[P] extends StreamMethod<infer Send, infer Receive, infer T>
+      : Methods<S>[P] extends StreamMethod<infer Send, infer Receive, infer T>
         ? StreamCall<P, Send, Receive, T>
         : never
 }[K]
@@ -188,8 +189,8 @@ export type Call<Methods, K extends keyof Methods = CallKey<Methods>> = {
  * @category models
  * @since 0.1.0
  */
-export type Update<Methods, K extends keyof Methods = SubscriptionKey<Methods>> = {
-  [P in K]: Methods[P] extends SubscriptionMethod<infer Message, infer T>
+export type Update<S, K extends keyof Methods<S> = SubscriptionKey<S>> = {
+  [P in K]: Methods<S>[P] extends SubscriptionMethod<infer Message, infer T>
     ? {
         readonly method: P
         readonly kind: "subscription"

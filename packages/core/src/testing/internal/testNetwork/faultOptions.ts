@@ -1,6 +1,7 @@
 /** The types of faults of a test network; public as `PsrpcTest.FaultOptions` and so on. */
 import type { DomainErrorOf, PsrpcError } from "../../../PsrpcError.ts"
 import type * as Rpc from "../../../Rpc.ts"
+import type { Methods } from "../../../Service.ts"
 import type { Call, Update } from "./callRecords.ts"
 
 /**
@@ -39,12 +40,12 @@ export const messageKinds = {
  * @category models
  * @since 0.1.0
  */
-export type CallInfo<Methods, K extends keyof Methods> = {
-  [P in K]: Methods[P] extends { readonly kind: "subscription" }
-    ? Pick<Update<Methods, P>, "message" | "topic">
-    : Methods[P] extends { readonly kind: "stream" }
-      ? Pick<Extract<Call<Methods, P>, { readonly sent: unknown }>, "clientId" | "metadata" | "topic">
-      : Pick<Extract<Call<Methods, P>, { readonly request: unknown }>, "clientId" | "metadata" | "request" | "topic">
+export type CallInfo<S, K extends keyof Methods<S>> = {
+  [P in K]: Methods<S>[P] extends { readonly kind: "subscription" }
+    ? Pick<Update<S, P>, "message" | "topic">
+    : Methods<S>[P] extends { readonly kind: "stream" }
+      ? Pick<Extract<Call<S, P>, { readonly sent: unknown }>, "clientId" | "metadata" | "topic">
+      : Pick<Extract<Call<S, P>, { readonly request: unknown }>, "clientId" | "metadata" | "request" | "topic">
 }[K]
 
 /**
@@ -53,11 +54,11 @@ export type CallInfo<Methods, K extends keyof Methods> = {
  * @category models
  * @since 0.1.0
  */
-export interface FaultOptions<Methods, K extends keyof Methods> {
+export interface FaultOptions<S, K extends keyof Methods<S>> {
   /** The number of calls or messages with the fault, 1 or more. Default: all until the scope closes. */
   readonly times?: number | undefined
   /** Returns whether a call or an update has the fault. Default: each has it. */
-  readonly when?: ((call: CallInfo<Methods, K>) => boolean) | undefined
+  readonly when?: ((call: CallInfo<S, K>) => boolean) | undefined
   /**
    * The id of the server whose handlers, or whose messages, have the fault. Default: all servers; of messages, all
    * senders.

@@ -4,6 +4,7 @@ import type { HandlerOf, HandlersServices, InterceptedServices } from "../../../
 import type * as Interceptor from "../../../Interceptor.ts"
 import type { MessageBus } from "../../../MessageBus.ts"
 import type * as Server from "../../../Server.ts"
+import type { Methods } from "../../../Service.ts"
 
 /**
  * The handler of a method, as a function also if the method has affinity.
@@ -19,12 +20,12 @@ export type HandlerFn<M> = HandlerOf<M> extends { readonly handle: infer Handle 
  * @category utility types
  * @since 0.1.0
  */
-export type Handlers<Methods> = {
-  readonly [K in keyof Methods as Methods[K] extends { readonly kind: "subscription" } ? never : K]?:
-    | HandlerOf<Methods[K]>
-    | HandlerFn<Methods[K]>
+export type Handlers<S> = {
+  readonly [K in keyof Methods<S> as Methods<S>[K] extends { readonly kind: "subscription" } ? never : K]?:
+    | HandlerOf<Methods<S>[K]>
+    | HandlerFn<Methods<S>[K]>
 } & {
-  readonly [K in keyof Methods as Methods[K] extends { readonly kind: "subscription" } ? K : never]?: never
+  readonly [K in keyof Methods<S> as Methods<S>[K] extends { readonly kind: "subscription" } ? K : never]?: never
 }
 
 /**
@@ -33,7 +34,7 @@ export type Handlers<Methods> = {
  * @category models
  * @since 0.1.0
  */
-export interface ServerOptions<Methods> extends Server.Options<Methods, ReadonlyArray<Interceptor.Any>> {
+export interface ServerOptions<S> extends Server.Options<Methods<S>, ReadonlyArray<Interceptor.Any>> {
   /** The server's id. Default: `server-1`, `server-2` and so on, by its position. */
   readonly serverId?: string | undefined
   /**
@@ -41,7 +42,7 @@ export interface ServerOptions<Methods> extends Server.Options<Methods, Readonly
    * does not register methods without a handler; spread `Server.unimplemented(service)` before the handlers to respond with
    * `unimplemented` instead.
    */
-  readonly handlers: Handlers<Methods> | Effect.Effect<Handlers<Methods>, unknown, unknown>
+  readonly handlers: Handlers<S> | Effect.Effect<Handlers<S>, unknown, unknown>
   /** The affinity for methods with affinity whose handler is a function. Default: 1. */
   readonly affinity?:
     | number
@@ -50,7 +51,7 @@ export interface ServerOptions<Methods> extends Server.Options<Methods, Readonly
     | undefined
 }
 
-type HandlersIn<S> = S extends { readonly handlers: infer H }
+type HandlersIn<O> = O extends { readonly handlers: infer H }
   ? H extends Effect.Effect<infer A, unknown, unknown>
     ? A
     : H
@@ -62,37 +63,37 @@ type HandlersIn<S> = S extends { readonly handlers: infer H }
  * @category utility types
  * @since 0.1.0
  */
-export type CheckedServers<S, Methods> = {
-  readonly [I in keyof S]: {
-    readonly [P in keyof S[I]]: P extends "handlers"
-      ? Checked<S[I], Methods>
-      : P extends keyof ServerOptions<Methods>
+export type CheckedServers<Servers, S> = {
+  readonly [I in keyof Servers]: {
+    readonly [P in keyof Servers[I]]: P extends "handlers"
+      ? Checked<Servers[I], S>
+      : P extends keyof ServerOptions<S>
         ? unknown
         : `${P & string} is no option of a server`
   }
 }
 
-type Checked<S, Methods> = S extends { readonly handlers: Effect.Effect<infer A, unknown, unknown> }
-  ? Effect.Effect<Server.CheckedHandlers<A, Methods>, unknown, unknown>
-  : Server.CheckedHandlers<HandlersIn<S>, Methods>
+type Checked<O, S> = O extends { readonly handlers: Effect.Effect<infer A, unknown, unknown> }
+  ? Effect.Effect<Server.CheckedHandlers<A, Methods<S>>, unknown, unknown>
+  : Server.CheckedHandlers<HandlersIn<O>, Methods<S>>
 
-type InterceptorsIn<S> = S extends { readonly interceptors: infer I extends ReadonlyArray<Interceptor.Any> }
+type InterceptorsIn<O> = O extends { readonly interceptors: infer I extends ReadonlyArray<Interceptor.Any> }
   ? I
   : readonly []
 
 type ServicesIn<H> = H extends Effect.Effect<infer _A, infer _E, infer R> ? R : never
 
 /** The requirements of one server, without the services that it provides itself. */
-type ServerServices<S, Methods> = S extends { readonly handlers: infer H }
+type ServerServices<O, S> = O extends { readonly handlers: infer H }
   ? Exclude<
-      | InterceptedServices<HandlersIn<S>, Methods, InterceptorsIn<S>>
-      | HandlersServices<Pick<S, "affinity" & keyof S>>
+      | InterceptedServices<HandlersIn<O>, Methods<S>, InterceptorsIn<O>>
+      | HandlersServices<Pick<O, "affinity" & keyof O>>
       | ServicesIn<H>,
       MessageBus | Scope.Scope
     >
   : never
 
-type ServerError<S> = S extends { readonly handlers: Effect.Effect<infer _A, infer E, infer _R> } ? E : never
+type ServerError<O> = O extends { readonly handlers: Effect.Effect<infer _A, infer E, infer _R> } ? E : never
 
 /**
  * The requirements of servers, without a `MessageBus` and a `Scope`: each server has its own.
@@ -100,7 +101,7 @@ type ServerError<S> = S extends { readonly handlers: Effect.Effect<infer _A, inf
  * @category utility types
  * @since 0.1.0
  */
-export type ServersServices<S extends ReadonlyArray<unknown>, Methods> = ServerServices<S[number], Methods>
+export type ServersServices<Servers extends ReadonlyArray<unknown>, S> = ServerServices<Servers[number], S>
 
 /**
  * The errors of the Effects that make handlers.
@@ -108,4 +109,4 @@ export type ServersServices<S extends ReadonlyArray<unknown>, Methods> = ServerS
  * @category utility types
  * @since 0.1.0
  */
-export type ServersError<S extends ReadonlyArray<unknown>> = ServerError<S[number]>
+export type ServersError<Servers extends ReadonlyArray<unknown>> = ServerError<Servers[number]>

@@ -30,22 +30,18 @@ const brokerOf = (network: AnyTestNetwork): TestBroker["Service"] => {
   return found
 }
 
-const serviceOf = <Name extends string, M extends Service.AnyMethods>(
-  target: Target<Name, M>
-): Service.Service<Name, M> => ("service" in target ? target.service : target)
+const serviceOf = <S extends Service.Any>(target: Target<S>): S => ("service" in target ? target.service : target)
 
 /** Returns the key of a service's test network in the context. */
-export const keyOf = <Name extends string, M extends Service.AnyMethods>(
-  target: Target<Name, M>
-): Context.Service<TestNetwork<Name, M>, TestNetwork<Name, M>> =>
-  Context.Service<TestNetwork<Name, M>>(`@effect-psrpc/core/testing/PsrpcTest/${serviceOf(target).serviceName}`)
+export const keyOf = <S extends Service.Any>(target: Target<S>): Context.Service<TestNetwork<S>, TestNetwork<S>> =>
+  Context.Service<TestNetwork<S>>(`@effect-psrpc/core/testing/PsrpcTest/${serviceOf(target).serviceName}`)
 
-const makeOn = Effect.fnUntraced(function* <Name extends string, M extends Service.AnyMethods>(
+const makeOn = Effect.fnUntraced(function* <S extends Service.Any>(
   broker: TestBroker["Service"],
-  service: Service.Service<Name, M>,
-  serverOptions: ReadonlyArray<ServerOptions<M>>,
+  service: S,
+  serverOptions: ReadonlyArray<ServerOptions<S>>,
   options: AnyOptions | undefined
-): Effect.fn.Return<TestNetwork<Name, M>, PsrpcError, Scope.Scope> {
+): Effect.fn.Return<TestNetwork<S>, PsrpcError, Scope.Scope> {
   const { clock, connection, reliable } = broker
   const { serviceName } = service
   const label = `test network of ${serviceName}`
@@ -62,7 +58,7 @@ const makeOn = Effect.fnUntraced(function* <Name extends string, M extends Servi
 
   const client = yield* Effect.provideService(Client.make(service, options?.client), MessageBus, connection)
   const publisher = yield* Effect.provideService(Publisher.make(service), MessageBus, reliable)
-  const servers = new Map<string, TestServer<M>>()
+  const servers = new Map<string, TestServer<S>>()
   for (const [i, options] of serverOptions.entries()) {
     const serverId = options.serverId ?? `server-${i + 1}`
     if (servers.has(serverId))
@@ -70,7 +66,7 @@ const makeOn = Effect.fnUntraced(function* <Name extends string, M extends Servi
     servers.set(serverId, (yield* makeTestServer({ broker, service, serverId, options, rules } as never)) as never)
   }
 
-  const serverOf = (serverId: string): TestServer<M> => {
+  const serverOf = (serverId: string): TestServer<S> => {
     const server = servers.get(serverId)
     if (server !== undefined) return server
     throw new TypeError(`${label}: no server ${serverId}: the servers are ${[...servers.keys()].join(", ")}`)
@@ -99,7 +95,7 @@ const makeOn = Effect.fnUntraced(function* <Name extends string, M extends Servi
       throw new TypeError(`${label}, ${key}: no messages of kind ${kind}: the kinds are ${kinds.join(", ")}`)
     })
 
-  const network: TestNetwork<Name, M> = {
+  const network: TestNetwork<S> = {
     serviceName,
     client,
     publisher,
@@ -166,20 +162,20 @@ const ofMethod = <R extends { readonly method: string }>(
 ): ReadonlyArray<R> => (method === undefined ? records.slice() : records.filter((record) => record.method === method))
 
 /** Makes a test network on a broker of its own, or on that of another network. */
-export const make = <Name extends string, M extends Service.AnyMethods>(
-  target: Target<Name, M>,
-  servers: ReadonlyArray<ServerOptions<M>>,
+export const make = <S extends Service.Any>(
+  target: Target<S>,
+  servers: ReadonlyArray<ServerOptions<S>>,
   options: (AnyOptions & { readonly join?: AnyTestNetwork | undefined }) | undefined
-): Effect.Effect<TestNetwork<Name, M>, PsrpcError, Scope.Scope> =>
+): Effect.Effect<TestNetwork<S>, PsrpcError, Scope.Scope> =>
   Effect.suspend(() => {
     const broker = options?.join === undefined ? makeTestBroker : Effect.succeed(brokerOf(options.join))
     return Effect.flatMap(broker, (broker) => makeOn(broker, serviceOf(target), servers, options))
   })
 
 /** Makes a Layer of a test network, of its client if `target` is a client's class, and of its broker's connection. */
-export const layer = <Name extends string, M extends Service.AnyMethods>(
-  target: Target<Name, M>,
-  servers: ReadonlyArray<ServerOptions<M>>,
+export const layer = <S extends Service.Any>(
+  target: Target<S>,
+  servers: ReadonlyArray<ServerOptions<S>>,
   options: AnyOptions | undefined
 ): Layer.Layer<never, PsrpcError> =>
   Layer.effectContext(

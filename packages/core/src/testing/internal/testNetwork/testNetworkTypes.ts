@@ -18,7 +18,7 @@ import type { HandlerFn } from "./serverOptions.ts"
  * @category models
  * @since 0.1.0
  */
-export interface TestServer<in out Methods> extends Server.Server<Methods> {
+export interface TestServer<in out S> extends Server.Server<Service.Methods<S>> {
   /**
    * The server's connection to the broker. `connection.partition` makes the server silent, as a process that hangs, until
    * `connection.heal`. `connection.disconnect` breaks the connection until `connection.reconnect`. The server has another
@@ -46,32 +46,31 @@ export interface TestServer<in out Methods> extends Server.Server<Methods> {
  * @since 0.1.0
  */
 export interface TestNetwork<
-  out Name extends string,
-  in out Methods,
-  out Servers extends ReadonlyArray<TestServer<Methods>> = ReadonlyArray<TestServer<Methods>>
+  in out S extends Service.Any,
+  out Servers extends ReadonlyArray<TestServer<S>> = ReadonlyArray<TestServer<S>>
 > {
   /** The service's wire name. */
-  readonly serviceName: Name
+  readonly serviceName: S["serviceName"]
   /** The client, on the connection of the code under test. */
-  readonly client: Client.FromMethods<Methods>
+  readonly client: Client.From<S>
   /** A publisher of updates, on a connection without faults. */
-  readonly publisher: Publisher.FromMethods<Methods>
+  readonly publisher: Publisher.From<S>
   /** The connection of the code under test: that of the client, and the `MessageBus` of the Layer. */
   readonly connection: FaultyMessageBus["Service"]
   /** The servers, in the order of their options. */
   readonly servers: Servers
   /** Returns a server by its id. Throws a `TypeError` for an unknown id. */
-  readonly server: (serverId: string) => TestServer<Methods>
+  readonly server: (serverId: string) => TestServer<S>
 
   /** Returns the recorded calls of one method, or of all methods, in order. */
   readonly calls: {
-    <K extends CallKey<Methods>>(method: K): ReadonlyArray<Call<Methods, K>>
-    (): ReadonlyArray<Call<Methods>>
+    <K extends CallKey<S>>(method: K): ReadonlyArray<Call<S, K>>
+    (): ReadonlyArray<Call<S>>
   }
   /** Returns the recorded updates of one subscription method, or of all, in order. */
   readonly updates: {
-    <K extends SubscriptionKey<Methods>>(method: K): ReadonlyArray<Update<Methods, K>>
-    (): ReadonlyArray<Update<Methods>>
+    <K extends SubscriptionKey<S>>(method: K): ReadonlyArray<Update<S, K>>
+    (): ReadonlyArray<Update<S>>
   }
   /**
    * Waits until the predicate returns `true`: `network.waitUntil(() => network.calls("hello").length === 2)`. Checks it now
@@ -80,38 +79,38 @@ export interface TestNetwork<
   readonly waitUntil: (predicate: () => boolean) => Effect.Effect<void>
 
   /** Makes a method fail in place of its handler. Of a subscription method: publishing fails, and no update is sent. */
-  readonly fail: <const K extends CallKey<Methods> | SubscriptionKey<Methods>>(
+  readonly fail: <const K extends CallKey<S> | SubscriptionKey<S>>(
     method: K,
-    error: ErrorOf<Methods[K]> | ((call: CallInfo<Methods, K>) => ErrorOf<Methods[K]>),
-    options?: FaultOptions<Methods, K>
+    error: ErrorOf<Service.Methods<S>[K]> | ((call: CallInfo<S, K>) => ErrorOf<Service.Methods<S>[K]>),
+    options?: FaultOptions<S, K>
   ) => Effect.Effect<void, never, Scope.Scope>
   /**
    * Delays the handler of a method; the request keeps its deadline. Of a subscription method: delays its updates, and
    * others can overtake them.
    */
-  readonly delay: <const K extends CallKey<Methods> | SubscriptionKey<Methods>>(
+  readonly delay: <const K extends CallKey<S> | SubscriptionKey<S>>(
     method: K,
     duration: Duration.Input,
-    options?: FaultOptions<Methods, K>
+    options?: FaultOptions<S, K>
   ) => Effect.Effect<void, never, Scope.Scope>
   /** Replaces the handler of a method, at the servers that registered the method. */
-  readonly handle: <const K extends CallKey<Methods>, H extends HandlerFn<Methods[K]>>(
+  readonly handle: <const K extends CallKey<S>, H extends HandlerFn<Service.Methods<S>[K]>>(
     method: K,
     handler: H,
-    options?: FaultOptions<Methods, K>
+    options?: FaultOptions<S, K>
   ) => Effect.Effect<void, never, HandlersServices<{ readonly handler: H }> | Scope.Scope>
   /** Loses messages of a method. */
-  readonly lose: <const K extends CallKey<Methods> | SubscriptionKey<Methods>>(
+  readonly lose: <const K extends CallKey<S> | SubscriptionKey<S>>(
     method: K,
-    kind: MessageKind<Methods[K]>,
-    options?: FaultOptions<Methods, K>
+    kind: MessageKind<Service.Methods<S>[K]>,
+    options?: FaultOptions<S, K>
   ) => Effect.Effect<void, never, Scope.Scope>
   /** Applies a fault of `FaultyMessageBus` to messages of a method. */
-  readonly inject: <const K extends CallKey<Methods> | SubscriptionKey<Methods>>(
+  readonly inject: <const K extends CallKey<S> | SubscriptionKey<S>>(
     method: K,
-    kind: MessageKind<Methods[K]>,
+    kind: MessageKind<Service.Methods<S>[K]>,
     fault: Fault,
-    options?: FaultOptions<Methods, K>
+    options?: FaultOptions<S, K>
   ) => Effect.Effect<void, never, Scope.Scope>
 
   /**
@@ -143,19 +142,9 @@ export interface Options<I extends ReadonlyArray<Interceptor.Any> = readonly []>
 }
 
 /**
- * A service, or the class of its client.
+ * A service, or the class of its client, whose key in the context is `Self`.
  *
  * @category models
  * @since 0.1.0
  */
-export type Target<Name extends string, M extends Service.AnyMethods> =
-  | Service.Service<Name, M>
-  | { readonly service: Service.Service<Name, M> }
-
-/**
- * The client that a Layer provides for the class of a client; `never` for a service.
- *
- * @category utility types
- * @since 0.1.0
- */
-export type ClientOf<T> = T extends Context.Key<infer Self, infer _Shape> ? Self : never
+export type Target<S extends Service.Any, Self = unknown> = S | (Context.Key<Self, unknown> & { readonly service: S })

@@ -24,7 +24,7 @@ export interface TestServerOptions {
   readonly broker: TestBroker["Service"]
   readonly service: Service.Service<string, Service.AnyMethods>
   readonly serverId: string
-  readonly options: ServerOptions<Service.AnyMethods>
+  readonly options: ServerOptions<Service.Any>
   readonly rules: FaultRules
 }
 
@@ -53,7 +53,7 @@ const startServer = Effect.fnUntraced(function* ({ broker, options, rules, serve
 /** Makes a server that is killed when the scope closes. */
 export const makeTestServer = Effect.fnUntraced(function* (
   options: TestServerOptions
-): Effect.fn.Return<TestServer<Service.AnyMethods>, PsrpcError.PsrpcError, Scope.Scope> {
+): Effect.fn.Return<TestServer<Service.Any>, PsrpcError.PsrpcError, Scope.Scope> {
   const context = Context.omit(Scope.Scope)(yield* Effect.context<Scope.Scope>())
   const startNew = Effect.provideContext(startServer(options), context as Context.Context<never>) as Effect.Effect<
     Running,

@@ -48,7 +48,7 @@ export const chatService = (name: string) =>
 export type Talk = ServerStream<string, string>
 
 /** The clients of three processes for a service with one method. */
-export type Clients<M> = ReadonlyArray<Client.FromMethods<{ readonly call: M }>>
+export type Clients<M extends Rpc.Any> = ReadonlyArray<Client.From<Service.Service<string, { readonly call: M }>>>
 
 /**
  * Serves a method in three processes, runs `body` with a client in each of them, and closes the servers. Then fails if the
