@@ -105,7 +105,7 @@ export const defaultSendTimeout: Duration.Duration = Duration.millis(Make.defaul
 export const defaultMaxInFlight: number = Make.defaultMaxInFlight
 
 /**
- * Handlers that are not written yet.
+ * The handlers of {@link unimplemented}.
  *
  * @category utility types
  * @since 0.1.0
@@ -121,8 +121,8 @@ export type Unimplemented<Methods> = {
 }
 
 /**
- * Handlers for every method of a service, which answer `unimplemented` "method is not implemented", and in affinity methods
- * keep silent. To be spread before those that are written: `{ ...Server.unimplemented(Greeter), hello }`.
+ * Makes handlers for every method of a service that fail with `unimplemented` "method is not implemented". In affinity methods
+ * the server sends no claim. Spread them before the existing handlers: `{ ...Server.unimplemented(Greeter), hello }`.
  *
  * @category constructors
  * @since 0.1.0
@@ -131,10 +131,9 @@ export const unimplemented = <S extends Service_.Any>(service: S): Unimplemented
   Unimplemented_.unimplemented(service) as never
 
 /**
- * Makes a server. It is ready, its subscriptions acknowledged by the broker, when this succeeds.
+ * Makes a server. It is ready when this succeeds: the broker has acknowledged its subscriptions.
  *
- * When its scope closes it drains, as `drain` does; servers made in one scope, or in Layers that are merged, drain
- * together.
+ * The server drains when its scope closes, as by `drain`. Servers of one scope, or of merged Layers, drain together.
  *
  * @category constructors
  * @since 0.1.0

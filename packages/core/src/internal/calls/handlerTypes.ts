@@ -1,5 +1,5 @@
 /**
- * The types of handlers, by the methods that they answer; public as `Server.Handlers` and so on.
+ * The types of handlers, by method kind. Public in `Server`.
  */
 import type { Effect, Scope } from "effect"
 import type { ServerStream } from "../../BidiStream.ts"
@@ -11,7 +11,7 @@ import type { UnknownField } from "./unknownField.ts"
 import type { AroundCalls, AroundStreams } from "./interceptorTypes.ts"
 
 /**
- * A handler: the request and the call to an answer. It runs in a scope of its own and is interrupted at its deadline.
+ * A handler of a unary or multi method. It runs in a scope of its own and is interrupted at its deadline.
  *
  * @category models
  * @since 0.1.0
@@ -24,8 +24,8 @@ export interface HandlerFn<Request, Response, Error, T> {
 }
 
 /**
- * How well a server fits a request: a number, an Effect of one, or a function of the request. Less than 0 keeps silent,
- * and so does a failure, which is logged.
+ * The affinity of a server for a request: a number, an Effect of a number, or a function of the request. The server sends no
+ * claim if it is below 0, or if it fails; a failure is logged.
  *
  * @category models
  * @since 0.1.0
@@ -47,8 +47,8 @@ export interface AffinityHandler<Request, Response, Error, T> {
 }
 
 /**
- * The handler of a stream. It runs in a scope of its own; when it returns, the stream is closed, with its error if it
- * fails, unless it has hijacked it.
+ * The handler of a stream. It runs in a scope of its own. When it returns, the stream closes, with its error if it fails,
+ * unless the handler has used `hijack`.
  *
  * @category models
  * @since 0.1.0
@@ -61,8 +61,8 @@ export interface StreamHandlerFn<Send, Receive, T> {
 }
 
 /**
- * How well a server fits a stream: a number, an Effect of one, or a function of what is known of its opening. Less than 0
- * keeps silent, and so does a failure, which is logged.
+ * The affinity of a server for a stream: a number, an Effect of a number, or a function of the call. The server sends no claim
+ * if it is below 0, or if it fails; a failure is logged.
  *
  * @category models
  * @since 0.1.0
@@ -233,7 +233,7 @@ type ServicesOfHandler<H> = H extends (...args: any) => infer E
 type HandleOf<H> = H extends { readonly handle: infer F } ? F : H
 type AffinityOf<H> = H extends { readonly affinity: infer F } ? F : never
 
-/** What handlers of methods of some kinds require. */
+/** The services that handlers of some kinds require. */
 type ServicesOf<H, Methods, Kind> = {
   [K in keyof H]: K extends keyof Methods
     ? Methods[K] extends { readonly kind: Kind }
