@@ -24,6 +24,7 @@
  *
  * @since 0.1.0
  */
+/// <reference types="@bufbuild/protobuf/codegenv2" preserve="true" />
 import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf"
 import { create, fromBinary, ScalarType, toBinary } from "@bufbuild/protobuf"
 import { Predicate, Schema, SchemaIssue } from "effect"

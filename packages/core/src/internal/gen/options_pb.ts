@@ -9,7 +9,7 @@ import type { GenEnum, GenExtension, GenFile, GenMessage } from "@bufbuild/proto
 import { enumDesc, extDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { MethodOptions } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_descriptor } from "@bufbuild/protobuf/wkt";
-import type { Message, UnknownEnum } from "@bufbuild/protobuf";
+import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file options.proto.
@@ -172,7 +172,7 @@ export const Routing = {
  *
  * @generated from enum psrpc.Routing
  */
-export type Routing = (typeof Routing)[keyof typeof Routing] | UnknownEnum;
+export type Routing = (typeof Routing)[keyof typeof Routing] | (number & {});
 
 /**
  * Describes the enum psrpc.Routing.
