@@ -13,11 +13,14 @@ export type Published = (typeof published)[number]
 /** The entry of one subpath in an exports map. */
 export type Target = string | { readonly [condition: string]: string }
 
-/** The part of a package.json that the scripts read. */
+/** The part of a package.json that scripts and tests read. */
 export interface Manifest {
   readonly name: string
   readonly version: string
+  readonly license: string
+  readonly sideEffects: boolean
   readonly exports: Readonly<Record<string, Target>>
+  readonly peerDependencies: Readonly<Record<string, string>>
 }
 
 /** Returns the path of a package's package.json. */

@@ -2,10 +2,13 @@ import { NatsServer, RedisServer } from "@effect-psrpc/test-servers"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { spawn } from "node:child_process"
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { manifestOf, published } from "../scripts/published.ts"
 import { follow, generationSection } from "./generation.ts"
+import { check, compileLibraryAndApp, compilers, installedVersion } from "./packed/compile.ts"
+import { makeOldest, manifestIn } from "./packed/oldest.ts"
 import { run } from "./process.ts"
 import { documents, root, snippets } from "./snippets.ts"
 
@@ -14,6 +17,9 @@ const versions = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8"
   { readonly version: string }
 >
 const version = (name: string): string => `${name}@${versions[`node_modules/${name}`]!.version}`
+
+/** The oldest protobuf-es that the generator takes. */
+const oldestProtobuf = `@bufbuild/protobuf@${manifestOf("codegen").peerDependencies["@bufbuild/protobuf"]!.slice(1)}`
 
 const readme = snippets(["README.md"])[0]!
 const example = snippets(["docs/guide/tour.md"])[0]!
@@ -28,48 +34,10 @@ const overRedis = example.code
   .replace('from "effect"\n', 'from "effect"\nimport { RedisMessageBus } from "@effect-psrpc/redis"\n')
   .replace("LocalMessageBus.layer", 'RedisMessageBus.layer({ url: process.env["REDIS_URL"]! })')
 
-const published = ["core", "redis", "nats", "codegen"]
-
 const overNats = example.code
   .replace("LocalMessageBus, ", "")
   .replace('from "effect"\n', 'from "effect"\nimport { NatsMessageBus } from "@effect-psrpc/nats"\n')
   .replace("LocalMessageBus.layer", 'NatsMessageBus.layer({ servers: process.env["NATS_URL"]! })')
-
-/** What users export without writing its type: the compiler has to be able to name it. */
-const exported = `
-import { Client, Publisher, Rpc, Selection, Server, Service } from "@effect-psrpc/core"
-import { PsrpcTest } from "@effect-psrpc/core/testing"
-import { NatsMessageBus } from "@effect-psrpc/nats"
-import { RedisMessageBus } from "@effect-psrpc/redis"
-import { Config, Effect, Layer, Schema, Stream } from "effect"
-
-export class Farm extends Service.make("Farm", {
-  render: Rpc.unary({ request: Schema.String, response: Schema.String, routing: "affinity" }),
-  load: Rpc.multi({ response: Schema.Finite }),
-  chat: Rpc.stream({ send: Schema.String, receive: Schema.String }),
-  done: Rpc.subscription({ message: Schema.String, topic: ["region"] })
-}) {}
-export class FarmClient extends Client.Service<FarmClient>()("app/FarmClient", Farm) {}
-export class FarmServer extends Server.Service<FarmServer>()("app/FarmServer", Farm) {}
-export const handlers = Farm.of({
-  render: { affinity: 1, handle: Effect.succeed },
-  load: () => Effect.succeed(1),
-  chat: (stream) => Stream.runForEach(stream.messages, (text) => stream.send(text))
-})
-export const server = () => Server.layer(Farm, handlers)
-export const made = Server.make(Farm, handlers)
-export const named = FarmServer.layer(handlers)
-export const client = Client.make(Farm)
-export const publisher = Publisher.make(Farm)
-export const render = (job: string) => FarmClient.use((farm) => farm.render(job, { selection: Selection.best() }))
-export const loads = Effect.map(FarmClient, (farm) => farm.load({ expect: 1 }).pipe(Client.successes))
-export const chat = FarmClient.use((farm) => farm.chat())
-export const done = FarmClient.use((farm) => farm.done({ topic: { region: "eu" } }))
-export const OnRedis = RedisMessageBus.layerConfig({ url: Config.Redacted("REDIS_URL") })
-export const OnNats = NatsMessageBus.layer({ servers: "nats://127.0.0.1:4222" })
-export const Live = Layer.merge(server(), FarmClient.layer).pipe(Layer.provide(OnNats))
-export const Network = PsrpcTest.layer(FarmClient, [{ handlers, affinity: 0.2 }])
-`
 
 describe("the packed packages, in an empty project", () => {
   let folder: string
@@ -91,7 +59,7 @@ describe("the packed packages, in an empty project", () => {
     )
     const packages = [
       ...readdirSync(tarballs).map((name) => join(tarballs, name)),
-      ...["effect", "@effect/platform-node", "typescript", "@types/node"].map(version)
+      ...["effect", "@effect/platform-node", "@types/node"].map(version)
     ]
     const install = await run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", ...packages], {
       cwd: project
@@ -101,7 +69,7 @@ describe("the packed packages, in an empty project", () => {
     writeFileSync(join(project, "main.ts"), example.code)
     writeFileSync(join(project, "redis.ts"), overRedis)
     writeFileSync(join(project, "nats.ts"), overNats)
-    writeFileSync(join(project, "exported.ts"), exported)
+    cpSync(join(import.meta.dirname, "packed/messages.ts"), join(project, "messages.ts"))
     for (const file of ["worker.ts", "client.ts"]) writeFileSync(join(project, file), named(file).code)
   }, 180_000)
 
@@ -116,34 +84,45 @@ describe("the packed packages, in an empty project", () => {
       const files = readdirSync(at)
       for (const file of ["LICENSE", "README.md", "dist", "package.json"]) assert.include(files, file, name)
       assert.notInclude(files, "test", name)
-      const manifest = JSON.parse(readFileSync(join(at, "package.json"), "utf8"))
+      const manifest = manifestIn(at)
       assert.strictEqual(manifest.license, "Apache-2.0")
       assert.strictEqual(manifest.sideEffects, false)
       assert.property(manifest.peerDependencies, "effect")
     }
   })
 
-  it("type-check the examples of the README and the guide, declarations included", { timeout: 120_000 }, async () => {
-    const options = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--target", "es2024"]
-    const modules = ["--module", "nodenext", "--types", "node", "--skipLibCheck", "false"]
-    const others = ["readme.ts", "worker.ts", "client.ts"]
-    const checked = await inProject(
-      "./node_modules/.bin/tsc",
-      ...options,
-      ...modules,
-      "main.ts",
-      "redis.ts",
-      "nats.ts",
-      ...others
-    )
-    assert.strictEqual(checked.stdout, "")
-    assert.strictEqual(checked.code, 0, checked.stderr)
-  })
+  it.each(compilers)(
+    "keep their types from package to package under TypeScript $version, and type-check the examples of the README and " +
+      "the guide, declarations included",
+    { timeout: 240_000 },
+    async (compiler) => {
+      assert.match(installedVersion(compiler), new RegExp(`^${compiler.version}\\.`))
+      const examples = ["readme.ts", "main.ts", "redis.ts", "nats.ts", "worker.ts", "client.ts", "messages.ts"]
+      const compiled = await compileLibraryAndApp(join(folder, "project"), compiler, examples)
+      assert.strictEqual(compiled.stdout, "")
+      assert.strictEqual(compiled.code, 0, compiled.stderr)
+      assert.lengthOf(compiled.declarations, 2)
+      for (const declarations of compiled.declarations) {
+        assert.include(declarations, "export declare const authentication: Interceptor.Interceptor<")
+        assert.notMatch(declarations, /\bany\b|\/internal\//)
+      }
+    }
+  )
 
-  it("name what users export without writing its type", { timeout: 120_000 }, async () => {
-    const options = ["--declaration", "--outDir", "declared", "--strict", "--exactOptionalPropertyTypes"]
-    const modules = ["--target", "es2024", "--module", "nodenext", "--types", "node", "--skipLibCheck", "false"]
-    const checked = await inProject("./node_modules/.bin/tsc", ...options, ...modules, "exported.ts")
+  it("work with the oldest protobuf-es that core takes, and with the newest", { timeout: 240_000 }, async () => {
+    const output = "5 seconds, try again later: 30 seconds, GetLoad: multi\n"
+    assert.strictEqual((await inProject("node", "messages.ts")).stdout, output)
+    const oldest = makeOldest(join(folder, "project"))
+    const packageOf = (name: string) => manifestIn(join(oldest, "node_modules", name))
+    assert.strictEqual(
+      packageOf("@effect-psrpc/core").peerDependencies["@bufbuild/protobuf"],
+      `^${packageOf("@bufbuild/protobuf").version}`
+    )
+    const { code, stderr, stdout } = await run("node", ["messages.ts"], { cwd: oldest })
+    assert.strictEqual(stderr, "")
+    assert.strictEqual(stdout, output)
+    assert.strictEqual(code, 0)
+    const checked = await check(oldest, compilers[1], ["messages.ts", "surface.ts"])
     assert.strictEqual(checked.stdout, "")
     assert.strictEqual(checked.code, 0, checked.stderr)
   })
@@ -194,28 +173,37 @@ describe("the packed packages, in an empty project", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.each(documents.filter((document) => generationSection(document).length > 0).map((document) => ({ document })))(
-    "make a client and a server of a .proto, as $document says",
+  it.each(
+    documents
+      .filter((document) => generationSection(document).length > 0)
+      .map((document, i) => ({ document, protobuf: i === 0 ? oldestProtobuf : version("@bufbuild/protobuf") }))
+  )(
+    "make a client and a server of a .proto, as $document says, with $protobuf",
     { timeout: 180_000 },
-    async ({ document }) => {
+    async ({ document, protobuf }) => {
       const tarballs = join(folder, "tarballs")
       const installed = (name: string): string => {
         const own = /^@effect-psrpc\/(\w+)$/.exec(name)?.[1]
-        if (own === undefined) return version(name)
+        if (own === undefined) return name === "@bufbuild/protobuf" ? protobuf : version(name)
         return join(
           tarballs,
           readdirSync(tarballs).find((file) => file.startsWith(`effect-psrpc-${own}-`))!
         )
       }
       const project = mkdtempSync(join(folder, "generation-"))
+      // the version stays the one that is asked for
+      writeFileSync(join(project, ".npmrc"), "save-exact=true\n")
       const { printed, promised } = await follow(generationSection(document), project, installed)
       assert.notStrictEqual(promised, "")
       assert.strictEqual(printed, promised)
+      assert.strictEqual(
+        `@bufbuild/protobuf@${manifestIn(join(project, "node_modules/@bufbuild/protobuf")).version}`,
+        protobuf
+      )
       // and it type-checks, declarations included
       const modules = ["--module", "nodenext", "--target", "es2024", "--types", "", "--allowImportingTsExtensions"]
       const options = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--verbatimModuleSyntax", ...modules]
-      const tsc = join(folder, "project/node_modules/.bin/tsc")
-      const checked = await run(tsc, [...options, "--erasableSyntaxOnly", "--isolatedModules", "main.ts"], {
+      const checked = await run("tsc", [...options, "--erasableSyntaxOnly", "--isolatedModules", "main.ts"], {
         cwd: project
       })
       assert.strictEqual(checked.stdout, "")
