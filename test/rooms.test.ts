@@ -11,7 +11,7 @@ import {
   writeFileSync
 } from "node:fs"
 import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
+import { basename, dirname, join } from "node:path"
 import { rooms, testRooms } from "../rooms.ts"
 import { run } from "./process.ts"
 
@@ -176,6 +176,17 @@ describe("rooms of core", () => {
       existsSync(join(root, "packages/core/src/internal", file)) || existsSync(join(root, file))
     assert.deepStrictEqual(
       named.filter((file) => !isThere(file)),
+      []
+    )
+  })
+
+  it("no two files of the rooms have one name", () => {
+    const names = readdirSync(join(root, "packages/core/src/internal"), { recursive: true, encoding: "utf8" })
+      .filter((path) => path.endsWith(".ts") && !path.startsWith("gen/"))
+      .map((path) => basename(path))
+      .sort()
+    assert.deepStrictEqual(
+      names.filter((name, index) => name === names[index - 1]),
       []
     )
   })

@@ -25,10 +25,10 @@
  */
 import { type Config, Context, Duration, type Effect, Layer, type Scope, Stream } from "effect"
 import type { Answer } from "./internal/calls/clientTypes.ts"
-import * as Make from "./internal/client/make.ts"
-import type { ConfigOptions, Options } from "./internal/client/options.ts"
+import * as Make from "./internal/client/makeClient.ts"
+import type { ConfigOptions, Options } from "./internal/client/clientOptions.ts"
 import * as Prepare from "./internal/client/prepare.ts"
-import type { From } from "./internal/client/types.ts"
+import type { From } from "./internal/client/clientServiceTypes.ts"
 import type * as Interceptor from "./Interceptor.ts"
 import type { MessageBus } from "./MessageBus.ts"
 import type { PsrpcError } from "./PsrpcError.ts"
@@ -57,8 +57,8 @@ export type {
 } from "./internal/calls/clientTypes.ts"
 
 export { defaultBufferSize, defaultKeepalive } from "./internal/calls/defaults.ts"
-export type { ConfigOptions, Options } from "./internal/client/options.ts"
-export type { From } from "./internal/client/types.ts"
+export type { ConfigOptions, Options } from "./internal/client/clientOptions.ts"
+export type { From } from "./internal/client/clientServiceTypes.ts"
 export { defaultMaxMetadataSize } from "./internal/metadata/metadataCheck.ts"
 
 /**

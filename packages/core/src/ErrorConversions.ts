@@ -24,7 +24,7 @@
  *
  * @since 0.1.0
  */
-export type { TwirpCode } from "./internal/conversions/codes.ts"
+export type { TwirpCode } from "./internal/conversions/codeTables.ts"
 export * from "./internal/conversions/domain.ts"
 export * from "./internal/conversions/grpc.ts"
 export * from "./internal/conversions/http.ts"

@@ -26,15 +26,15 @@
  * @since 0.1.0
  */
 import { type Config, Context, Duration, type Effect, Layer } from "effect"
-import * as Make from "./internal/publisher/make.ts"
-import type { ConfigOptions, From, Options } from "./internal/publisher/types.ts"
+import * as Make from "./internal/publisher/makePublisher.ts"
+import type { ConfigOptions, From, Options } from "./internal/publisher/publisherTypes.ts"
 import type * as Interceptor from "./Interceptor.ts"
 import type { MessageBus } from "./MessageBus.ts"
 import type * as PsrpcError from "./PsrpcError.ts"
 import type * as Service_ from "./Service.ts"
 
 export type { PublishOptions } from "./internal/calls/callOptions.ts"
-export type { ConfigOptions, From, Options, PublishCall } from "./internal/publisher/types.ts"
+export type { ConfigOptions, From, Options, PublishCall } from "./internal/publisher/publisherTypes.ts"
 
 /**
  * How long an update waits for a lost connection to come back, where nobody says: 3 seconds, as a call does.

@@ -27,8 +27,8 @@
  */
 import { type Config, Context, Duration, type Effect, Layer, type Scope } from "effect"
 import type { InterceptedServices, ValidHandlers } from "./internal/calls/handlerTypes.ts"
-import * as Make from "./internal/server/make.ts"
-import type { ConfigOptions, Options, Server } from "./internal/server/types.ts"
+import * as Make from "./internal/server/makeServer.ts"
+import type { ConfigOptions, Options, Server } from "./internal/server/serverTypes.ts"
 import * as Unimplemented_ from "./internal/server/unimplemented.ts"
 import type * as Interceptor from "./Interceptor.ts"
 import type { MessageBus } from "./MessageBus.ts"
@@ -76,7 +76,7 @@ export type {
   TopicMethod,
   TopicOf,
   TopicOfGroup
-} from "./internal/server/types.ts"
+} from "./internal/server/serverTypes.ts"
 
 export { defaultBufferSize, defaultKeepalive } from "./internal/calls/defaults.ts"
 

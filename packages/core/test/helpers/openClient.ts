@@ -1,7 +1,7 @@
 /** A client whose state the test can see. */
 import { Context, Effect } from "effect"
 import * as Channels from "../../src/internal/wire/channel.ts"
-import type { ClientState } from "../../src/internal/client/state.ts"
+import type { ClientState } from "../../src/internal/client/clientState.ts"
 import { servicesOf } from "../../src/internal/interceptors/interceptorServices.ts"
 import * as Deadlines from "../../src/internal/time/deadlines.ts"
 import * as Drops from "../../src/internal/telemetry/drops.ts"

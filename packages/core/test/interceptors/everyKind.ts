@@ -8,7 +8,7 @@ import { subscriber } from "../../src/internal/client/subscription.ts"
 import { unary } from "../../src/internal/client/unaryCall.ts"
 import { entriesOf } from "../../src/internal/interceptors/chain.ts"
 import { servicesOf } from "../../src/internal/interceptors/interceptorServices.ts"
-import * as Intercepted from "../../src/internal/client/intercepted.ts"
+import * as Intercepted from "../../src/internal/client/clientChains.ts"
 import {
   type CallMethod,
   methodOf,

@@ -17,7 +17,7 @@ import { type CallSpan, templateOfCalls, withOpenSpan } from "../telemetry/spans
 import type { Outcome, Series } from "../telemetry/metrics/series.ts"
 import { decodeError, decodeResponse } from "./response.ts"
 import { type AnyCallOptions, type Prepared, preparation } from "./prepare.ts"
-import { type ClientState, clientClosed, type PendingCall } from "./state.ts"
+import { type ClientState, clientClosed, type PendingCall } from "./clientState.ts"
 
 /** Options of a multi call of any method. */
 export interface AnyMultiOptions extends AnyCallOptions {

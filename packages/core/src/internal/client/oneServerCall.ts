@@ -19,7 +19,7 @@ import * as Envelope from "../wire/callEnvelope.ts"
 import { newRequestId } from "../wire/id.ts"
 import { Comparison } from "./comparison.ts"
 import type { Prepared } from "./prepare.ts"
-import { type ClientState, clientClosed, type PendingCall, type Route } from "./state.ts"
+import { type ClientState, clientClosed, type PendingCall, type Route } from "./clientState.ts"
 
 /** What a kind of method does with its calls. Unary methods have one for all calls, openings of streams one each. */
 export interface CallKind {

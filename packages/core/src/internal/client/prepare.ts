@@ -12,7 +12,7 @@ import { problemOf } from "../metadata/metadataCheck.ts"
 import * as Metadata from "../metadata/model.ts"
 import { millisOf } from "../time/millis.ts"
 import * as Channels from "../wire/channel.ts"
-import { type ClientState, clientClosed, type Route } from "./state.ts"
+import { type ClientState, clientClosed, type Route } from "./clientState.ts"
 
 /** Options of a call of any method. */
 export interface AnyCallOptions {

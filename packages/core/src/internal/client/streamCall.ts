@@ -18,7 +18,7 @@ import { newStreamId } from "../wire/id.ts"
 import * as Envelope from "../wire/streamEnvelope.ts"
 import { type CallKind, OneServerCall } from "./oneServerCall.ts"
 import { type AnyCallOptions, type Prepared, preparation, sendTimeoutOf } from "./prepare.ts"
-import { type ClientState, clientClosed, type StreamSink } from "./state.ts"
+import { type ClientState, clientClosed, type StreamSink } from "./clientState.ts"
 
 /** Options of the opening of a stream of any method. */
 export interface AnyStreamOptions extends AnyCallOptions {

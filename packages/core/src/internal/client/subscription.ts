@@ -14,7 +14,7 @@ import type { Series } from "../telemetry/metrics/series.ts"
 import { templateOfUpdates, Spans } from "../telemetry/spans.ts"
 import { UpdateSpans } from "../telemetry/updateSpans.ts"
 import { byTopic } from "../definition/byTopic.ts"
-import { type ClientState, clientClosed, type Closeable } from "./state.ts"
+import { type ClientState, clientClosed, type Closeable } from "./clientState.ts"
 
 const policies = ["dropping", "sliding", "fail"] as const
 

@@ -10,7 +10,7 @@ import * as Envelope from "../wire/callEnvelope.ts"
 import { type CallKind, OneServerCall } from "./oneServerCall.ts"
 import { type AnyCallOptions, preparation } from "./prepare.ts"
 import { decodeError, decodeResponse } from "./response.ts"
-import { type ClientState, clientClosed } from "./state.ts"
+import { type ClientState, clientClosed } from "./clientState.ts"
 
 /** Makes the function that calls a method, with everything that is made once. */
 export const unary = (

@@ -1,6 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf"
 import { AnySchema } from "@bufbuild/protobuf/wkt"
-import * as conversionCodes from "./codes.ts"
+import * as conversionCodes from "./codeTables.ts"
 import { fromCode, type PsrpcError } from "../errors/classes.ts"
 import type { Code, Detail } from "../errors/models.ts"
 import { codeOf } from "../errors/wireCode.ts"

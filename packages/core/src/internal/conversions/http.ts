@@ -1,4 +1,4 @@
-import * as conversionCodes from "./codes.ts"
+import * as conversionCodes from "./codeTables.ts"
 import { fromCode, isCode, type PsrpcError } from "../errors/classes.ts"
 import { fieldsOf, fromJson, parse, textOf, toJson } from "./jsonDetails.ts"
 import type { Code, Options } from "../errors/models.ts"

@@ -1,5 +1,5 @@
-import * as conversionCodes from "./codes.ts"
-import type { TwirpCode } from "./codes.ts"
+import * as conversionCodes from "./codeTables.ts"
+import type { TwirpCode } from "./codeTables.ts"
 import { fromCode, type PsrpcError } from "../errors/classes.ts"
 import { fieldsOf, fromJson, parse, textOf, toJson } from "./jsonDetails.ts"
 import type { Code } from "../errors/models.ts"

@@ -12,7 +12,7 @@ import type { CallSpan } from "../telemetry/spans.ts"
 import { Dispatch, Job } from "./dispatch.ts"
 import type { AnyCall, AnyEffect, AnyTopic } from "../calls/callContext.ts"
 import type { CallControl } from "../calls/callControl.ts"
-import type { Interruption, ServerState } from "./state.ts"
+import type { Interruption, ServerState } from "./serverState.ts"
 import { internal, wireError } from "./wireError.ts"
 
 /** A handler, ready to run. */

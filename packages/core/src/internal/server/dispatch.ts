@@ -19,7 +19,7 @@ import type { ClaimOutcome, Outcome, Series } from "../telemetry/metrics/series.
 import { type CallSpan, templateOfCalls, Spans } from "../telemetry/spans.ts"
 import { fromMetadata } from "../telemetry/traceContext.ts"
 import type { AnyCall, AnyEffect, AnyTopic } from "../calls/callContext.ts"
-import type { Interruption, ServerState } from "./state.ts"
+import type { Interruption, ServerState } from "./serverState.ts"
 
 /** A request in hand. */
 export abstract class Job implements Timed {

@@ -7,7 +7,7 @@ import * as Channels from "../wire/channel.ts"
 import type { Idle } from "./idle.ts"
 import type { CalledMethod } from "../definition/method.ts"
 import type { Dispatch, Job } from "./dispatch.ts"
-import type { ServerState } from "./state.ts"
+import type { ServerState } from "./serverState.ts"
 
 /** A method to be registered for a topic. */
 export interface Entry {

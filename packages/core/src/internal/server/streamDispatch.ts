@@ -11,7 +11,7 @@ import { Endpoint } from "../stream/endpoint.ts"
 import { StreamSpan } from "../telemetry/streamSpan.ts"
 import { Dispatch, Job } from "./dispatch.ts"
 import type { AnyCall, AnyEffect, AnyTopic } from "../calls/callContext.ts"
-import type { Interruption, ServerState } from "./state.ts"
+import type { Interruption, ServerState } from "./serverState.ts"
 
 /** The handler of a stream, ready to run. */
 export interface StreamHandler {

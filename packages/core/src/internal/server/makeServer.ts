@@ -27,8 +27,8 @@ import { type AnyHandler, handlerOf } from "./handlerOf.ts"
 import { Idle } from "./idle.ts"
 import { type Entry, Registrations } from "./registrations.ts"
 import type { AnyTopic } from "../calls/callContext.ts"
-import type { Replies, ServerState } from "./state.ts"
-import type { ConfigOptions, Options, Server } from "./types.ts"
+import type { Replies, ServerState } from "./serverState.ts"
+import type { ConfigOptions, Options, Server } from "./serverTypes.ts"
 import { StreamDispatch, type StreamHandler } from "./streamDispatch.ts"
 
 /** Milliseconds. */

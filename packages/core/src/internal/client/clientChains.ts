@@ -9,7 +9,7 @@ import { defer, effectOf } from "../interceptors/chain.ts"
 import type { Services } from "../interceptors/interceptorServices.ts"
 import { type AnyOptions, type Invocation, MethodChain, type StepCall } from "../interceptors/methodChain.ts"
 import { resolveTimeouts, sendTimeoutOf } from "./prepare.ts"
-import type { ClientState, Closeable } from "./state.ts"
+import type { ClientState, Closeable } from "./clientState.ts"
 import type { Open, StreamOpener, Through } from "./streamCall.ts"
 
 /** Defers each step, and gives it the timeouts of its call, counted from the time at which the step runs. */

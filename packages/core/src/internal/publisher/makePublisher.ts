@@ -11,9 +11,9 @@ import { servicesOf } from "../interceptors/interceptorServices.ts"
 import type { Interception } from "../interceptors/interceptorServices.ts"
 import { checkInterceptors } from "../interceptors/checkInterceptors.ts"
 import * as MethodMetrics from "../telemetry/metrics/methodMetrics.ts"
-import * as Intercepted from "./intercepted.ts"
+import * as Intercepted from "./publisherChain.ts"
 import { type AnyPublishOptions, publisher } from "./publish.ts"
-import type { ConfigOptions, From, Options } from "./types.ts"
+import type { ConfigOptions, From, Options } from "./publisherTypes.ts"
 
 /** Milliseconds. */
 export const defaultTimeout = 3000
