@@ -1,9 +1,9 @@
 /**
- * Publishers: what pushes the updates of a service's subscriptions.
+ * Publishers send the updates of a service's subscription methods.
  *
- * A publisher needs a message bus and nothing else: no server, no client.
+ * A publisher needs only a message bus: no server and no client.
  *
- * **Example** (An update, and who hears of it)
+ * **Example** (An update and its subscriber)
  *
  * ```ts
  * import { Client, Publisher, Rpc, Service } from "@effect-psrpc/core"
@@ -37,7 +37,7 @@ export type { PublishOptions } from "./internal/calls/callOptions.ts"
 export type { ConfigOptions, From, Options, PublishCall } from "./internal/publisher/publisherTypes.ts"
 
 /**
- * How long an update waits for a lost connection to come back, where nobody says: 3 seconds, as a call does.
+ * Default maximum time that an update waits for a lost connection: 3 seconds, the same as a call's timeout.
  *
  * @category constants
  * @since 0.1.0
@@ -45,7 +45,7 @@ export type { ConfigOptions, From, Options, PublishCall } from "./internal/publi
 export const defaultTimeout: Duration.Duration = Duration.millis(Make.defaultTimeout)
 
 /**
- * Makes a publisher of a service's subscriptions. Any number of them may be made; they hold nothing.
+ * Makes a publisher of a service's subscription methods. A publisher holds no resources.
  *
  * @category constructors
  * @since 0.1.0

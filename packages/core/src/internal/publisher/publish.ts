@@ -15,7 +15,7 @@ import { millisOf } from "../time/millis.ts"
 import { encodeValue } from "../wire/callEnvelope.ts"
 import * as Channels from "../wire/channel.ts"
 
-/** An update on its way. */
+/** One update, from publishing to its outcome. */
 class Update implements Delivery {
   readonly #resume: (exit: Exit.Exit<void, PsrpcError.PsrpcError>) => void
   readonly #series: Series
@@ -30,7 +30,7 @@ class Update implements Delivery {
     return this.#isWanted
   }
 
-  // that nobody listens means nothing to an update
+  // an update without listeners is published all the same
   delivered(): void {
     this.#end(Exit.void, "ok")
   }
@@ -39,7 +39,7 @@ class Update implements Delivery {
     this.#end(Exit.fail(error), error.code)
   }
 
-  /** Nobody waits for it any more: it is not sent where it has not been. */
+  /** Withdraws the update, unless it was sent. */
   withdraw(): void {
     this.#over("canceled")
   }
@@ -60,7 +60,7 @@ export interface AnyPublishOptions extends PublishOptions {
   readonly topic?: Readonly<Record<string, unknown>> | undefined
 }
 
-/** The function that publishes a method's updates; all that is made once is made here. */
+/** Makes the function that publishes a method's updates, with everything that is made once per method. */
 export const publisher = (
   bus: MessageBus["Service"],
   clock: Clock.Clock,
@@ -69,7 +69,7 @@ export const publisher = (
   series: Series
 ): ((message: unknown, options?: AnyPublishOptions) => Effect.Effect<void, PsrpcError.PsrpcError>) => {
   const { label, name, queue, service, type } = method
-  // three updates that are alike are three updates, also for a queue that tells messages by their bytes
+  // unique: equal updates are separate updates, also for a queue that identifies messages by their bytes
   const targetOf = byTopic(method, (topic) =>
     bus.target(Channels.request(service, name, topic, queue), { unique: true })
   )
@@ -95,7 +95,7 @@ export const publisher = (
       return Effect.fail(unencodable(label, "update", cause))
     }
     span?.attribute(Attributes.messagingBodySize, raw.length)
-    // sent by the waiting itself: who is interrupted before that has sent nothing
+    // sent within the callback: an interruption before it sends nothing
     return Effect.callback((resume) => {
       const update = new Update(resume, series)
       const value = encodeValue(target, type, raw, span?.context())

@@ -1,4 +1,4 @@
-/** A publisher's updates behind interceptors. */
+/** Runs interceptors around a publisher's updates. */
 import { Effect } from "effect"
 import type { PsrpcError } from "../../PsrpcError.ts"
 import type { Method } from "../definition/method.ts"

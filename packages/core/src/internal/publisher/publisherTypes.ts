@@ -14,9 +14,9 @@ import type { Methods } from "../definition/service.ts"
  * @since 0.1.0
  */
 export interface Options<I extends ReadonlyArray<Interceptor.Any> = readonly []> {
-  /** How long updates wait for a lost connection to come back. Default: 3 seconds. */
+  /** Maximum time that an update waits for a lost connection. Default: 3 seconds. */
   readonly timeout?: Duration.Input | undefined
-  /** What runs around updates, the first outermost. What it requires, the publisher requires. Default: none. */
+  /** Interceptors around updates, the outermost first. The publisher requires their services. Default: none. */
   readonly interceptors?: I | undefined
 }
 
@@ -32,9 +32,9 @@ export type ConfigOptions<I extends ReadonlyArray<Interceptor.Any> = readonly []
   Pick<Options<I>, "interceptors">
 
 /**
- * How an update is published. It succeeds when the broker has it, whether anybody listens or not, and fails with
- * `unavailable` where the broker cannot be reached in time, with `malformed_request` for what cannot be encoded, with
- * `resource_exhausted` for what is larger than the broker takes.
+ * The function that publishes an update. It succeeds when the broker has accepted the update, with or without subscribers. It
+ * fails with `unavailable` if the broker cannot be reached in time, with `malformed_request` if the update cannot be encoded,
+ * and with `resource_exhausted` if it is larger than the broker accepts.
  *
  * @category utility types
  * @since 0.1.0
