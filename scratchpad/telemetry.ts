@@ -17,6 +17,7 @@ import { NatsMessageBus } from "@effect-psrpc/nats"
 import { RedisMessageBus } from "@effect-psrpc/redis"
 import { Console, Context, Effect, Layer, Option, Redacted, References, Schedule, Schema, Stream, Tracer } from "effect"
 import { type SpanLine, spanTree } from "./spanTree.ts"
+import { statsTable } from "./statsTable.ts"
 
 // ── three services ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -155,7 +156,7 @@ const program = Effect.gen(function* () {
   for (const line of spanTree(spans.map(lineOf))) yield* Console.log(`  ${line}`)
 
   yield* Console.log("\nThe metrics:\n")
-  yield* Console.log(Telemetry.table(yield* Telemetry.stats))
+  yield* Console.log(statsTable(yield* Telemetry.stats))
   yield* Console.log(
     `\nStock received ${requests} requests for 2 items: the first attempt failed, and its retry succeeded.`
   )

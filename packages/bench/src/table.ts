@@ -1,3 +1,4 @@
+import { type Column, type Line, row, textTable } from "../../../scripts/textTable.ts"
 import { floorOf, type Mode, type Peer, type Plan, type Row } from "./rows.ts"
 
 const grouped = (value: number): string => Math.round(value).toLocaleString("en-GB")
@@ -17,13 +18,17 @@ const namesOf = (plan: Plan): ReadonlyArray<string> => [
   plan.tracer === "none" ? plan.peer : "with tracer"
 ]
 
-const widths = [5, 12, 7, 9, 12]
-
-const padded = (names: ReadonlyArray<string>): string =>
-  names.map((name, i) => (i === 2 || i === 3 ? name.padStart(widths[i]!) : name.padEnd(widths[i]!))).join("  ")
+/** The columns of names. Their widths are fixed, so that the progress lines are aligned, too. */
+const nameColumns: ReadonlyArray<Column> = [
+  { title: "bus", align: "left", width: 5 },
+  { title: "mode", align: "left", width: 12 },
+  { title: "payload", align: "right", width: 7 },
+  { title: "in flight", align: "right", width: 9 },
+  { title: "peer", align: "left", width: 12 }
+]
 
 /** Describes a row in its progress line. */
-export const describe = (plan: Plan): string => padded(namesOf(plan))
+export const describe = (plan: Plan): string => row(nameColumns, namesOf(plan))
 
 /** Formats the result of a row in its progress line. */
 export const outcome = (row: Pick<Row, "ops_per_sec" | "p50_us" | "p99_us" | "errors">): string => {
@@ -44,28 +49,28 @@ const ratio = (rows: ReadonlyArray<Row>, row: Row, peer: Peer, mode: Row["mode"]
   return other === undefined || other.ops_per_sec === 0 ? "" : (row.ops_per_sec / other.ops_per_sec).toFixed(2)
 }
 
+const numberColumns: ReadonlyArray<Column> = ["ops/s", "to Go", "to raw", "p50", "p99", "errors", "rss MB"].map(
+  (title) => ({ title, align: "right" })
+)
+
 /** Formats all rows as a table. The ratios are rates of this library to Go's, and to the raw row with as many messages. */
 export const table = (rows: ReadonlyArray<Row>): string => {
-  const head = ["ops/s", "to Go", "to raw", "p50", "p99", "errors", "rss MB"]
-  const cells = rows.map((row) => [
-    grouped(row.ops_per_sec),
-    ratio(rows, row, "psrpc-go", row.mode),
-    ratio(rows, row, "raw", floorOf(row.mode as Mode)),
-    latency(row.p50_us),
-    latency(row.p99_us),
-    String(row.errors),
-    String(Math.round(row.rss_mb))
-  ])
-  const room = head.map((name, i) => Math.max(name.length, ...cells.map((each) => each[i]!.length)))
-  const line = (names: ReadonlyArray<string>, values: ReadonlyArray<string>): string =>
-    `${padded(names)}  ${values.map((value, i) => value.padStart(room[i]!)).join("  ")}`
-  const lines = [line(["bus", "mode", "payload", "in flight", "peer"], head)]
-  for (const [index, row] of rows.entries()) {
+  const lines: Array<Line> = []
+  for (const [index, each] of rows.entries()) {
     const before = rows[index - 1]
     const isSameGroup =
-      before?.bus === row.bus && before.payload === row.payload && before.concurrency === row.concurrency
-    if (!isSameGroup) lines.push("")
-    lines.push(line(namesOf(row), cells[index]!))
+      before?.bus === each.bus && before.payload === each.payload && before.concurrency === each.concurrency
+    if (!isSameGroup) lines.push("gap")
+    lines.push([
+      ...namesOf(each),
+      grouped(each.ops_per_sec),
+      ratio(rows, each, "psrpc-go", each.mode),
+      ratio(rows, each, "raw", floorOf(each.mode as Mode)),
+      latency(each.p50_us),
+      latency(each.p99_us),
+      String(each.errors),
+      String(Math.round(each.rss_mb))
+    ])
   }
-  return lines.join("\n")
+  return textTable([...nameColumns, ...numberColumns], lines)
 }

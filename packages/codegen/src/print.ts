@@ -1,7 +1,7 @@
 /** Prints the generated text, for TypeScript, JavaScript and declarations. */
 import type { DescMessage } from "@bufbuild/protobuf"
 import type { GeneratedFile, Printable, Schema, Target } from "@bufbuild/protoplugin"
-import type { Descriptor } from "@effect-psrpc/core"
+import type * as Descriptor from "@effect-psrpc/core/Descriptor"
 import type { PluginOptions } from "./pluginOptions.ts"
 import type { NamedService, SelectedFile } from "./selection.ts"
 

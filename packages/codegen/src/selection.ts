@@ -1,6 +1,6 @@
 /** Selects the services to generate, and checks them. */
 import type { DescFile, DescMethod, DescService } from "@bufbuild/protobuf"
-import { Descriptor } from "@effect-psrpc/core"
+import * as Descriptor from "@effect-psrpc/core/Descriptor"
 import { safeIdentifier, type Schema } from "@bufbuild/protoplugin"
 import type { PluginOptions } from "./pluginOptions.ts"
 

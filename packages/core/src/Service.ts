@@ -23,8 +23,7 @@ export {
   type Methods,
   type Service,
   TypeId,
-  type ValidGroups,
-  wireName
+  type ValidGroups
 } from "./internal/definition/service.ts"
 export {
   fromDescriptor,

@@ -4,13 +4,13 @@
  * Clients, servers, publishers and buses count in Effect's metrics. Counting is an increment; a metric is computed when a
  * snapshot is taken. Every exporter of Effect's metrics exports them. Programs without an exporter read `Telemetry.stats`.
  *
- * **Example** (Printing the counts)
+ * **Example** (Printing the totals)
  *
  * ```ts
  * import { Telemetry } from "@effect-psrpc/core"
  * import { Console, Effect } from "effect"
  *
- * const program = Effect.flatMap(Telemetry.stats, (stats) => Console.log(Telemetry.table(stats)))
+ * const program = Effect.flatMap(Telemetry.stats, (stats) => Console.log(stats.totals))
  * ```
  *
  * @since 0.1.0
@@ -19,7 +19,6 @@ import { ofBuses } from "./internal/telemetry/metrics/buses.ts"
 import { type Definition, ofMethods } from "./internal/telemetry/metrics/definitions.ts"
 
 export { type Counts, type MethodStats, stats, type Stats, type Traffic } from "./internal/telemetry/metrics/stats.ts"
-export { table } from "./internal/telemetry/metrics/table.ts"
 
 /**
  * The definition of a metric: name, type, unit and attributes.

@@ -1,6 +1,5 @@
 export * as BidiStream from "./BidiStream.ts"
 export * as Client from "./Client.ts"
-export * as Descriptor from "./Descriptor.ts"
 export * as ErrorConversions from "./ErrorConversions.ts"
 export * as Idempotency from "./Idempotency.ts"
 export * as Interceptor from "./Interceptor.ts"

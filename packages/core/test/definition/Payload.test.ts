@@ -2,13 +2,14 @@ import { create, fromBinary, isMessage, toBinary } from "@bufbuild/protobuf"
 import { DurationSchema, StructSchema } from "@bufbuild/protobuf/wkt"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, Schema } from "effect"
+import { toCodec } from "../../src/internal/wire/payload.ts"
 import * as Payload from "../../src/Payload.ts"
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
 const utf8 = (value: string) => new TextEncoder().encode(value)
 
 describe("a protobuf message as a payload", () => {
-  const codec = Payload.toCodec(DurationSchema)
+  const codec = toCodec(DurationSchema)
 
   it("is its binary form, from an init object or a message", () => {
     const expected = toBinary(DurationSchema, create(DurationSchema, { seconds: 5n, nanos: 7 }))
@@ -26,7 +27,7 @@ describe("a protobuf message as a payload", () => {
   })
 
   it("of any shape, messages within messages", () => {
-    const struct = Payload.toCodec(StructSchema)
+    const struct = toCodec(StructSchema)
     const bytes = struct.encode({ fields: { a: { kind: { case: "stringValue", value: "x" } } } })
     assert.strictEqual(fromBinary(StructSchema, bytes).fields["a"]?.kind.value, "x")
   })
@@ -45,9 +46,7 @@ describe("a Schema as a payload", () => {
   }) {}
 
   it("is the JSON of its encoded form", () => {
-    const codec = Payload.toCodec(
-      Schema.Struct({ at: Schema.Date, big: Schema.BigInt, may: Schema.optionalKey(Schema.Int) })
-    )
+    const codec = toCodec(Schema.Struct({ at: Schema.Date, big: Schema.BigInt, may: Schema.optionalKey(Schema.Int) }))
     const bytes = codec.encode({ at: new Date(0), big: 2n ** 70n })
     assert.deepStrictEqual(JSON.parse(text(bytes)), { at: "1970-01-01T00:00:00.000Z", big: String(2n ** 70n) })
     assert.deepStrictEqual(codec.decode(bytes), { at: new Date(0), big: 2n ** 70n })
@@ -55,7 +54,7 @@ describe("a Schema as a payload", () => {
   })
 
   it("takes what its constructor takes: defaults are filled in, classes made, instances kept", () => {
-    const codec = Payload.toCodec(Point)
+    const codec = toCodec(Point)
     assert.strictEqual(text(codec.encode({ x: 1 })), `{"x":1,"y":0}`)
     assert.strictEqual(text(codec.encode(new Point({ x: 1, y: 2 }))), `{"x":1,"y":2}`)
     assert.instanceOf(codec.decode(utf8(`{"x":1,"y":0}`)), Point)
@@ -63,7 +62,7 @@ describe("a Schema as a payload", () => {
 
   it("may be any value: texts, null, undefined, unions, lists, tuples, maps, options, bytes", () => {
     const both = <A>(schema: Payload.AnySchema & { readonly Type: A }, value: A) => {
-      const codec = Payload.toCodec(schema) as unknown as Payload.Codec<A, A>
+      const codec = toCodec(schema) as unknown as Payload.Codec<A, A>
       assert.deepStrictEqual(codec.decode(codec.encode(value)), value)
     }
     both(Schema.String, "")
@@ -86,7 +85,7 @@ describe("a Schema as a payload", () => {
   })
 
   it("checks in both directions", () => {
-    const codec = Payload.toCodec(Schema.Struct({ n: Schema.Int }))
+    const codec = toCodec(Schema.Struct({ n: Schema.Int }))
     assert.throws(() => codec.encode({ n: 1.5 }))
     assert.throws(() => codec.encode({} as never))
     for (const bytes of [`{"n":1.5}`, `{}`, `null`, ``, `{"n":1`, `{"n":1}}`]) {
@@ -96,12 +95,12 @@ describe("a Schema as a payload", () => {
   })
 
   it("skips properties that this side does not know", () => {
-    const codec = Payload.toCodec(Schema.Struct({ n: Schema.Int }))
+    const codec = toCodec(Schema.Struct({ n: Schema.Int }))
     assert.deepStrictEqual(codec.decode(utf8(`{"n":1,"new":2}`)), { n: 1 })
   })
 
   it("is not fooled by keys of the language", () => {
-    const codec = Payload.toCodec(Schema.Record(Schema.String, Schema.Int))
+    const codec = toCodec(Schema.Record(Schema.String, Schema.Int))
     const value = codec.decode(utf8(`{"__proto__":1,"constructor":2}`))
     assert.strictEqual(Object.getPrototypeOf(value), Object.prototype)
     assert.strictEqual(value["constructor"], 2)
@@ -125,7 +124,7 @@ describe("bytes, nothing, and codecs of one's own", () => {
   })
 
   it("nothing is no bytes, and reads as nothing whatever comes", () => {
-    const codec = Payload.toCodec(undefined)
+    const codec = toCodec(undefined)
     assert.strictEqual(codec.encode(undefined).length, 0)
     assert.isUndefined(codec.decode(new Uint8Array([1, 2, 3])))
     assert.strictEqual(codec.typeName, "google.protobuf.Empty")
@@ -133,14 +132,14 @@ describe("bytes, nothing, and codecs of one's own", () => {
 
   it("a codec of one's own is used as it is", () => {
     const codec = Payload.make<number>({ encode: (n) => new Uint8Array([n]), decode: (bytes) => bytes[0]! })
-    assert.strictEqual(Payload.toCodec(codec), codec)
+    assert.strictEqual(toCodec(codec), codec)
     assert.strictEqual(codec.decode(codec.encode(7)), 7)
     assert.isUndefined(codec.typeName)
   })
 
   it("anything else is refused at the definition", () => {
     for (const value of [{}, null, 5, "x", () => {}, { kind: "enum" }, Schema]) {
-      assert.throws(() => Payload.toCodec(value as never), TypeError, "a payload is")
+      assert.throws(() => toCodec(value as never), TypeError, "a payload is")
     }
   })
 })

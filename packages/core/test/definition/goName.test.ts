@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { goName } from "../../src/internal/definition/goName.ts"
 import * as Rpc from "../../src/Rpc.ts"
-import * as Service from "../../src/Service.ts"
+import { wireName } from "../../src/internal/definition/service.ts"
 
 describe("Go's names", () => {
   // the vectors of google.golang.org/protobuf/internal/strs, TestGoCamelCase, v1.36.11
@@ -55,7 +55,7 @@ describe("Go's names", () => {
   }
 
   it("are those of methods on the wire, unless they have a name", () => {
-    assert.strictEqual(Service.wireName("say_hello", Rpc.unary()), "SayHello")
-    assert.strictEqual(Service.wireName("sayHello", Rpc.unary({ name: "say_hello" })), "say_hello")
+    assert.strictEqual(wireName("say_hello", Rpc.unary()), "SayHello")
+    assert.strictEqual(wireName("sayHello", Rpc.unary({ name: "say_hello" })), "say_hello")
   })
 })

@@ -1,4 +1,4 @@
-// The metrics as values and as a table, without a metrics backend.
+// The counts as values, for programs without a metrics backend.
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Schema } from "effect"
 import { TestClock } from "effect/testing"
@@ -47,8 +47,6 @@ const work = Effect.gen(function* () {
   yield* publish(Channels.response("Work", "CLI_stats"), new Uint8Array([0xff]))
   yield* settle
 })
-
-class Unused extends Service.make("Unused", { a: Rpc.unary({}), b: Rpc.multi({}) }) {}
 
 const none: Telemetry.Counts = {
   calls: 0,
@@ -141,7 +139,6 @@ describe("stats", () => {
         totals: { client: none, server: none, publisher: none },
         methods: []
       })
-      assert.strictEqual(Telemetry.table(yield* Telemetry.stats).split("\n").length, 2)
     }).pipe(onBus)
   )
 
@@ -175,35 +172,6 @@ describe("stats", () => {
       yield* Effect.exit(client.fail("x"))
       assert.strictEqual(before.totals.client.calls, 1)
       assert.deepStrictEqual(before.totals.client.codes, { ok: 1 })
-    }).pipe(onBus)
-  )
-})
-
-describe("the table", () => {
-  it.effect("has a line for each method that was used, aligned, and one a side", () =>
-    Effect.gen(function* () {
-      yield* work
-      yield* Client.make(Unused)
-      assert.strictEqual(
-        Telemetry.table(yield* Telemetry.stats),
-        `
-side       method            kind          calls  in flight  errors  retries  avg ms  msgs out  bytes out  msgs in  bytes in  dropped  streams  subscr.
----------  ----------------  ------------  -----  ---------  ------  -------  ------  --------  ---------  -------  --------  -------  -------  -------
-client     Work.Wait         unary             3          1       0        0   40.00         3         14        2        12        0        0        0
-client     Work.Fail         unary             1          0       1        0    0.00         1          3        1         0        0        0        0
-client     Work.Talk         stream            1          1       0        0       -         1          5        0         0        0        1        0
-client     Work.Told         subscription      0          0       0        0       -         0          0        1         5        1        0        1
-client     Work (no method)                    0          0       0        0       -         0          0        0         0        1        0        0
-server     Work.Wait         unary             3          1       0        0   40.00         2         12        3        14        0        0        0
-server     Work.Fail         unary             1          0       1        0    0.00         1          0        1         3        0        0        0
-server     Work.Talk         stream            1          1       0        0       -         0          0        1         5        0        1        0
-publisher  Work.Told         subscription      2          0       0        0       -         2         10        0         0        0        0        0
----------  ----------------  ------------  -----  ---------  ------  -------  ------  --------  ---------  -------  --------  -------  -------  -------
-client     all                                 5          2       1        0   26.67         5         22        4        17        2        1        1
-server     all                                 5          2       1        0   26.67         3         12        5        22        0        1        0
-publisher  all                                 2          0       0        0       -         2         10        0         0        0        0        0
-`.slice(1, -1)
-      )
     }).pipe(onBus)
   )
 })

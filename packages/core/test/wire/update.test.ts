@@ -3,11 +3,12 @@ import { BytesValueSchema, StringValueSchema } from "@bufbuild/protobuf/wkt"
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { updateOf } from "../../src/internal/wire/update.ts"
+import { toCodec } from "../../src/internal/wire/payload.ts"
 import * as Payload from "../../src/Payload.ts"
 
 type AnyCodec = Payload.Codec<unknown, unknown>
 
-const of = (payload: Payload.Any): AnyCodec => updateOf(Payload.toCodec(payload) as AnyCodec).message
+const of = (payload: Payload.Any): AnyCodec => updateOf(toCodec(payload) as AnyCodec).message
 
 const bytesValue = (value: Uint8Array): Uint8Array => toBinary(BytesValueSchema, create(BytesValueSchema, { value }))
 
@@ -33,7 +34,7 @@ describe("an update", () => {
 
   it("of a protobuf message is that message, of a BytesValue too", () => {
     for (const payload of [StringValueSchema, BytesValueSchema]) {
-      const codec = Payload.toCodec(payload) as AnyCodec
+      const codec = toCodec(payload) as AnyCodec
       assert.strictEqual(updateOf(codec).message, codec)
     }
   })

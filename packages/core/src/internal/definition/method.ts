@@ -1,6 +1,7 @@
 /** Methods as clients and servers use them. All of it is made once, and nothing for each call. */
 import { Context } from "effect"
-import * as Payload from "../../Payload.ts"
+import { toCodec } from "../wire/payload.ts"
+import type * as Payload from "../../Payload.ts"
 import type * as PsrpcError from "../../PsrpcError.ts"
 import type * as Rpc from "../../Rpc.ts"
 import { type Any, wireName } from "./service.ts"
@@ -102,7 +103,7 @@ type AnySubscription = Rpc.Subscription<{
 /** What `Service.make` has let through is one of the four. */
 type AnyRpc = AnyUnary | AnyMulti | AnyStream | AnySubscription
 
-const codec = (payload: Payload.Any): AnyCodec => Payload.toCodec(payload) as AnyCodec
+const codec = (payload: Payload.Any): AnyCodec => toCodec(payload) as AnyCodec
 
 /** Prepares a method of a service for use. */
 export const methodOf = ({ annotations, methods, serviceName: service }: Any, key: string): Method => {

@@ -5,7 +5,8 @@ import type { ValidHandlers } from "../calls/handlerTypes.ts"
 import { checkCodes } from "../errors/domainError.ts"
 import type { DomainErrorInput } from "../errors/domainTypes.ts"
 import { parameters } from "./topicParameters.ts"
-import * as Payload from "../../Payload.ts"
+import { toCodec } from "../wire/payload.ts"
+import type * as Payload from "../../Payload.ts"
 import * as Rpc from "../../Rpc.ts"
 import type * as Topic from "../../Topic.ts"
 
@@ -134,7 +135,7 @@ const check = (method: Readonly<Record<string, unknown>>): ReadonlyArray<string>
   if (method["error"] !== undefined) checkCodes(method["error"] as DomainErrorInput)
   for (const key of payloads) {
     try {
-      Payload.toCodec(method[key] as Payload.Any)
+      toCodec(method[key] as Payload.Any)
     } catch (cause) {
       throw new TypeError(`${key}: ${(cause as Error).message}`, { cause })
     }
