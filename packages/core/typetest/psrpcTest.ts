@@ -115,6 +115,30 @@ PsrpcTest.layer(GreeterClient, [
   }
 ])
 
+// Handlers that are written as generators infer the same types.
+PsrpcTest.layer(GreeterClient, [
+  {
+    handlers: {
+      hello: Effect.fnUntraced(function* (name, call) {
+        same<typeof name, string>(true)
+        same<typeof call.header.remoteId, string>(true)
+        return name === "" ? yield* new NameTaken({ name }) : name
+      }),
+      render: Effect.fn("render")(function* (job) {
+        same<typeof job, number>(true)
+        return job
+      }),
+      chat: {
+        affinity: 1,
+        handle: Effect.fnUntraced(function* (stream) {
+          same<Parameters<typeof stream.send>[0], string>(true)
+          yield* stream.send("hi")
+        })
+      }
+    }
+  }
+])
+
 // Invalid options are refused.
 // @ts-expect-error: no such method
 PsrpcTest.layer(Greeter, [{ handlers: { hello, helo: hello } }])

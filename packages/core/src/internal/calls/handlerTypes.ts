@@ -136,7 +136,7 @@ export type Handlers<Methods> = {
 }
 
 /** The methods of a service that have handlers: all but subscriptions. */
-type HandledKey<Methods> = {
+export type HandledKey<Methods> = {
   [K in keyof Methods]: Methods[K] extends { readonly kind: "subscription" } ? never : K
 }[keyof Methods]
 
@@ -144,7 +144,7 @@ type Member<M, Name extends string> = M extends { readonly [P in Name]: infer T 
 
 type IsAffinity<M> = M extends { readonly routing: "affinity" } ? true : false
 
-type Handle<M> = M extends { readonly kind: "stream" }
+export type Handle<M> = M extends { readonly kind: "stream" }
   ? // the server sends what the client receives
     StreamHandlerFn<Member<M, "receive">, Member<M, "send">, Member<M, "topic">>
   : HandlerFn<Member<M, "request">, Member<M, "response">, Member<M, "error">, Member<M, "topic">>
@@ -156,7 +156,7 @@ type AffinityFor<M> = M extends { readonly kind: "stream" }
 type OnlyWithAffinity = `only a method with routing: "affinity" has an affinity: its handler is { affinity, handle }`
 
 /** The handler of a method with affinity. For another method the members say why it has none. */
-interface WithAffinity<M> {
+export interface WithAffinity<M> {
   readonly affinity: IsAffinity<M> extends true ? AffinityFor<M> : OnlyWithAffinity
   readonly handle: IsAffinity<M> extends true ? Handle<M> : OnlyWithAffinity
 }

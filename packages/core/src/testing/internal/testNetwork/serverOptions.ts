@@ -1,6 +1,13 @@
 /** The types of a test network's servers and their handlers; public as `PsrpcTest.ServerOptions` and so on. */
 import type { Effect, Scope } from "effect"
-import type { HandlerOf, HandlersServices, InterceptedServices } from "../../../internal/calls/handlerTypes.ts"
+import type {
+  Handle,
+  HandledKey,
+  HandlerOf,
+  HandlersServices,
+  InterceptedServices,
+  WithAffinity
+} from "../../../internal/calls/handlerTypes.ts"
 import type * as Interceptor from "../../../Interceptor.ts"
 import type { MessageBus } from "../../../MessageBus.ts"
 import type * as Server from "../../../Server.ts"
@@ -15,17 +22,14 @@ import type { Methods } from "../../../Service.ts"
 export type HandlerFn<M> = HandlerOf<M> extends { readonly handle: infer Handle } ? Handle : HandlerOf<M>
 
 /**
- * Handlers for some of the methods. The handler of a method with affinity can be a function.
+ * Handlers for some of the methods. The handler of a method with affinity can be a function. Each condition of this type is
+ * inside a property, so that handlers written as generators infer their parameters (`Server.HandlersOf` explains it).
  *
  * @category utility types
  * @since 0.1.0
  */
 export type Handlers<S> = {
-  readonly [K in keyof Methods<S> as Methods<S>[K] extends { readonly kind: "subscription" } ? never : K]?:
-    | HandlerOf<Methods<S>[K]>
-    | HandlerFn<Methods<S>[K]>
-} & {
-  readonly [K in keyof Methods<S> as Methods<S>[K] extends { readonly kind: "subscription" } ? K : never]?: never
+  readonly [K in HandledKey<Methods<S>>]?: Handle<Methods<S>[K]> | WithAffinity<Methods<S>[K]>
 }
 
 /**
