@@ -1,8 +1,8 @@
 /**
- * The message bus of one process: no broker, no connection, nothing to lose.
+ * The message bus within one process, without a broker.
  *
- * A message is delivered after its publisher's turn, never inside of it, and in the order of publishing. Who listens is
- * known, so a call that nobody serves fails at once.
+ * A message is delivered after the publisher's current run, never inside of it, and in the order of publishing. The bus
+ * counts receivers, so that a call without a server fails at once.
  *
  * **Example** (A server and a client in one process)
  *
@@ -33,11 +33,11 @@ import { Fifo } from "./internal/support/fifo.ts"
 import { busSeriesOf } from "./internal/telemetry/metrics/buses.ts"
 import { MessageBus } from "./MessageBus.ts"
 
-/** Messages in a row before timers and input get a turn: microtasks alone would starve them. */
+/** Maximum number of messages per turn of the event loop: microtasks alone would delay timers and I/O without limit. */
 const messagesPerTurn = 1024
 
 /**
- * Makes a bus of its own. Who shares it is who is given it.
+ * Makes a new local bus. Clients and servers reach each other if they use the same one.
  *
  * @category constructors
  * @since 0.1.0
@@ -46,15 +46,15 @@ export const make: Effect.Effect<MessageBus["Service"]> = Effect.gen(function* (
   const context = yield* Effect.context<never>()
   const scheduler = yield* Scheduler.Scheduler
   const dispatcher = scheduler.makeDispatcher()
-  // who brings a scheduler of its own, as TestClock does, has to see what is still to come
+  // another scheduler, such as that of TestClock, needs a task for each delivery that is pending
   const quick = scheduler instanceof Scheduler.MixedScheduler && scheduler.executionMode === "async"
   const runFork = Effect.runForkWith(context)
   const series = busSeriesOf(context, "local", false)
   const listeners = new Listeners((defect) => {
-    runFork(Effect.logError("a listener of the local bus threw", Cause.die(defect)))
+    runFork(Effect.logError("local bus: a listener threw an exception", Cause.die(defect)))
   })
 
-  // published and not yet delivered. A drain inside of a drain goes on where the outer one stands.
+  // messages that are not delivered yet. A drain inside of a drain continues where the outer one stands.
   const names = new Fifo<string>()
   const messages = new Fifo<Uint8Array>()
   let budget = messagesPerTurn
@@ -65,8 +65,8 @@ export const make: Effect.Effect<MessageBus["Service"]> = Effect.gen(function* (
     budget = messagesPerTurn
     dispatcher.scheduleTask(drain, 0)
   }
-  // the message in hand, and whom it is for: a drain inside of a listener gives it to the others first, so that nobody
-  // hears of a later one before it
+  // the current message and its recipients: a drain inside of a listener first completes its delivery, so that no
+  // recipient gets a later message before it
   let message: Uint8Array
   let group: ListenerGroup | undefined
   let recipients: ReadonlyArray<Listener> = []
@@ -79,7 +79,7 @@ export const make: Effect.Effect<MessageBus["Service"]> = Effect.gen(function* (
     deliver()
     while (messages.size > 0 && budget > 0) {
       budget--
-      // of this round alone: a listener may start a drain of its own
+      // constants of this round: a listener may start another drain
       const to = listeners.get(names.shift()!)
       const body = messages.shift()!
       if (to === undefined) continue
@@ -97,7 +97,7 @@ export const make: Effect.Effect<MessageBus["Service"]> = Effect.gen(function* (
     scheduled = false
     if (messages.size > 0) schedule()
   }
-  /** Gives a listener that is about to go what was published for it. */
+  /** Delivers all pending messages before a listener is removed. */
   const flush = (): void => {
     budget += messages.size
     drain()
@@ -134,7 +134,7 @@ export const make: Effect.Effect<MessageBus["Service"]> = Effect.gen(function* (
 })
 
 /**
- * The local bus as a Layer. The same value provided twice is one bus.
+ * Provides a local bus. The same Layer value provided twice is one bus.
  *
  * @category layers
  * @since 0.1.0

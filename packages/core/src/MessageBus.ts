@@ -1,9 +1,10 @@
 /**
- * The one seam between this library and a broker.
+ * The interface between this library and a broker.
  *
- * A message bus carries bytes under names. It knows nothing of services, methods or the user's types: everything above
- * it (claims, selection, streams) is the library's, everything below it (connections, acknowledgements, queue groups)
- * is the bus's. `LocalMessageBus` is one for a single process; the packages for Redis and NATS have the others.
+ * A message bus publishes and subscribes bytes by channel. It has no notion of services, methods or payloads: claims,
+ * selection and streams are above it, connections, acknowledgments and queue groups below it. `LocalMessageBus` is the bus
+ * within one process; the packages `@effect-psrpc/redis` and `@effect-psrpc/nats` have buses over brokers. Modules for
+ * authors of buses are in `@effect-psrpc/core/broker`.
  *
  * **Example** (Publishing and receiving raw bytes)
  *
@@ -29,8 +30,8 @@ import type { PsrpcError } from "./PsrpcError.ts"
 
 export {
   /**
-   * The three names of one channel: `name` for buses with flat names (Redis, in process), `subject` and `route` for
-   * buses with subjects that several channels share (NATS). A bus picks its own.
+   * The names of one channel. Buses with flat names (Redis, local) use `name`. Buses on which several channels share a
+   * subject (NATS) use `subject` and `route`.
    *
    * @category models
    * @since 0.1.0
@@ -40,8 +41,8 @@ export {
 
 export {
   /**
-   * Receives the bytes of each message, an encoded `Msg`. It runs inside the bus's own callback: it must not block, and
-   * may keep the bytes.
+   * The callback of a subscription. It receives the bytes of each message, an encoded `Msg`, inside the bus's own
+   * callback: it must not block. It may keep the bytes.
    *
    * @category models
    * @since 0.1.0
@@ -50,7 +51,7 @@ export {
 } from "./internal/bus/listeners.ts"
 
 /**
- * A channel made ready for publishing on one bus; made once per method, never per message.
+ * A channel prepared for publishing on one bus. It is made once per method and topic, not per message.
  *
  * @category models
  * @since 0.1.0
@@ -65,18 +66,18 @@ export interface Target {
 }
 
 /**
- * Told what became of one published message. Exactly one of `delivered` and `undelivered` is called, at any time, also
- * before `publishUnsafe` returns; neither is, where `wanted` answered `false`.
+ * The callbacks for the outcome of one publish. A bus calls exactly one of `delivered` and `undelivered`, possibly before
+ * `publishUnsafe` returns. It calls neither if `wanted` has returned `false`.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Delivery {
-  /** Whether anybody still waits for it. Asked of a message that was held, which is not sent any more where nobody does. */
+  /** Returns `false` if the publisher was cancelled. A bus calls it before it sends a buffered message. */
   wanted(): boolean
-  /** The broker has it. `receivers` is `-1` where the bus cannot tell; `0` says that nobody listens. */
+  /** The broker has accepted the message. `receivers` is 0 if there are no listeners, -1 if the bus does not count them. */
   delivered(receivers: number): void
-  /** It was not handed over. The error's `mayHaveRun` is `false` where it certainly never left this process. */
+  /** The message was not accepted. The error's `mayHaveRun` is `false` only if it was certainly not sent. */
   undelivered(error: PsrpcError): void
 }
 
@@ -88,14 +89,14 @@ export interface Delivery {
  */
 export interface SubscribeOptions {
   /**
-   * Each message goes to one member of the channel's queue group, instead of to every listener; a queue promises no order.
-   * Default: `false`.
+   * Whether each message goes to one member of the channel's queue group, instead of to every listener. Messages of a
+   * queue may arrive out of order. Default: `false`.
    */
   readonly queue?: boolean | undefined
 }
 
 /**
- * A connection to a broker, as the library sees it.
+ * The service of a message bus.
  *
  * @category services
  * @since 0.1.0
@@ -104,23 +105,24 @@ export class MessageBus extends Context.Service<
   MessageBus,
   {
     /**
-     * Makes a channel ready for publishing. `unique` asks for messages that differ even where their contents do not,
-     * for buses that would take the second for a repetition of the first.
+     * Prepares a channel for publishing. With `unique`, messages with equal contents get different bytes, on buses that
+     * would treat the second one as a repetition of the first.
      */
     readonly target: (channel: Channel, options?: { readonly unique?: boolean | undefined }) => Target
 
     /**
      * Publishes an encoded `Msg`. Never throws and never waits.
      *
-     * While the connection is down the message is held, until `expiry` (unix milliseconds) passes or it is not wanted
-     * any more. What may have reached somebody is never sent again. The bytes must not change any more: a listener may
-     * keep them.
+     * While the connection is down, the message is buffered until `expiry`, in Unix milliseconds, or until `delivery.wanted`
+     * returns `false`. A message that may have been received is never sent again. The bytes must not change afterwards:
+     * the bus does not copy them, and a listener may keep them.
      */
     readonly publishUnsafe: (target: Target, message: Uint8Array, expiry: number, delivery: Delivery) => void
 
     /**
-     * Subscribes, and succeeds once the broker has acknowledged it. Closing the scope unsubscribes: messages that the
-     * broker has given this subscription by then still reach the listener, none does afterwards.
+     * Subscribes a listener to a channel. Succeeds when the broker has acknowledged the subscription. Closing the scope
+     * unsubscribes: messages that the broker had sent to this subscription by then still reach the listener, later ones do
+     * not.
      */
     readonly subscribe: (
       channel: Channel,
@@ -128,14 +130,14 @@ export class MessageBus extends Context.Service<
       options?: SubscribeOptions
     ) => Effect.Effect<void, PsrpcError, Scope.Scope>
 
-    /** Why the broker cannot be reached just now; `undefined` while all is well. */
+    /** Returns why the broker cannot be reached now; `undefined` if the bus works. */
     readonly failure: () => PsrpcError | undefined
   }
 >()("@effect-psrpc/core/MessageBus") {}
 
 /**
- * Publishes as an Effect, for everything that is not the hot path. It succeeds with the number of receivers, `-1` where
- * the bus cannot tell. Interrupting it withdraws a message that has not been sent yet.
+ * Publishes a message as an Effect. Succeeds with the number of receivers, -1 if the bus does not count them. If it is
+ * interrupted, a buffered message is not sent any more.
  *
  * @category combinators
  * @since 0.1.0
@@ -145,7 +147,7 @@ export const publish = (
   target: Target,
   message: Uint8Array,
   options: {
-    /** How long the message may wait for a lost connection. */
+    /** Maximum time that the message is buffered while the connection is down. */
     readonly timeout: Duration.Input
   }
 ): Effect.Effect<number, PsrpcError> =>

@@ -26,8 +26,9 @@
  *
  * @since 0.1.0
  */
-import { Effect, type Scope } from "effect"
+import { Effect, Metric, type Scope } from "effect"
 import { type BusSeries, busSeriesOf } from "../internal/telemetry/metrics/buses.ts"
+import { messagesDropped } from "../internal/telemetry/metrics/definitions.ts"
 
 /**
  * Counts the messages, connections and subscriptions of all buses of one kind that share a `Metric.MetricRegistry`.
@@ -92,3 +93,15 @@ export class BusMetrics {
  */
 export const make = (kind: string): Effect.Effect<BusMetrics> =>
   Effect.map(Effect.context<never>(), (context) => new BusMetrics(busSeriesOf(context, kind, true)))
+
+/**
+ * Creates the counter of messages that a bus drops for a reason of its own: `psrpc_messages_dropped`, with the attributes
+ * `side: "bus"` and `reason`.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const droppedMessages = (reason: string): Metric.Metric<number, Metric.CounterState<number>> => {
+  const { description, name } = messagesDropped
+  return Metric.withAttributes(Metric.counter(name, { description, incremental: true }), { reason, side: "bus" })
+}

@@ -1,6 +1,6 @@
 /**
- * Receives the bytes of each message, an encoded `Msg`. It runs inside the bus's own callback: it must not block, and
- * may keep the bytes.
+ * The callback of a subscription. It receives the bytes of each message, an encoded `Msg`, inside the bus's own callback:
+ * it must not block. It may keep the bytes.
  *
  * @category models
  * @since 0.1.0
@@ -8,14 +8,14 @@
 export type Listener = (message: Uint8Array) => void
 
 /**
- * The listeners of one name: everybody in `fan`, and one member of the queue group in turn.
+ * The listeners of one channel: those outside of the queue group, and the members of the group, which take turns.
  *
  * @category models
  * @since 0.1.0
  */
 export class ListenerGroup {
-  readonly #fan: Array<Listener> = []
-  readonly #queue: Array<Listener> = []
+  readonly #listeners: Array<Listener> = []
+  readonly #members: Array<Listener> = []
   readonly #onDefect: (defect: unknown) => void
   #next = 0
 
@@ -24,60 +24,60 @@ export class ListenerGroup {
   }
 
   get isEmpty(): boolean {
-    return this.#fan.length === 0 && this.#queue.length === 0
+    return this.#listeners.length === 0 && this.#members.length === 0
   }
 
   get hasQueue(): boolean {
-    return this.#queue.length > 0
+    return this.#members.length > 0
   }
 
-  /** How many listeners a message reaches. */
+  /** The number of listeners that a message reaches. */
   get receivers(): number {
-    return this.#fan.length + (this.#queue.length > 0 ? 1 : 0)
+    return this.#listeners.length + (this.#members.length > 0 ? 1 : 0)
   }
 
   add(listener: Listener, queue: boolean): void {
-    ;(queue ? this.#queue : this.#fan).push(listener)
+    ;(queue ? this.#members : this.#listeners).push(listener)
   }
 
   delete(listener: Listener, queue: boolean): void {
-    const list = queue ? this.#queue : this.#fan
+    const list = queue ? this.#members : this.#listeners
     const index = list.indexOf(listener)
     if (index < 0) return
     list.splice(index, 1)
-    // the member whose turn it is keeps it
+    // the next member stays the next one
     if (queue && index < this.#next) this.#next--
   }
 
-  /** Gives the message to every listener outside of the queue group. */
+  /** Passes a message to every listener outside of the queue group. */
   all(message: Uint8Array): void {
-    const fan = this.#fan
-    // from a copy: a listener may subscribe or unsubscribe
-    if (fan.length === 1) this.call(fan[0]!, message)
-    else for (const listener of fan.slice()) this.call(listener, message)
+    const listeners = this.#listeners
+    // from a copy, because a listener may subscribe or unsubscribe
+    if (listeners.length === 1) this.call(listeners[0]!, message)
+    else for (const listener of listeners.slice()) this.call(listener, message)
   }
 
-  /** Gives the message to the member of the queue group whose turn it is. */
+  /** Passes a message to the next member of the queue group. */
   one(message: Uint8Array): void {
-    const member = this.#turn()
+    const member = this.#nextMember()
     if (member !== undefined) this.call(member, message)
   }
 
-  /** Whom a message is for, everybody and the member whose turn it is: for `call`, one after the other. */
+  /** Returns the recipients of a message, to be passed to `call`: all listeners, and the next member of the queue group. */
   recipients(): ReadonlyArray<Listener> {
-    const recipients = this.#fan.slice()
-    const member = this.#turn()
+    const recipients = this.#listeners.slice()
+    const member = this.#nextMember()
     if (member !== undefined) recipients.push(member)
     return recipients
   }
 
-  #turn(): Listener | undefined {
-    if (this.#queue.length === 0) return undefined
-    if (this.#next >= this.#queue.length) this.#next = 0
-    return this.#queue[this.#next++]
+  #nextMember(): Listener | undefined {
+    if (this.#members.length === 0) return undefined
+    if (this.#next >= this.#members.length) this.#next = 0
+    return this.#members[this.#next++]
   }
 
-  /** Gives the message to one listener. */
+  /** Passes a message to one listener. */
   call(listener: Listener, message: Uint8Array): void {
     try {
       listener(message)
@@ -88,7 +88,7 @@ export class ListenerGroup {
 }
 
 /**
- * A table of listeners by name, for authors of buses. A listener that throws stops nobody: `onDefect` hears of it.
+ * A table of listeners by channel. A listener that throws does not stop the others; `onDefect` is called.
  *
  * @category models
  * @since 0.1.0

@@ -1,18 +1,11 @@
-import { type BusRuntime, LogThrottle } from "@effect-psrpc/core/broker"
-import { Metric } from "effect"
+import { BusMetrics, type BusRuntime, LogThrottle } from "@effect-psrpc/core/broker"
 import type { NatsIdentity } from "../connection/natsIdentity.ts"
 
 /** Minimum milliseconds between two log lines about updates. */
 const logInterval = 1000
 
 /** Counts messages of queues that were dropped because no member has a route for them. */
-export const unroutableMessages = Metric.withAttributes(
-  Metric.counter("psrpc_messages_dropped", {
-    description: "Dropped messages, by reason",
-    incremental: true
-  }),
-  { reason: "no_route", side: "bus" }
-)
+export const unroutableMessages = BusMetrics.droppedMessages("no_route")
 
 /** Counts and logs messages of queues that no member has a route for. */
 export class UnroutableMessages {

@@ -1,18 +1,12 @@
 import type { MessageBus } from "@effect-psrpc/core"
-import { type BusRuntime, Listeners, LogThrottle } from "@effect-psrpc/core/broker"
-import { Cause, Effect, Metric } from "effect"
+import { BusMetrics, type BusRuntime, Listeners, LogThrottle } from "@effect-psrpc/core/broker"
+import { Cause, Effect } from "effect"
 import { hash } from "node:crypto"
 import { LockCommand, lockSeconds } from "../commands/lockCommand.ts"
 import type { RedisIdentity } from "../connection/redisIdentity.ts"
 
 /** Counts messages of queues that were dropped because this process could not find out whether it has their lock. */
-export const unlockedMessages = Metric.withAttributes(
-  Metric.counter("psrpc_messages_dropped", {
-    description: "Dropped messages, by reason",
-    incremental: true
-  }),
-  { reason: "unlocked", side: "bus" }
-)
+export const unlockedMessages = BusMetrics.droppedMessages("unlocked")
 
 /** Minimum milliseconds between two log lines about dropped messages. */
 const logInterval = 1000

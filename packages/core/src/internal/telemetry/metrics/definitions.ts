@@ -39,6 +39,9 @@ const isClaimed = (owner: Owner): boolean => isCall(owner) && owner.requireClaim
 const sends = (owner: Owner): boolean => isCall(owner) || isPublisher(owner)
 const receives = ({ kind, side }: Owner): boolean => side !== "publisher" && kind !== undefined
 
+/** The counter of dropped messages. Buses count in it, too, under reasons of their own. */
+export const messagesDropped = { name: "psrpc_messages_dropped", description: "Messages dropped, by reason" } as const
+
 /** The metrics by method. */
 export const ofMethods: ReadonlyArray<OfMethod> = [
   {
@@ -166,10 +169,9 @@ export const ofMethods: ReadonlyArray<OfMethod> = [
     read: { number: ({ subscriptions }) => subscriptions }
   },
   {
-    name: "psrpc_messages_dropped",
+    ...messagesDropped,
     type: "counter",
     attributes: [...method, "reason"],
-    description: "Messages dropped, by reason",
     applies: () => true,
     read: { labels: ({ drops }) => drops, key: "reason", always: [] }
   },
