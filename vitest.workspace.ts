@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
+import LongestFirst from "./scripts/test-sequencer.ts"
 
 // Workspace packages are tested from their sources: nothing has to be built first. "module" is not among them: packages keep
 // under it what only bundlers can read, and node runs it here.
@@ -12,8 +13,9 @@ const projects = [{ name: "repository", root: "." }, ...packages.map((name) => (
 export default defineConfig({
   test: {
     reporters: ["./scripts/progress-reporter.ts", "./scripts/summary-reporter.ts"],
-    // most files wait for a broker or a peer, so files run in parallel
-    maxWorkers: Math.max(2, availableParallelism()),
+    // one more than there are processors: most files wait for brokers, peers and timeouts
+    maxWorkers: availableParallelism() + 1,
+    sequence: { sequencer: LongestFirst },
     projects: projects.map(({ name, root }) => ({
       resolve: { conditions },
       ssr: { resolve: { conditions } },
