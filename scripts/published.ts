@@ -20,6 +20,7 @@ export interface Manifest {
   readonly license: string
   readonly sideEffects: boolean
   readonly exports: Readonly<Record<string, Target>>
+  readonly engines: { readonly node: string }
   readonly peerDependencies: Readonly<Record<string, string>>
 }
 

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { cpSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { basename, join } from "node:path"
+import { manifestOf, published } from "../scripts/published.ts"
 import { run } from "./process.ts"
 import { root } from "./snippets.ts"
 
@@ -50,6 +51,16 @@ describe("the repository", () => {
   it("runs its scripts on node 24, whatever node the machine has", async () => {
     const { stdout } = await run("npm", ["exec", "--", "node", "--version"], { cwd: root })
     assert.match(stdout.trim(), /^v24\./)
+  })
+
+  it("keeps the oldest Node and TypeScript for the checks, and TypeScript 7 as tsc", async () => {
+    const { node, typescript } = JSON.parse(read("packages/compat/package.json")).devDependencies
+    for (const name of published) assert.strictEqual(manifestOf(name).engines.node, `>=${node.replace(/\.0$/, "")}`)
+    assert.match(typescript, /^~5\.9\./)
+    const old = await run("packages/compat/node_modules/node/bin/node", ["--version"], { cwd: root })
+    assert.strictEqual(old.stdout, `v${node}\n`)
+    const { stdout } = await run("npm", ["exec", "--", "tsc", "--version"], { cwd: root })
+    assert.match(stdout, /^Version 7\./)
   })
 
   it("has an approval for every install script, so that npm install asks nothing", async () => {

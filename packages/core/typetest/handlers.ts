@@ -98,16 +98,6 @@ Server.layerConfig(
   },
   {}
 )
-Server.layer(
-  Every,
-  Effect.map(Db, () => ({
-    ...others,
-    hello: (name) => {
-      same<typeof name, string>(true)
-      return hello
-    }
-  }))
-)
 
 // ── unknown fields of responses ───────────────────────────────────────────────────────────────────────────────────────
 
