@@ -93,7 +93,10 @@ export interface TestNetwork<
     duration: Duration.Input,
     options?: FaultOptions<S, K>
   ) => Effect.Effect<void, never, Scope.Scope>
-  /** Replaces the handler of a method, at the servers that registered the method. */
+  /**
+   * Replaces the handler of a method, at the servers that registered the method. TypeScript infers the parameters of a
+   * function; those of a generator (`Effect.fnUntraced(function* (request: string) { … })`) need their types.
+   */
   readonly handle: <const K extends CallKey<S>, H extends HandlerFn<Service.Methods<S>[K]>>(
     method: K,
     handler: H,
