@@ -180,7 +180,7 @@ describe("payloads", () => {
       for (const call of [client.schema({ name: "Ada", born: new Date(0) }), client.bytes(new Uint8Array(1))]) {
         const error = yield* Effect.flip(call as ReturnType<typeof client.bytes>)
         assert.strictEqual(error._tag, "MalformedResult")
-        assert.match(error.message, /^the answer cannot be encoded/)
+        assert.match(error.message, /^the response cannot be encoded/)
         assert.isTrue(error.mayHaveRun)
       }
       assert.strictEqual(logs.filter(({ level }) => level === "Error").length, 2)

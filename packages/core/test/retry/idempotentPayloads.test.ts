@@ -93,7 +93,7 @@ describe("a window", () => {
       const lines = (yield* Logs).filter(({ level }) => level === "Error")
       assert.deepStrictEqual(
         lines.map(({ text }) => text),
-        Array(3).fill("psrpc: the answer of Odd.Small cannot be encoded")
+        Array(3).fill("psrpc: the response of Odd.Small cannot be encoded")
       )
     }).pipe(onBus)
   )

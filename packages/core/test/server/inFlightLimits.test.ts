@@ -49,7 +49,10 @@ describe("what somebody else can make this process keep", () => {
         for (const refused of calls.slice(2)) {
           const error = errorOf(refused)
           assert.strictEqual(error._tag, "ResourceExhausted")
-          assert.match(error.message, /^the server has 2 requests of Jobs\.(Alone|All) in hand/)
+          assert.match(
+            error.message,
+            /^the server has 2 in-flight requests of Jobs\.(Alone|All), the maximum \(maxInFlight\)$/
+          )
           // what the server saw does not travel
           assert.isUndefined(error.reason)
         }
@@ -78,7 +81,7 @@ describe("what somebody else can make this process keep", () => {
       for (let i = 0; i < 3; i++) {
         const error = yield* Effect.flip(Effect.scoped(client.feed()))
         assert.strictEqual(error._tag, "ResourceExhausted")
-        assert.strictEqual(error.message, "the server has 2 requests of Jobs.Feed in hand")
+        assert.strictEqual(error.message, "the server has 2 in-flight requests of Jobs.Feed, the maximum (maxInFlight)")
       }
       assert.strictEqual(handled, 2)
       assert.strictEqual(yield* dropped("overflow", "server"), 3)

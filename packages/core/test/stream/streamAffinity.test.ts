@@ -75,7 +75,7 @@ describe("the affinity of streams", () => {
       const errors = (yield* Logs).filter(({ level }) => level === "Error")
       assert.deepStrictEqual(
         errors.map(({ text }) => text),
-        bad.map(() => "psrpc: the affinity of Chat.Best failed")
+        bad.map(() => "psrpc: the affinity function of Chat.Best failed")
       )
       const draining = yield* start(Effect.all(servers.map(({ drain }) => drain)))
       yield* settle
@@ -125,7 +125,10 @@ describe("the affinity of streams", () => {
       for (const best of [handle, { handle }, { affinity: 1 }]) {
         const error = yield* Effect.flip(Effect.scoped(Effect.asVoid(serve({ best: best as never }))))
         assert.strictEqual(error._tag, "InvalidArgument")
-        assert.include(error.message, "Chat.Best: expected an object of affinity and handle")
+        assert.match(
+          error.message,
+          /^server of Chat: the handler of best is .*: expected an object \{ affinity, handle \}$/
+        )
       }
     }).pipe(onBus)
   )

@@ -9,6 +9,7 @@ import * as Drops from "../../src/internal/telemetry/drops.ts"
 import * as MethodMetrics from "../../src/internal/telemetry/metrics/methodMetrics.ts"
 import { BoundedCache } from "../../src/internal/support/boundedCache.ts"
 import { methodOf, type StreamMethod } from "../../src/internal/definition/method.ts"
+import { Idle } from "../../src/internal/server/idle.ts"
 import type { Replies, ServerState } from "../../src/internal/server/serverState.ts"
 import { StreamDispatch, type StreamHandler } from "../../src/internal/server/streamDispatch.ts"
 import { MessageBus } from "../../src/MessageBus.ts"
@@ -47,11 +48,11 @@ const openServer = Effect.fnUntraced(function* (handler: StreamHandler["handle"]
     maxInFlight: 10_000,
     sendTimeout: 3000,
     keepalive: 1000,
-    done: () => {},
-    killed: false
+    idle: new Idle(),
+    isKilled: false
   }
   const dispatch = new StreamDispatch(state, method, {}, { handle: handler, affinity: undefined })
-  yield* bus.subscribe(Channels.claimResponse("Chat", "Talk", []), dispatch.onClaim)
+  yield* bus.subscribe(Channels.claimResponse("Chat", "Talk", []), dispatch.gate.onClaimResponse)
   yield* bus.subscribe(Channels.stream("Chat", "Talk", []), dispatch.onRequest)
   return { state, dispatch }
 })
@@ -65,10 +66,10 @@ const assertEmpty = (client: Client, { dispatch, state }: Server) =>
       calls: client.state.calls.size,
       streams: client.state.streams.size,
       clientDeadlines: client.state.deadlines.size,
-      jobs: dispatch.size,
+      requests: dispatch.gate.size,
       serverDeadlines: state.deadlines.size
     },
-    { calls: 0, streams: 0, clientDeadlines: 0, jobs: 0, serverDeadlines: 0 }
+    { calls: 0, streams: 0, clientDeadlines: 0, requests: 0, serverDeadlines: 0 }
   )
 
 const scopedly = (
@@ -126,12 +127,12 @@ describe("what streams leave behind", () => {
       yield* settle
       // each end of each stream gives signs of life, and watches for the other's
       assert.deepStrictEqual(
-        [client.state.deadlines.size, server.state.deadlines.size, client.state.calls.size, server.dispatch.size],
+        [client.state.deadlines.size, server.state.deadlines.size, client.state.calls.size, server.dispatch.gate.size],
         [20, 20, 0, 10]
       )
       yield* TestClock.adjust("1 hour")
-      assert.strictEqual(server.dispatch.size, 10)
-      server.dispatch.leave()
+      assert.strictEqual(server.dispatch.gate.size, 10)
+      server.dispatch.beginDrain()
       yield* settle
       assertEmpty(client, server)
       yield* Scope.close(scope, Exit.void)
@@ -146,7 +147,7 @@ describe("what streams leave behind", () => {
       yield* Effect.forEach(numbered(100), () => open(1000))
       const server = yield* openServer(() => Effect.fail(PsrpcError.fromCode("aborted")))
       yield* Effect.forEach(numbered(100), () => open(1000))
-      server.dispatch.leave()
+      server.dispatch.beginDrain()
       const late = yield* start(Effect.forEach(numbered(100), () => open(1000), { concurrency: "unbounded" }))
       yield* TestClock.adjust("1 minute")
       yield* Fiber.join(late)

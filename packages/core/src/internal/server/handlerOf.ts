@@ -4,22 +4,22 @@ import type { CalledMethod } from "../definition/method.ts"
 import type { AnyEffect } from "../calls/callContext.ts"
 import { refuse } from "../errors/checks.ts"
 
-/** A handler, ready to run; what it is called with is its method's kind to say. */
+/** The handler of a method of any kind, which determines its arguments. */
 export interface AnyHandler {
-  /** Whether interceptors are around it. */
+  /** Whether it runs inside of interceptors. */
   readonly isIntercepted: boolean
   readonly handle: (...args: ReadonlyArray<never>) => AnyEffect
   readonly affinity: ((...args: ReadonlyArray<never>) => number | AnyEffect) | undefined
 }
 
-/** A handler by its key, of an object or of a class's instance, and nothing that every object has. */
+/** Returns a handler of an object, or of an instance of a class; `undefined` for a member of `Object`. */
 export const handlerAt = (handlers: object, key: string): unknown => {
   const given: unknown = Reflect.get(handlers, key)
   if (!Object.hasOwn(handlers, key) && given === Reflect.get(Object.prototype, key)) return undefined
   return typeof given === "function" ? given.bind(handlers) : given
 }
 
-/** The handler of a method, ready to run; fails for what a program without types may have given. */
+/** Returns the handler of a method. Fails with `invalid_argument` for a value that is not a handler. */
 export const handlerOf = (
   handlers: object,
   key: string,

@@ -1,27 +1,32 @@
 import { Effect } from "effect"
 
-/** Waits until there is nothing left to do, for who has to be told of each end. */
+/** Waits until counts reach 0. `check` must be called after each decrement, if `isAwaited`. */
 export class Idle {
+  /** Whether a fiber waits. */
+  isAwaited = false
   readonly #waiting = new Set<() => void>()
 
-  /** Something has ended. */
-  readonly check = (): void => {
-    if (this.#waiting.size === 0) return
+  /** Resumes the fibers whose count has reached 0. */
+  check(): void {
     for (const look of Array.from(this.#waiting)) look()
   }
 
-  /** Succeeds when `busy` says 0: at once, or at one of the ends to come. */
-  readonly when = (busy: () => number): Effect.Effect<void> =>
-    Effect.callback((resume) => {
-      if (busy() === 0) return resume(Effect.void)
+  /** Completes when `count` returns 0: at once, or in a later `check`. */
+  when(count: () => number): Effect.Effect<void> {
+    return Effect.callback((resume) => {
+      if (count() === 0) return resume(Effect.void)
       const look = (): void => {
-        if (busy() > 0) return
-        this.#waiting.delete(look)
+        if (count() > 0) return
+        stop()
         resume(Effect.void)
       }
-      this.#waiting.add(look)
-      return Effect.sync(() => {
+      const stop = (): void => {
         this.#waiting.delete(look)
-      })
+        this.isAwaited = this.#waiting.size > 0
+      }
+      this.#waiting.add(look)
+      this.isAwaited = true
+      return Effect.sync(stop)
     })
+  }
 }

@@ -1,4 +1,4 @@
-/** A server's handlers behind interceptors. */
+/** The interceptors around a server's handlers. */
 import type { ServerStream } from "../../BidiStream.ts"
 import type { CalledMethod } from "../definition/method.ts"
 import type { AnyHandler } from "./handlerOf.ts"
@@ -7,7 +7,7 @@ import { compose, type Entry, infoOf, defer, stepsOf } from "../interceptors/cha
 import type { ServerStreamCall } from "../calls/interceptedCalls.ts"
 import type { Answering, Streaming } from "../interceptors/handlerSteps.ts"
 
-/** A handler behind the interceptors of its method's kind; its affinity has none. Put together once. */
+/** Returns a handler inside of the interceptors of its kind, composed once. An affinity function has no interceptors. */
 export const intercepted = (entries: ReadonlyArray<Entry>, method: CalledMethod, handler: AnyHandler): AnyHandler => {
   const steps = stepsOf(entries, method.kind === "stream" ? "serverStream" : "server")
   if (steps.length === 0) return handler

@@ -1,4 +1,4 @@
-/** The making of a server: what it is asked for is checked, its handlers found, and what it serves at once registered. */
+/** Makes a server: checks its options, finds its handlers, and registers the methods that need no call of `register`. */
 import { Context, Effect, Scope, Tracer } from "effect"
 import { MessageBus } from "../../MessageBus.ts"
 import * as Metadata from "../metadata/model.ts"
@@ -39,14 +39,14 @@ export const defaultSendTimeout = 3000
 
 export const defaultMaxInFlight = 10_000
 
-/** How many clients a server keeps the names of. */
-const clientsKept = 10_000
+/** Maximum number of clients whose targets a server keeps. */
+const maxClients = 10_000
 
-/** A key may have the name of what every object inherits. */
+/** Returns a property that is not inherited: a key may be the name of a member of `Object`. */
 const own = <A>(record: { readonly [key: string]: A }, key: string): A | undefined =>
   Object.hasOwn(record, key) ? record[key] : undefined
 
-/** `Server.make`, whatever the handlers. */
+/** `Server.make`, with handlers of any type. */
 export const make = Effect.fnUntraced(function* <Name extends string, M extends AnyMethods>(
   service: Service<Name, M>,
   handlers: object,
@@ -55,7 +55,7 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
   const name = service.serviceName
   const at = `server of ${name}`
   const scope = yield* Effect.scope
-  // what the Layer, or the call that this is made in, has of its own must not reach the handlers
+  // handlers do not get values of the Layer, or of the call, in which the server is made
   const context = Context.omit(
     Scope.Scope,
     Tracer.ParentSpan,
@@ -85,7 +85,7 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
     metrics,
     drops: Drops.make(context, metrics),
     context,
-    replies: new BoundedCache<string, Replies>(clientsKept, (clientId) => ({
+    replies: new BoundedCache<string, Replies>(maxClients, (clientId) => ({
       claim: bus.target(Channels.claimRequest(name, clientId)),
       response: bus.target(Channels.response(name, clientId)),
       stream: bus.target(Channels.clientStream(name, clientId))
@@ -95,8 +95,8 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
     streamBufferSize,
     sendTimeout,
     keepalive,
-    done: idle.check,
-    killed: false
+    idle,
+    isKilled: false
   }
   const registrations = new Registrations(state, name, idle, drainTimeout)
   yield* registrations.closeWith(scope)
@@ -118,7 +118,7 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
     )
   }
 
-  /** What is to be registered for methods and a topic. */
+  /** Makes the entries of methods for a topic. */
   const entries = (
     keys: ReadonlyArray<string>,
     topic: AnyTopic | undefined
@@ -135,13 +135,13 @@ export const make = Effect.fnUntraced(function* <Name extends string, M extends 
             method.kind === "stream"
               ? new StreamDispatch(state, method, topic ?? {}, handler as unknown as StreamHandler)
               : new CallDispatch(state, method, topic ?? {}, handler as CallHandler)
-          return Effect.succeed({ method, topic: parts, dispatch: dispatch as unknown as Entry["dispatch"] })
+          return Effect.succeed({ method, topic: parts, dispatch })
         } catch (cause) {
           return refuse(`method ${key}: ${messageOf(cause)}`)
         }
       })
     )
-  /** A method that is registered by itself. */
+  /** Makes the entry of a method that is in no topic group. */
   const alone = (key: string, topic: AnyTopic): ReturnType<typeof entries> => {
     const group = methods.get(key)?.method.group
     return group === undefined
@@ -185,7 +185,7 @@ export const makeFrom = <Name extends string, M extends AnyMethods>(
     make(service, made as never, options)
   )
 
-/** The same, with options from the configuration. */
+/** Makes a server with options from the configuration. */
 export const makeConfigured = <Name extends string, M extends AnyMethods>(
   service: Service<Name, M>,
   handlers: object,

@@ -1,36 +1,44 @@
-/**
- * What a server has registered, and how it ends: a registration alone, all of them in a drain, or at once.
- */
+/** The registrations of a server, and their end: one by one, all in a drain, or all at once. */
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
 import * as PsrpcError from "../../PsrpcError.ts"
 import * as Channels from "../wire/channel.ts"
 import type { Idle } from "./idle.ts"
 import type { CalledMethod } from "../definition/method.ts"
-import type { Dispatch, Job } from "./dispatch.ts"
+import type { ClaimGate } from "./claimGate.ts"
+import type { InFlightRequest } from "./inFlightRequest.ts"
 import type { ServerState } from "./serverState.ts"
+
+/** The requests of one method and topic, and their handlers. */
+export interface Dispatch {
+  readonly gate: Pick<ClaimGate<InFlightRequest>, "size" | "interruptAll" | "onClaimResponse">
+  /** The listener of requests. */
+  readonly onRequest: (message: Uint8Array) => void
+  /** Called when the server accepts no more requests. */
+  beginDrain?(): void
+}
 
 /** A method to be registered for a topic. */
 export interface Entry {
   readonly method: CalledMethod
-  /** The topic as the wire has it. */
+  /** The topic on the wire. */
   readonly topic: ReadonlyArray<string>
-  readonly dispatch: Dispatch<CalledMethod, Job>
+  readonly dispatch: Dispatch
 }
 
 interface Registration {
   readonly key: string
-  readonly dispatch: Entry["dispatch"]
-  /** Closed first: no request comes in any more. */
+  readonly dispatch: Dispatch
+  /** The subscription to requests, closed first. */
   readonly requests: Scope.Closeable
-  /** Closed last: a request in hand still needs its claim. */
+  /** The subscription to claim responses, closed last: an in-flight request needs its claim response. */
   readonly claims: Scope.Closeable
 }
 
-/** How long handlers that are interrupted may take to stop before the log says so. */
-const patience = "1 second"
+/** Time after which a warning is logged if interrupted handlers have not stopped. */
+const stopWarning = "1 second"
 
-/** Servers made in one scope are closed together, under one deadline, whichever of their finalizers comes first. */
-const together = new WeakMap<Scope.Scope, Set<() => void>>()
+/** Servers of one scope drain together, under one deadline: the first finalizer starts the drain of each. */
+const serversOf = new WeakMap<Scope.Scope, Set<() => void>>()
 
 export class Registrations {
   readonly #server: ServerState
@@ -38,10 +46,10 @@ export class Registrations {
   readonly #idle: Idle
   readonly #drainTimeout: number
   readonly #byKey = new Map<string, Registration>()
-  /** Deregistered, with requests still in hand. */
-  readonly #leaving = new Set<Registration>()
+  /** Registrations that have ended, with in-flight requests. */
+  readonly #draining = new Set<Registration>()
   readonly #closed = Deferred.makeUnsafe<void>()
-  #closing = false
+  #isClosing = false
 
   constructor(server: ServerState, service: string, idle: Idle, drainTimeout: number) {
     this.#server = server
@@ -50,13 +58,13 @@ export class Registrations {
     this.#drainTimeout = drainTimeout
   }
 
-  /** Registers until the server is closed; what is registered, at least in part, is in `added`. */
+  /** Registers a method until the server is closed. Adds the registration to `added` before it subscribes. */
   add(
     { dispatch, method, topic }: Entry,
     added?: Array<Registration>
   ): Effect.Effect<Registration, PsrpcError.PsrpcError> {
     return Effect.suspend(() => {
-      if (this.#closing) return Effect.fail(serverClosed(this.#service))
+      if (this.#isClosing) return Effect.fail(serverClosed(this.#service))
       const key = keyOf(method, topic)
       if (this.#byKey.has(key)) {
         const at = topic.length > 0 ? ` for the topic ${topic.join(", ")}` : ""
@@ -73,7 +81,7 @@ export class Registrations {
     })
   }
 
-  /** Registers all or none, until the scope closes. */
+  /** Registers all methods, or none if one fails, until the scope closes. */
   addScoped(entries: ReadonlyArray<Entry>): Effect.Effect<void, PsrpcError.PsrpcError, Scope.Scope> {
     return Effect.suspend(() => {
       const added: Array<Registration> = []
@@ -90,7 +98,7 @@ export class Registrations {
     })
   }
 
-  /** Ends registrations, where there are such. Requests in hand are finished and answered, without being waited for. */
+  /** Ends registrations, if they exist. Does not wait for in-flight requests, which finish and get their responses. */
   remove(places: ReadonlyArray<Pick<Entry, "method" | "topic">>): Effect.Effect<void> {
     return Effect.suspend(() =>
       this.#endAll(
@@ -102,10 +110,10 @@ export class Registrations {
     )
   }
 
-  /** Has the server drained when the scope closes, together with the others of the scope. */
+  /** Drains the server when the scope closes, together with the other servers of the scope. */
   closeWith(scope: Scope.Scope): Effect.Effect<void> {
-    let servers = together.get(scope)
-    if (servers === undefined) together.set(scope, (servers = new Set()))
+    let servers = serversOf.get(scope)
+    if (servers === undefined) serversOf.set(scope, (servers = new Set()))
     const start = (): void => this.#start(this.#drainTimeout)
     servers.add(start)
     return Scope.addFinalizer(
@@ -125,8 +133,8 @@ export class Registrations {
 
   readonly kill: Effect.Effect<void> = Effect.suspend(() => {
     this.#start(0)
-    this.#server.killed = true
-    for (const { dispatch } of this.#all()) dispatch.interruptAll()
+    this.#server.isKilled = true
+    for (const { dispatch } of this.#all()) dispatch.gate.interruptAll()
     return Deferred.await(this.#closed)
   })
 
@@ -139,9 +147,9 @@ export class Registrations {
     const { kind, name, queue, service } = method
     const channel =
       kind === "stream" ? Channels.stream(service, name, topic) : Channels.request(service, name, topic, queue)
-    // claims first: the answer to a request's claim must not come before somebody listens
+    // claim responses first: one may arrive as soon as a request has arrived
     return Effect.andThen(
-      Scope.provide(bus.subscribe(Channels.claimResponse(service, name, topic), dispatch.onClaim), claims),
+      Scope.provide(bus.subscribe(Channels.claimResponse(service, name, topic), dispatch.gate.onClaimResponse), claims),
       Scope.provide(bus.subscribe(channel, dispatch.onRequest, { queue }), requests)
     )
   }
@@ -157,14 +165,14 @@ export class Registrations {
     return Effect.suspend(() => {
       if (this.#byKey.get(registration.key) !== registration) return Effect.void
       this.#byKey.delete(registration.key)
-      registration.dispatch.leave()
-      this.#leaving.add(registration)
+      registration.dispatch.beginDrain?.()
+      this.#draining.add(registration)
       const claims = Effect.andThen(
-        this.#idle.when(() => registration.dispatch.size),
+        this.#idle.when(() => registration.dispatch.gate.size),
         Effect.andThen(
           Scope.close(registration.claims, Exit.void),
           Effect.sync(() => {
-            this.#leaving.delete(registration)
+            this.#draining.delete(registration)
             this.#idle.check()
           })
         )
@@ -174,15 +182,15 @@ export class Registrations {
   }
 
   #all(): Array<Registration> {
-    return [...this.#byKey.values(), ...this.#leaving]
+    return [...this.#byKey.values(), ...this.#draining]
   }
 
-  #busy = (): number => this.#all().reduce((sum, { dispatch }) => sum + dispatch.size, 0)
+  readonly #inFlight = (): number => this.#all().reduce((sum, { dispatch }) => sum + dispatch.gate.size, 0)
 
-  /** Starts to close, in a fiber of its own, since several servers do so at the same time. */
+  /** Starts to close, in a fiber of its own, since the servers of a scope close at the same time. */
   #start(timeout: number): void {
-    if (this.#closing) return
-    this.#closing = true
+    if (this.#isClosing) return
+    this.#isClosing = true
     Effect.runForkWith(this.#server.context)(
       this.#close(timeout).pipe(Effect.onExit((exit) => Deferred.done(this.#closed, exit)))
     )
@@ -190,18 +198,19 @@ export class Registrations {
 
   #close = Effect.fnUntraced(function* (this: Registrations, timeout: number) {
     const all = this.#all()
-    for (const { dispatch } of all) dispatch.leave()
+    for (const { dispatch } of all) dispatch.beginDrain?.()
     const unsubscribe = closeAll(all.map(({ requests }) => requests))
     const unsubscribed = yield* Effect.forkDetach(unsubscribe, { startImmediately: true })
-    yield* Effect.andThen(Fiber.await(unsubscribed), this.#idle.when(this.#busy)).pipe(Effect.timeoutOption(timeout))
-    this.#server.killed = true
-    for (const { dispatch } of all) dispatch.interruptAll()
-    const stopped = yield* Effect.timeoutOption(this.#idle.when(this.#busy), patience)
+    const finished = Effect.andThen(Fiber.await(unsubscribed), this.#idle.when(this.#inFlight))
+    yield* Effect.timeoutOption(finished, timeout)
+    this.#server.isKilled = true
+    for (const { dispatch } of all) dispatch.gate.interruptAll()
+    const stopped = yield* Effect.timeoutOption(this.#idle.when(this.#inFlight), stopWarning)
     if (stopped._tag === "None") {
       yield* Effect.logWarning(
-        `psrpc: the server of ${this.#service} is interrupted and waits for ${this.#busy()} handlers to stop`
+        `psrpc: the server of ${this.#service} has interrupted its handlers and waits for ${this.#inFlight()} of them to stop`
       )
-      yield* this.#idle.when(this.#busy)
+      yield* this.#idle.when(this.#inFlight)
     }
     yield* Fiber.await(unsubscribed)
     yield* closeAll(all.map(({ claims }) => claims))

@@ -1,20 +1,21 @@
+/** The state of a server, which its methods share. */
 import type { Context } from "effect"
 import type { MessageBus, Target } from "../../MessageBus.ts"
 import type { BoundedCache } from "../support/boundedCache.ts"
-import type { Deadlines } from "../time/deadlines.ts"
 import type { Drops } from "../telemetry/drops.ts"
 import type { MethodMetrics } from "../telemetry/metrics/methodMetrics.ts"
+import type { Deadlines } from "../time/deadlines.ts"
+import type { Idle } from "./idle.ts"
 
-/** The server that its dispatches share. */
 export interface ServerState {
   readonly serverId: string
   readonly bus: MessageBus["Service"]
   readonly deadlines: Deadlines
   readonly metrics: MethodMetrics
   readonly drops: Drops
-  /** What handlers run with, but for what belongs to one call. */
+  /** The context of handlers, without the values of a single call. */
   readonly context: Context.Context<never>
-  /** The channels back to each client. */
+  /** The targets of messages to a client, by client id. */
   readonly replies: BoundedCache<string, Replies>
   /** Per method: requests whose affinity is being computed. */
   readonly maxPendingAffinity: number
@@ -26,18 +27,17 @@ export interface ServerState {
   readonly sendTimeout: number
   /** Keepalive interval of an idle stream: milliseconds, Infinity for none. */
   readonly keepalive: number
-  /** Called whenever a request is done with. */
-  readonly done: () => void
-  /** Whether requests that still come in are ignored. */
-  killed: boolean
+  readonly idle: Idle
+  /** Whether requests that arrive are ignored. */
+  isKilled: boolean
 }
 
-/** The channels back to one client. */
+/** The targets of messages to one client. */
 export interface Replies {
   readonly claim: Target
   readonly response: Target
   readonly stream: Target
 }
 
-/** Why a handler was interrupted. */
-export type Interruption = "deadline" | "cancelled" | "closing"
+/** The reason for which a request is interrupted. */
+export type Interruption = "deadline" | "canceled" | "closing"

@@ -1,192 +1,204 @@
-/** Streams, from the server's side: their opening, and what the open ones receive. */
+/** Streams at a server: their opening, their handlers, and the messages of the open ones. */
 import { Cause, Effect, type Exit } from "effect"
 import type { ServerStream } from "../../BidiStream.ts"
 import type { Delivery } from "../../MessageBus.ts"
-import type { Header } from "../metadata/model.ts"
 import * as PsrpcError from "../../PsrpcError.ts"
+import type { AnyCall, AnyEffect, AnyTopic } from "../calls/callContext.ts"
 import type { StreamMethod } from "../definition/method.ts"
-import * as Envelope from "../wire/streamEnvelope.ts"
+import type { Header } from "../metadata/model.ts"
 import { causeOf } from "../stream/causes.ts"
 import { Endpoint } from "../stream/endpoint.ts"
 import { StreamSpan } from "../telemetry/streamSpan.ts"
-import { Dispatch, Job } from "./dispatch.ts"
-import type { AnyCall, AnyEffect, AnyTopic } from "../calls/callContext.ts"
+import * as Envelope from "../wire/streamEnvelope.ts"
+import { ClaimGate, type RequestKind } from "./claimGate.ts"
+import { InFlightRequest } from "./inFlightRequest.ts"
+import type { Dispatch } from "./registrations.ts"
+import { ServedMethod } from "./servedMethod.ts"
 import type { Interruption, ServerState } from "./serverState.ts"
 
-/** The handler of a stream, ready to run. */
+/** A handler of a stream method. */
 export interface StreamHandler {
   readonly handle: (stream: ServerStream<unknown, unknown>, call: AnyCall) => AnyEffect
-  /** How well this server fits; `undefined` where the method has no affinity. */
+  /** The affinity function; `undefined` for a method without affinity. */
   readonly affinity: ((call: AnyCall) => number | AnyEffect) | undefined
 }
 
-/** A stream in hand, from its opening until it is closed and its handler has returned. */
-class StreamJob extends Job {
+/** A stream from its opening until it is closed and its handler has returned. */
+class StreamRequest extends InFlightRequest {
   readonly opening: Envelope.StreamOpen
-  end: Endpoint | undefined
+  endpoint: Endpoint | undefined
   isOpen = false
   span: StreamSpan | undefined
   isHijacked = false
   isInterrupted = false
   hasReturned = false
 
-  constructor(dispatch: StreamDispatch, call: AnyCall, opening: Envelope.StreamOpen) {
-    super(dispatch, opening.requestId, call)
+  constructor(gate: ClaimGate<StreamRequest>, call: AnyCall, opening: Envelope.StreamOpen) {
+    super(gate, opening.requestId, call)
     this.opening = opening
   }
 }
 
-export class StreamDispatch extends Dispatch<StreamMethod, StreamJob> {
+export class StreamDispatch implements Dispatch, RequestKind<StreamRequest> {
+  readonly #served: ServedMethod<StreamMethod>
   readonly #handler: StreamHandler
-  readonly #byStream = new Map<string, StreamJob>()
-  #isLeaving = false
+  readonly #byStream = new Map<string, StreamRequest>()
+  #isDraining = false
+  readonly gate: ClaimGate<StreamRequest>
 
   constructor(server: ServerState, method: StreamMethod, topic: AnyTopic, handler: StreamHandler) {
-    super(server, method, topic)
+    this.#served = new ServedMethod(server, method, topic)
     this.#handler = handler
+    this.gate = new ClaimGate(this.#served, this)
   }
 
+  /** The listener of stream messages. */
   readonly onRequest = (bytes: Uint8Array): void => {
-    const { deadlines, drops, killed } = this.server
-    if (killed) return
-    const { method } = this
+    const { method, server } = this.#served
+    if (server.isKilled) return
     const message = Envelope.decodeStream(bytes)
-    if (typeof message === "string") return drops(message, method.label)
-    const job = this.#byStream.get(message.streamId)
-    if (message.kind !== "open") {
-      // every server of the method hears of every stream
-      if (job === undefined) return
-      if (job.end !== undefined) job.end.receive(message)
-      else if (message.kind === "close") this.forget(job, "canceled")
-      return
-    }
-    const { clientId: remoteId, expiry, metadata, requestId, sentAt } = message
+    if (typeof message === "string") return server.drops(message, method.label)
+    const request = this.#byStream.get(message.streamId)
+    if (message.kind === "open") return this.#onOpening(message, request !== undefined)
+    // every server of the method receives the messages of every stream
+    if (request === undefined) return
+    if (request.endpoint !== undefined) request.endpoint.receive(message)
+    else if (message.kind === "close") this.gate.discard(request, "canceled")
+  }
+
+  #onOpening(opening: Envelope.StreamOpen, isRepeated: boolean): void {
+    const served = this.#served
+    const { clientId: remoteId, expiry, metadata, requestId, sentAt } = opening
+    const { name, requireClaim, service } = served.method
     const header: Header = { remoteId, sentAt, expiry, metadata }
-    // an open stream lasts as long as it does
-    const { name, service } = method
-    const call = { service, method: name, requestId, topic: this.topic, header, deadline: Infinity }
-    if (!(expiry > deadlines.now())) return this.dropped("expired", call)
-    if (job !== undefined || this.jobs.has(requestId)) return this.dropped("repeated", call)
-    // others may claim it
-    if (this.#isLeaving && method.requireClaim) return this.dropped("leaving", call)
-    this.arrived(new StreamJob(this, call, message))
+    // an open stream has no deadline
+    const call = { service, method: name, requestId, topic: served.topic, header, deadline: Infinity }
+    if (!(expiry > served.server.deadlines.now())) return served.drop("expired", call)
+    if (isRepeated || this.gate.has(requestId)) return served.drop("repeated", call)
+    // another server may claim it
+    if (this.#isDraining && requireClaim) return served.drop("leaving", call)
+    this.gate.dispatch(new StreamRequest(this.gate, call, opening))
   }
 
-  protected affinity(job: StreamJob): number | AnyEffect | undefined {
-    return this.#handler.affinity?.(job.call)
+  affinity({ call }: StreamRequest): number | AnyEffect | undefined {
+    return this.#handler.affinity?.(call)
   }
 
-  protected override admit(job: StreamJob): void {
-    super.admit(job)
-    this.#byStream.set(job.opening.streamId, job)
+  onTracked(request: StreamRequest): void {
+    this.#byStream.set(request.opening.streamId, request)
   }
 
-  protected override remove(job: StreamJob): void {
-    this.#byStream.delete(job.opening.streamId)
-    super.remove(job)
+  onRemoved({ opening }: StreamRequest): void {
+    this.#byStream.delete(opening.streamId)
   }
 
-  protected run(job: StreamJob): void {
-    const { bus, deadlines, drops, keepalive, replies, sendTimeout, streamBufferSize } = this.server
-    const { opening } = job
+  /** Opens the stream and runs its handler, or closes the stream if there is no room for it. */
+  onReady(request: StreamRequest): void {
+    const served = this.#served
+    const { bus, deadlines, drops, keepalive, replies, sendTimeout, streamBufferSize } = served.server
+    const { call, opening } = request
+    const { streamId } = opening
     const target = replies.get(opening.clientId).stream
-    const { receive, label, send } = this.method
-    const refusal = this.#isLeaving ? eof : this.isFull(job) ? this.tooMany(job.call) : undefined
-    this.started(job)
-    this.admit(job)
-    deadlines.delete(job)
-    const span = refusal === undefined ? this.spanOf(job) : undefined
-    if (span !== undefined) job.span = new StreamSpan(span, opening.streamId)
-    const end = new Endpoint({
-      streamId: opening.streamId,
+    const { receive, label, send } = served.method
+    const refusal = this.#isDraining ? eof : this.gate.isFull(request) ? this.gate.tooManyRequests(call) : undefined
+    served.started(request)
+    this.gate.track(request)
+    deadlines.delete(request)
+    const span = refusal === undefined ? served.startSpan(call) : undefined
+    if (span !== undefined) request.span = new StreamSpan(span, streamId)
+    const endpoint = new Endpoint({
+      streamId,
       label,
       bus,
       target,
       deadlines,
-      drops: (reason, where, detail, warning) => drops(reason, where, detail, warning, job.call),
-      // what the client receives
+      drops: (reason, where, detail, warning) => drops(reason, where, detail, warning, call),
+      // the server sends the messages that the client receives
       send: receive,
       receive: send,
       bufferSize: streamBufferSize,
       timeout: sendTimeout,
       keepalive,
-      series: this.series,
-      span: job.span,
+      series: served.series,
+      span: request.span,
       onClosed: () => {
-        if (job.isOpen) this.series.openStreams--
-        job.isOpen = false
-        this.#release(job)
+        if (request.isOpen) served.series.openStreams--
+        request.isOpen = false
+        this.#release(request)
       }
     })
-    job.end = end
+    request.endpoint = endpoint
     if (refusal !== undefined) {
-      job.hasReturned = true
-      return end.closeUnsafe(refusal)
+      request.hasReturned = true
+      return endpoint.closeUnsafe(refusal)
     }
     const delivery: Delivery = {
-      wanted: () => !end.isClosed,
+      wanted: () => !endpoint.isClosed,
       delivered: (receivers) => {
-        if (receivers === 0) end.vanished("nobody listens", "no_listeners")
+        if (receivers === 0) endpoint.vanished("nobody listens", "no_listeners")
       },
-      undelivered: (error) => this.dropped("undelivered", job.call, error.message)
+      undelivered: (error) => served.drop("undelivered", call, error.message)
     }
-    job.isOpen = true
-    this.series.openStreams++
-    end.opened(opening)
-    bus.publishUnsafe(target, Envelope.encodeStreamAck(target, opening, end.capabilities), opening.expiry, delivery)
+    request.isOpen = true
+    served.series.openStreams++
+    endpoint.opened(opening)
+    const ack = Envelope.encodeStreamAck(target, opening, endpoint.capabilities)
+    bus.publishUnsafe(target, ack, opening.expiry, delivery)
     const stream: ServerStream<unknown, unknown> = {
-      ...end.api,
+      ...endpoint.api,
       hijack: Effect.sync(() => {
-        job.isHijacked = true
+        request.isHijacked = true
       })
     }
-    const fiber = this.fork(
-      job,
-      Effect.suspend(() => this.#handler.handle(stream, job.call)),
+    const fiber = served.fork(
+      call,
+      Effect.suspend(() => this.#handler.handle(stream, call)),
       span?.span
     )
     const exit = fiber.pollUnsafe()
-    if (exit !== undefined) return this.#returned(job, end, exit)
-    job.fiber = fiber
-    fiber.addObserver((exit) => this.#returned(job, end, exit))
-    // by what it has done itself before it first waited
-    if (job.isInterrupted) fiber.interruptUnsafe()
+    if (exit !== undefined) return this.#onReturned(request, endpoint, exit)
+    request.fiber = fiber
+    fiber.addObserver((exit) => this.#onReturned(request, endpoint, exit))
+    // the handler itself may have closed the server in its first synchronous part
+    if (request.isInterrupted) fiber.interruptUnsafe()
   }
 
-  protected interruptHandler(job: StreamJob, interruption: Interruption): void {
-    // a client that gives up closes the stream
+  onInterrupt(request: StreamRequest, interruption: Interruption): void {
+    // a client that cancels closes the stream
     if (interruption !== "closing") return
-    job.isInterrupted = true
-    job.end?.closeUnsafe(eof)
-    job.fiber?.interruptUnsafe()
+    request.isInterrupted = true
+    request.endpoint?.closeUnsafe(eof)
+    request.fiber?.interruptUnsafe()
   }
 
-  /** No more streams, and those that are open end here: their clients go elsewhere, their handlers finish. */
-  override leave(): void {
-    this.#isLeaving = true
-    for (const { end } of Array.from(this.#byStream.values())) end?.closeUnsafe(eof)
+  /** Accepts no more streams, and closes the open ones. Their clients open others elsewhere; their handlers finish. */
+  beginDrain(): void {
+    this.#isDraining = true
+    for (const { endpoint } of Array.from(this.#byStream.values())) endpoint?.closeUnsafe(eof)
   }
 
-  /** Closes the stream of a handler that has returned, unless it lives on. */
-  #returned(job: StreamJob, end: Endpoint, exit: Exit.Exit<unknown, unknown>): void {
-    job.hasReturned = true
-    job.span?.returned(exit)
+  /** Closes the stream of a handler that has returned, unless it is hijacked. */
+  #onReturned(request: StreamRequest, endpoint: Endpoint, exit: Exit.Exit<unknown, unknown>): void {
+    request.hasReturned = true
+    request.span?.returned(exit)
     if (exit._tag === "Failure") {
       const { cause } = exit
       const failure = Cause.findErrorOption(cause)
-      if (Cause.hasDies(cause)) this.log(job.call, `psrpc: the handler of ${this.method.label} died`, cause)
-      end.closeUnsafe(failure._tag === "Some" ? PsrpcError.fromUnknown(failure.value) : causeOf(cause))
-    } else if (!job.isHijacked) end.closeUnsafe()
-    this.#release(job)
+      const { label } = this.#served.method
+      if (Cause.hasDies(cause)) this.#served.log(request.call, `psrpc: the handler of ${label} died`, cause)
+      endpoint.closeUnsafe(failure._tag === "Some" ? PsrpcError.fromUnknown(failure.value) : causeOf(cause))
+    } else if (!request.isHijacked) endpoint.closeUnsafe()
+    this.#release(request)
   }
 
-  #release(job: StreamJob): void {
-    if (!job.hasReturned || job.end?.isClosed !== true || !this.jobs.has(job.id)) return
-    job.span?.end()
-    this.finished(job, job.end.outcome)
-    this.remove(job)
+  #release(request: StreamRequest): void {
+    const { endpoint, hasReturned, id, span } = request
+    if (!hasReturned || endpoint?.isClosed !== true || !this.gate.has(id)) return
+    span?.end()
+    this.#served.finished(request, endpoint.outcome)
+    this.gate.remove(request)
   }
 }
 
-/** What the streams of a server end with that closes, as in Go. */
+/** The error of the open streams of a server that closes, as in Go. */
 const eof = PsrpcError.fromCode("unavailable", { message: "EOF", reason: "server_closed" })

@@ -3,10 +3,10 @@ import type { WireError } from "../errors/domainError.ts"
 import { maxEntries } from "../metadata/model.ts"
 import { wireCodeOf } from "../errors/wireCode.ts"
 
-/** What a defect is answered as: its own text may hold anything. */
+/** The error in the response to a request whose handler died: the text of a defect may contain anything. */
 export const internal: WireError = { code: "internal", message: "internal error", details: [] }
 
-/** What a failure of a handler is on the wire: an answer with more details than a message may have would be no answer. */
+/** The failure of a handler on the wire. A client rejects a response with more details than the maximum. */
 export const wireError = (error: unknown): WireError => {
   const known = PsrpcError.fromUnknown(error)
   const { details, message } = known
