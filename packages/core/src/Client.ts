@@ -1,5 +1,5 @@
 /**
- * Clients: what calls a service's methods.
+ * Clients call the methods of a service.
  *
  * **Example** (A client as a service of the program)
  *
@@ -70,10 +70,10 @@ export { defaultMaxMetadataSize } from "./internal/metadata/metadataCheck.ts"
 export const defaultTimeout: Duration.Duration = Duration.millis(Prepare.defaultTimeout)
 
 /**
- * Makes a client. It is ready, its subscriptions acknowledged by the broker, when this succeeds.
+ * Makes a client. Succeeds when the broker has acknowledged the client's subscriptions.
  *
- * When its scope closes, calls, streams and subscriptions that are still there fail with `canceled` ("client is closed"),
- * and so do later ones.
+ * When the scope closes, pending calls, open streams and subscriptions fail with `canceled` "client is closed", and so do
+ * later ones. Fails with `invalid_argument` for a wrong option, and with the bus's error if it cannot subscribe.
  *
  * @category constructors
  * @since 0.1.0
@@ -84,10 +84,9 @@ export const make: <S extends Service_.Any, const I extends ReadonlyArray<Interc
 ) => Effect.Effect<From<S>, PsrpcError, MessageBus | Interceptor.ClientServices<I> | Scope.Scope> = Make.make
 
 /**
- * Of what a call to every server gives, the answers of those that succeeded. Errors go, those of servers and the one that
- * says how many answers the buffer had no room for.
+ * Keeps the successful answers of a multi call. Drops the errors of servers, and the overflow error.
  *
- * **Example** (Whoever answers, within half a second of the last)
+ * **Example** (All answers, until there is none for half a second)
  *
  * ```ts
  * import { Client, Rpc, Service } from "@effect-psrpc/core"

@@ -1,20 +1,20 @@
 /**
- * What can go wrong with a call: one tagged error class for each code of psrpc.
+ * The errors of psrpc: one tagged error class for each code.
  *
- * The classes are directly in the error channel, so `Effect.catchTag("NotFound", …)` is all that a caller needs, and a
- * handler fails with `new PsrpcError.NotFound({ message })`. On the wire an error is its code, its message and its
- * details; what else it carries is knowledge of this process.
+ * Calls fail with these classes directly: a caller handles one with `Effect.catchTag("NotFound", …)`, and a handler fails
+ * with `new PsrpcError.NotFound({ message })`. The wire carries the code, the message and the details of an error. Its other
+ * fields stay in this process.
  *
- * | field | meaning |
- * | --- | --- |
- * | `code` | psrpc's code, the literal that belongs to the class |
- * | `message` | for people; an empty one becomes the code, because on the wire it would mean success |
- * | `details` | protobuf messages about the error, see {@link detail} and {@link findDetails} |
- * | `mayHaveRun` | false only where no server was chosen or nothing was sent, so that trying again is safe |
- * | `cause` | what led to the error, where that is known; stays in this process |
- * | `reason` | where this library found the failure itself; stays in this process |
+ * | field | meaning | sent |
+ * | --- | --- | --- |
+ * | `code` | psrpc's code, the literal of the class | yes |
+ * | `message` | text for people; an empty one becomes the code, because an empty message means success on the wire | yes |
+ * | `details` | protobuf messages about the error, see {@link detail} and {@link findDetails} | yes |
+ * | `mayHaveRun` | `false` only if no server was selected or nothing was sent, so that a retry repeats nothing | no |
+ * | `cause` | the error that led to this one, if known | no |
+ * | `reason` | what this process detected, if the library made the error, see {@link Reason} | no |
  *
- * `ErrorConversions` turns errors into those of HTTP, gRPC and Twirp, and back.
+ * `ErrorConversions` converts errors to HTTP, gRPC and Twirp, and back.
  *
  * **Example** (Failing with an error and recovering from it)
  *

@@ -53,14 +53,14 @@ export type {
 
 export {
   /**
-   * What a handler knows of the call that it answers.
+   * The call that a handler answers: its header, topic and method.
    *
    * @category models
    * @since 0.1.0
    */
   type Call,
   /**
-   * The call that the current fiber answers, for code below a handler. Every handler has it.
+   * The call of the current handler, for code below the handler. Every handler provides it.
    *
    * @category services
    * @since 0.1.0
@@ -243,10 +243,10 @@ export interface ServiceClass<Self, Id extends string, S extends Service_.Any> e
 }
 
 /**
- * Makes the class of a server as a service of the program, to be extended: for programs that register topics while they
- * run, or drain by themselves. `id` is the service's key in the context.
+ * Makes the class of a server as a service of the program, to be extended. The service is the server's handle, for programs
+ * that register topics while they run, or drain by themselves. `id` is the service's key in the context.
  *
- * **Example** (A topic that is served for as long as a scope is open)
+ * **Example** (A topic that is served until a scope closes)
  *
  * ```ts
  * import { Rpc, Server, Service } from "@effect-psrpc/core"

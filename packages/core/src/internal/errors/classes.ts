@@ -14,7 +14,7 @@ const fields = {
 }
 
 /**
- * What the error classes have in common besides their fields.
+ * The members that all error classes have besides their fields.
  *
  * @category models
  * @since 0.1.0
@@ -23,7 +23,7 @@ export interface Common<C extends Code> extends Cause.YieldableError {
   readonly [TypeId]: TypeId
   /** psrpc's code. */
   readonly code: C
-  /** A readable form: details by type and length, the cause as text. */
+  /** Returns a readable form: details by type and length, the cause as text. */
   toJSON(): unknown
 }
 
@@ -90,7 +90,7 @@ const make =
   }
 
 /**
- * Code `canceled`: the call was given up, or one of its ends is closed.
+ * Code `canceled`: the call was canceled, or one of its sides is closed.
  *
  * @category errors
  * @since 0.1.0
@@ -114,7 +114,7 @@ export class MalformedRequest extends make<MalformedRequest>()("malformed_reques
 export class MalformedResult extends make<MalformedResult>()("malformed_result") {}
 
 /**
- * Code `deadline_exceeded`: the time for the call has passed.
+ * Code `deadline_exceeded`: the deadline of the call passed.
  *
  * @category errors
  * @since 0.1.0
@@ -122,7 +122,7 @@ export class MalformedResult extends make<MalformedResult>()("malformed_result")
 export class DeadlineExceeded extends make<DeadlineExceeded>()("deadline_exceeded") {}
 
 /**
- * Code `unavailable`: nobody can take the call now, because of load, affinity or the connection.
+ * Code `unavailable`: no server accepts the call now, because of load, affinity or the connection.
  *
  * @category errors
  * @since 0.1.0
@@ -130,8 +130,8 @@ export class DeadlineExceeded extends make<DeadlineExceeded>()("deadline_exceede
 export class Unavailable extends make<Unavailable>()("unavailable") {}
 
 /**
- * Code `unknown`: the server failed with something that is not an error of psrpc, or with a code that this library does
- * not know; its text is then in `peerCode`.
+ * Code `unknown`: the server failed with an error that is not one of psrpc, or with a code that this library does not know.
+ * `peerCode` then has the text of the code.
  *
  * @category errors
  * @since 0.1.0
@@ -139,7 +139,7 @@ export class Unavailable extends make<Unavailable>()("unavailable") {}
 export class Unknown extends make<Unknown>()("unknown", { peerCode: Schema.optionalKey(Schema.String) }) {}
 
 /**
- * Code `invalid_argument`: the request is wrong, whatever the state of the server.
+ * Code `invalid_argument`: the request is wrong, independent of the state of the server.
  *
  * @category errors
  * @since 0.1.0
@@ -155,7 +155,7 @@ export class InvalidArgument extends make<InvalidArgument>()("invalid_argument")
 export class NotFound extends make<NotFound>()("not_found") {}
 
 /**
- * Code `not_acceptable`: the entity cannot be produced in the format that was asked for.
+ * Code `not_acceptable`: the entity cannot be produced in the requested format.
  *
  * @category errors
  * @since 0.1.0
@@ -163,7 +163,7 @@ export class NotFound extends make<NotFound>()("not_found") {}
 export class NotAcceptable extends make<NotAcceptable>()("not_acceptable") {}
 
 /**
- * Code `already_exists`: what was to be created exists.
+ * Code `already_exists`: the entity to create exists.
  *
  * @category errors
  * @since 0.1.0
@@ -171,7 +171,7 @@ export class NotAcceptable extends make<NotAcceptable>()("not_acceptable") {}
 export class AlreadyExists extends make<AlreadyExists>()("already_exists") {}
 
 /**
- * Code `permission_denied`: the caller is known and may not do this.
+ * Code `permission_denied`: the caller is authenticated and has no permission.
  *
  * @category errors
  * @since 0.1.0
@@ -195,7 +195,7 @@ export class ResourceExhausted extends make<ResourceExhausted>()("resource_exhau
 export class FailedPrecondition extends make<FailedPrecondition>()("failed_precondition") {}
 
 /**
- * Code `aborted`: the operation was broken off, by a conflict for instance.
+ * Code `aborted`: the operation was aborted, for instance by a conflict.
  *
  * @category errors
  * @since 0.1.0
@@ -203,7 +203,7 @@ export class FailedPrecondition extends make<FailedPrecondition>()("failed_preco
 export class Aborted extends make<Aborted>()("aborted") {}
 
 /**
- * Code `out_of_range`: the operation goes past the valid range.
+ * Code `out_of_range`: the operation is past the valid range.
  *
  * @category errors
  * @since 0.1.0
@@ -219,7 +219,7 @@ export class OutOfRange extends make<OutOfRange>()("out_of_range") {}
 export class Unimplemented extends make<Unimplemented>()("unimplemented") {}
 
 /**
- * Code `internal`: a fault of the server's, a defect for instance.
+ * Code `internal`: a fault of the server, for instance a defect.
  *
  * @category errors
  * @since 0.1.0
@@ -235,7 +235,7 @@ export class Internal extends make<Internal>()("internal") {}
 export class DataLoss extends make<DataLoss>()("data_loss") {}
 
 /**
- * Code `unauthenticated`: the caller is not known.
+ * Code `unauthenticated`: the caller is not authenticated.
  *
  * @category errors
  * @since 0.1.0
@@ -243,7 +243,7 @@ export class DataLoss extends make<DataLoss>()("data_loss") {}
 export class Unauthenticated extends make<Unauthenticated>()("unauthenticated") {}
 
 /**
- * Code `unprocessable_entity`: the entity cannot be consumed in the format that was given.
+ * Code `unprocessable_entity`: the entity of the request cannot be processed.
  *
  * @category errors
  * @since 0.1.0
@@ -251,7 +251,7 @@ export class Unauthenticated extends make<Unauthenticated>()("unauthenticated") 
 export class UnprocessableEntity extends make<UnprocessableEntity>()("unprocessable_entity") {}
 
 /**
- * Code `upstream_server_error`: a server behind the server failed.
+ * Code `upstream_server_error`: a server that the server called failed.
  *
  * @category errors
  * @since 0.1.0
@@ -259,7 +259,7 @@ export class UnprocessableEntity extends make<UnprocessableEntity>()("unprocessa
 export class UpstreamServerError extends make<UpstreamServerError>()("upstream_server_error") {}
 
 /**
- * Code `upstream_client_error`: a server behind the server says that the request is wrong.
+ * Code `upstream_client_error`: a server that the server called refused its request.
  *
  * @category errors
  * @since 0.1.0
@@ -267,8 +267,8 @@ export class UpstreamServerError extends make<UpstreamServerError>()("upstream_s
 export class UpstreamClientError extends make<UpstreamClientError>()("upstream_client_error") {}
 
 /**
- * Schema of every error of psrpc, to be put into other schemas. Unlike the wire it keeps `mayHaveRun`, `reason` and the
- * cause (as JSON can).
+ * Schema of every error of psrpc, for use in other schemas. It keeps `mayHaveRun`, `reason` and, as far as JSON can, the
+ * cause, which the wire does not.
  *
  * @category schemas
  * @since 0.1.0
@@ -329,7 +329,7 @@ export type PsrpcError =
   | UpstreamClientError
 
 /**
- * The error with the code `C`; any error where `C` is no literal.
+ * The error with the code `C`; any error if `C` is not a literal.
  *
  * @category utility types
  * @since 0.1.0
@@ -341,7 +341,7 @@ const classes = new Map<string, (typeof Union.members)[number]>(
 )
 
 /**
- * Tells whether a value is an error of psrpc.
+ * Checks whether a value is an error of psrpc.
  *
  * @category guards
  * @since 0.1.0
@@ -349,14 +349,14 @@ const classes = new Map<string, (typeof Union.members)[number]>(
 export const is = (u: unknown): u is PsrpcError => Predicate.hasProperty(u, TypeId)
 
 /**
- * Tells whether a value is a code of psrpc.
+ * Checks whether a value is a code of psrpc.
  *
  * @category guards
  * @since 0.1.0
  */
 export const isCode: (u: unknown) => u is Code = errorCodes.isCode
 
-// V8's, so not in the standard's types. Where the intrinsics are frozen the error just costs its stack.
+// V8's property, which the standard's types do not have. With frozen intrinsics, an error pays for its stack.
 const stacks: ErrorConstructor & { stackTraceLimit?: number | undefined } = Error
 const canSetStackTraceLimit = (() => {
   const limit = Object.getOwnPropertyDescriptor(stacks, "stackTraceLimit")
@@ -364,8 +364,8 @@ const canSetStackTraceLimit = (() => {
 })()
 
 /**
- * Makes an error of what is known to be valid. Nine tenths of what `new` costs are the stack trace and the validation:
- * an error that comes from the wire needs neither.
+ * Makes an error from valid fields, without stack trace and validation. These are nine tenths of the cost of `new`, and an
+ * error from the wire needs neither.
  */
 const construct = (code: Code, options: Options & { readonly peerCode?: string }): PsrpcError => {
   const { cause, details, mayHaveRun, message, peerCode, reason } = options
@@ -381,7 +381,7 @@ const construct = (code: Code, options: Options & { readonly peerCode?: string }
   const limit = stacks.stackTraceLimit
   if (canSetStackTraceLimit) stacks.stackTraceLimit = 0
   try {
-    // The constructor that Schema's error classes end in, without the parsing in between.
+    // The base constructor of Schema's error classes, without their parsing.
     return Reflect.construct(Data.Error<any>, [values], classes.get(code)!) as any
   } finally {
     if (canSetStackTraceLimit) stacks.stackTraceLimit = limit
@@ -389,10 +389,10 @@ const construct = (code: Code, options: Options & { readonly peerCode?: string }
 }
 
 /**
- * Makes the error that a code stands for. A text that is no code of psrpc gives `Unknown` with the text in `peerCode`, an
- * empty one `Unknown`.
+ * Makes the error of a code. A text that is not a code of psrpc makes an `Unknown` with the text in `peerCode`; an empty text,
+ * an `Unknown` without.
  *
- * Made for codes that come from elsewhere: the error has no stack trace. Use the class where the failure arises.
+ * The error has no stack trace, because this constructor is for codes from elsewhere. Use the class where a failure arises.
  *
  * @category constructors
  * @since 0.1.0
@@ -406,10 +406,10 @@ export const fromCode = <const C extends string>(code: C, options: Options = {})
       )) as OfCode<C>
 
 /**
- * Turns anything into an error of psrpc. One of psrpc stays what it is; anything else is the cause of an `Unknown`, with
- * its message where it is an error or a text, and without its stack.
+ * Converts any value to an error of psrpc. Returns an error of psrpc unchanged. Another value becomes the cause of an
+ * `Unknown`, which has the message of the value if that is an error or a string, and no stack.
  *
- * `fallbackMessage` is for what has no message. Default: `"unknown"`.
+ * `fallbackMessage` is the message for a value without one. Default: `"unknown"`.
  *
  * @category constructors
  * @since 0.1.0

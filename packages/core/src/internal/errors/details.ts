@@ -15,7 +15,7 @@ const typeUrlPrefix = "type.googleapis.com/"
 /**
  * Packs a protobuf message into a detail of an error.
  *
- * **Example** (An error that says when to come back)
+ * **Example** (An error with the time of the next attempt)
  *
  * ```ts
  * import { DurationSchema } from "@bufbuild/protobuf/wkt"
@@ -38,8 +38,8 @@ export const detail = <Desc extends DescMessage>(desc: Desc, init: MessageInitSh
 })
 
 /**
- * The details of an error that are messages of one type, in their order. A detail of that type that does not decode is
- * left out.
+ * Returns the details of an error that are messages of one type, in order. Omits a detail of that type that cannot be
+ * decoded.
  *
  * @category accessors
  * @since 0.1.0
@@ -50,25 +50,25 @@ export const findDetails = <Desc extends DescMessage>(
 ): Array<MessageShape<Desc>> => {
   const found: Array<MessageShape<Desc>> = []
   for (const { typeUrl, value } of error.details) {
-    // As with Any: what is in front of the last slash is a host that nobody asks.
+    // As in Any, the part before the last slash is a host name without meaning.
     if (typeUrl.slice(typeUrl.lastIndexOf("/") + 1) !== desc.typeName) continue
     try {
       found.push(fromBinary(desc, value))
     } catch {
-      // Of this type by its name only.
+      // The bytes are not of the type that the name states.
     }
   }
   return found
 }
 
 /**
- * The same error with more details behind those it has.
+ * Copies an error and appends details.
  *
  * @category combinators
  * @since 0.1.0
  */
 export const withDetails = <E extends PsrpcError>(error: E, ...details: ReadonlyArray<Detail>): E => {
-  // Message and cause are no enumerable properties of an Error.
+  // Message and cause are not enumerable properties of an Error.
   const { cause, message } = error
   const copy = fromCode(wireCodeOf(error), {
     ...error,

@@ -1,6 +1,6 @@
 /**
- * The errors that a method declares, to the wire and back: a code and a message that every peer reads, and one detail
- * that holds the error itself.
+ * Encodes and decodes the errors that a method declares. On the wire, such an error is a code and a message, which every peer
+ * reads, and one detail with the error itself.
  */
 import { type DescMessage, isMessage, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf"
 import { Exit, Option, Predicate, Schema, SchemaAST } from "effect"
@@ -16,22 +16,22 @@ import {
 } from "./domainTypes.ts"
 import type { Detail } from "./models.ts"
 
-/** What an error is on the wire. */
+/** An error on the wire. */
 export interface WireError {
   readonly code: string
   readonly message: string
   readonly details: ReadonlyArray<Detail>
 }
 
-/** The codec of a method's errors. Decoding never throws; encoding only where the user's function for the message does. */
+/** The codec of a method's errors. Decoding never throws; encoding throws only if the user's function for the message does. */
 export interface DomainError<out E> {
-  /** `undefined` for what is not one of the method's errors. */
+  /** Returns `undefined` if the value is not one of the method's errors. */
   readonly encode: (error: unknown) => WireError | undefined
-  /** `undefined` where none of the details is one of the method's errors: then it is a `PsrpcError`. */
+  /** Returns `undefined` if no detail is one of the method's errors: the error is then a `PsrpcError`. */
   readonly decode: (wire: WireError) => E | undefined
 }
 
-/** The codec for what a method takes as its `error`. */
+/** Makes the codec for a method's `error`. */
 export const make = <Input extends DomainErrorInput>(input: Input): DomainError<DomainErrorOf<Input>> => {
   const error: DomainErrorInput = input
   if (isProtobufError(error)) return fromProtobuf(error) as any
@@ -54,7 +54,7 @@ export const checkCodes = (input: DomainErrorInput): void => {
 const encoder = new TextEncoder()
 const decoder = new TextDecoder("utf-8", { fatal: true })
 
-/** Tagged values, or a union of them. Each member's code is its annotation `psrpcCode`. */
+/** Makes the codec for tagged values, or for a union of them. Each member's code is its annotation `psrpcCode`. */
 export const fromSchema = <E>(schema: Schema.ConstraintCodec<E, unknown>): DomainError<E> => {
   const decode = Schema.decodeUnknownExit(Schema.toCodecJson(schema))
   const members = membersOf(schema).map((member) => {
@@ -100,7 +100,7 @@ const parse = (json: Uint8Array): unknown => {
   }
 }
 
-/** An error that cannot be encoded goes without its detail: the answer still has its code and message. */
+/** Returns no detail if the error cannot be encoded: the response still has the code and the message. */
 const details = (detail: () => Detail): ReadonlyArray<Detail> => {
   try {
     return [detail()]
@@ -114,7 +114,7 @@ const membersOf = (schema: Schema.ConstraintCodec<unknown>): ReadonlyArray<Schem
     ? schema.members.flatMap(membersOf)
     : [schema]
 
-/** A protobuf message. */
+/** Makes the codec for a protobuf message. */
 export const fromMessage = <Desc extends DescMessage>(
   desc: Desc,
   options?: Parameters<typeof protobuf<Desc>>[1]

@@ -6,7 +6,7 @@ declare module "effect/Schema" {
   namespace Annotations {
     interface Annotations {
       /**
-       * The code under which an error of a method travels over psrpc. Default: `"unknown"`.
+       * The code of an error of a method on the wire. Default: `"unknown"`.
        */
       readonly psrpcCode?: Code | undefined
     }
@@ -16,7 +16,7 @@ declare module "effect/Schema" {
 const ProtobufErrorTypeId = "~effect-psrpc/PsrpcError/ProtobufError"
 
 /**
- * A protobuf message as the error of a method, made with {@link protobuf}.
+ * A protobuf message as the error of a method, made by {@link protobuf}.
  *
  * @category models
  * @since 0.1.0
@@ -29,9 +29,10 @@ export interface ProtobufError<out Desc extends DescMessage> {
 }
 
 /**
- * Makes a protobuf message the error of a method: code and message for every peer, the protobuf message as its detail.
+ * Makes the error of a method from a protobuf message. Every peer receives the code and the text; the protobuf message is a
+ * detail of the error.
  *
- * A descriptor alone does too, where the defaults are right.
+ * With the default options, the descriptor alone is enough.
  *
  * @category constructors
  * @since 0.1.0
@@ -39,9 +40,9 @@ export interface ProtobufError<out Desc extends DescMessage> {
 export const protobuf = <Desc extends DescMessage>(
   desc: Desc,
   options?: {
-    /** Default: `"unknown"`. */
+    /** The code on the wire. Default: `"unknown"`. */
     readonly code?: Code | undefined
-    /** For people. Default: the name of the protobuf type. */
+    /** Text for people. Default: the name of the protobuf type. */
     readonly message?: string | ((message: MessageShape<Desc>) => string) | undefined
   }
 ): ProtobufError<Desc> => {
@@ -55,7 +56,7 @@ export const protobuf = <Desc extends DescMessage>(
 }
 
 /**
- * Tells whether a value was made with {@link protobuf}.
+ * Checks whether a value was made by {@link protobuf}.
  *
  * @category guards
  * @since 0.1.0
@@ -64,8 +65,8 @@ export const isProtobufError = (u: unknown): u is ProtobufError<DescMessage> =>
   Predicate.hasProperty(u, ProtobufErrorTypeId)
 
 /**
- * What a method takes as its `error`: a tagged error class or another schema of tagged values, a union of them, a
- * protobuf message, or {@link protobuf}.
+ * The possible values of a method's `error`: a tagged error class or another schema of tagged values, a union of them, a
+ * protobuf message descriptor, or the result of {@link protobuf}.
  *
  * @category utility types
  * @since 0.1.0
@@ -73,7 +74,7 @@ export const isProtobufError = (u: unknown): u is ProtobufError<DescMessage> =>
 export type DomainErrorInput = Schema.ConstraintCodec<unknown, unknown> | DescMessage | ProtobufError<DescMessage>
 
 /**
- * The error that a method fails with, given its `error`; `never` without one.
+ * The type of a method's error, from its `error`; `never` without one.
  *
  * @category utility types
  * @since 0.1.0
@@ -88,7 +89,7 @@ export type DomainErrorOf<Input> =
         : never
 
 /**
- * `unknown` where `Input` will do as the `error` of a method, else a sentence that says why not: write
+ * `unknown` if `Input` is valid as the `error` of a method, else a sentence with the reason. Used as
  * `error: Input & ValidDomainError<Input>`.
  *
  * @category utility types

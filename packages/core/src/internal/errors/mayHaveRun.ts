@@ -1,7 +1,7 @@
 import { fromCode, type PsrpcError } from "./classes.ts"
 import { wireCodeOf } from "./wireCode.ts"
 
-/** The same error, without its stack, of what is known better now. */
+/** Copies an error, without its stack, with another `mayHaveRun`. */
 export const withMayHaveRun = (error: PsrpcError, mayHaveRun: boolean): PsrpcError =>
   fromCode(wireCodeOf(error), {
     message: error.message,

@@ -1,3 +1,3 @@
-/** The text of whatever was thrown, in one line. */
+/** Returns the message of a thrown value, in one line. */
 export const messageOf = (thrown: unknown): string =>
   (thrown instanceof Error ? thrown.message : String(thrown)).replaceAll(/\s*\n\s*/g, " ")

@@ -51,7 +51,7 @@ export const codes: ReadonlyArray<Code> = allCodes
 export const Detail = Schema.Struct({ typeUrl: Schema.String, value: Schema.Uint8Array })
 
 /**
- * A protobuf message of any type, as `google.protobuf.Any` has it: the type URL and the bytes.
+ * A protobuf message of any type, as in `google.protobuf.Any`: the type URL and the bytes.
  *
  * @category models
  * @since 0.1.0
@@ -102,20 +102,20 @@ export const Reason = Schema.Literals([
 export type Reason = typeof Reason.Type
 
 /**
- * What the constructors that take a code accept besides it.
+ * The fields of {@link fromCode} besides the code.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options {
-  /** For people. Default, also of an empty text: the code. */
+  /** Text for people. Default, also for an empty text: the code. */
   readonly message?: string | undefined
-  /** Protobuf messages about the error, of which a server sends the first 1000. Default: none. */
+  /** Protobuf messages about the error. A server sends the first 1000. Default: none. */
   readonly details?: ReadonlyArray<Detail> | undefined
-  /** Whether a handler may have run. Default: true. */
+  /** Whether a handler may have run. Default: `true`. */
   readonly mayHaveRun?: boolean | undefined
-  /** What led to the error, kept as given. */
+  /** The error or value that led to this error. Default: none. */
   readonly cause?: unknown
-  /** What this process saw. Default: none. */
+  /** What this process detected. Default: none. */
   readonly reason?: Reason | undefined
 }

@@ -12,20 +12,20 @@ const closedReasons: ReadonlySet<Reason | undefined> = new Set<Reason>([
 const noServerReasons: ReadonlySet<Reason | undefined> = new Set<Reason>(["no_response", "no_servers", "no_listeners"])
 
 /**
- * The time for the call has passed, here or at the server.
+ * Checks whether the deadline passed, at the client or at the server.
  *
- * This and the following predicates ask what happened, over the borders of the codes. They take anything, are false for
- * what is not an error of psrpc, and do not narrow: an error that is no timeout is still an error of psrpc.
+ * The predicates combine codes and reasons. They accept any value, and return `false` for a value that is not an error of
+ * psrpc. They do not narrow types: an error that is not a timeout is still an error of psrpc.
  *
- * | predicate | true for | decides by |
+ * | predicate | true if | decided by |
  * | --- | --- | --- |
- * | `isTimeout` | the deadline passed, at either end | code `deadline_exceeded`, or reason `timeout` |
- * | `isCanceled` | the call was given up, at either end | code `canceled`, unless `isClosed` |
+ * | `isTimeout` | the deadline passed, on either side | code `deadline_exceeded`, or reason `timeout` |
+ * | `isCanceled` | the call was canceled, on either side | code `canceled`, unless `isClosed` |
  * | `isClosed` | this side is closed | reason `client_closed`, `server_closed`, `stream_closed` |
- * | `isConnection` | the broker could not be reached | reason `connection` |
- * | `isNoServer` | nobody took the call | reason `no_response`, `no_servers`, `no_listeners` |
+ * | `isConnection` | the broker was not reachable | reason `connection` |
+ * | `isNoServer` | no server accepted the call | reason `no_response`, `no_servers`, `no_listeners` |
  * | `isOverflow` | a buffer on this side was full | reason `overflow` |
- * | `hasNotRun` | no handler can have run | `mayHaveRun` is false |
+ * | `hasNotRun` | no handler can have run | `mayHaveRun` is `false` |
  *
  * @category predicates
  * @since 0.1.0
@@ -33,7 +33,7 @@ const noServerReasons: ReadonlySet<Reason | undefined> = new Set<Reason>(["no_re
 export const isTimeout = (u: unknown): boolean => is(u) && (u.code === "deadline_exceeded" || u.reason === "timeout")
 
 /**
- * The call was given up, here or at the server. See {@link isTimeout} for how the predicates decide.
+ * Checks whether the call was canceled, at the client or at the server. See {@link isTimeout} for the rule.
  *
  * @category predicates
  * @since 0.1.0
@@ -41,7 +41,7 @@ export const isTimeout = (u: unknown): boolean => is(u) && (u.code === "deadline
 export const isCanceled = (u: unknown): boolean => is(u) && u.code === "canceled" && !isClosed(u)
 
 /**
- * This side of the call is closed. See {@link isTimeout} for how the predicates decide.
+ * Checks whether this side of the call is closed. See {@link isTimeout} for the rule.
  *
  * @category predicates
  * @since 0.1.0
@@ -49,7 +49,7 @@ export const isCanceled = (u: unknown): boolean => is(u) && u.code === "canceled
 export const isClosed = (u: unknown): boolean => closedReasons.has(reasonOf(u))
 
 /**
- * The broker could not be reached in time. See {@link isTimeout} for how the predicates decide.
+ * Checks whether the broker was not reachable in time. See {@link isTimeout} for the rule.
  *
  * @category predicates
  * @since 0.1.0
@@ -57,8 +57,8 @@ export const isClosed = (u: unknown): boolean => closedReasons.has(reasonOf(u))
 export const isConnection = (u: unknown): boolean => reasonOf(u) === "connection"
 
 /**
- * Nobody took the call: no server listens, claimed, answered, or met the selection's terms. See {@link isTimeout} for how
- * the predicates decide.
+ * Checks whether no server accepted the call: no server is subscribed, sent a claim or a response, or had an eligible claim.
+ * See {@link isTimeout} for the rule.
  *
  * @category predicates
  * @since 0.1.0
@@ -66,8 +66,8 @@ export const isConnection = (u: unknown): boolean => reasonOf(u) === "connection
 export const isNoServer = (u: unknown): boolean => noServerReasons.has(reasonOf(u))
 
 /**
- * A buffer on this side was full. A quota that a handler reports is `ResourceExhausted` and not meant here. See
- * {@link isTimeout} for how the predicates decide.
+ * Checks whether a buffer on this side was full. A `ResourceExhausted` of a handler does not count. See {@link isTimeout} for
+ * the rule.
  *
  * @category predicates
  * @since 0.1.0
@@ -75,7 +75,7 @@ export const isNoServer = (u: unknown): boolean => noServerReasons.has(reasonOf(
 export const isOverflow = (u: unknown): boolean => reasonOf(u) === "overflow"
 
 /**
- * No handler can have run, so that trying again repeats nothing. See {@link isTimeout} for how the predicates decide.
+ * Checks whether no handler can have run, so that a retry repeats nothing. See {@link isTimeout} for the rule.
  *
  * @category predicates
  * @since 0.1.0

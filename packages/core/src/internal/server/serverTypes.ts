@@ -128,25 +128,26 @@ export type ConfigOptions<Methods, I extends ReadonlyArray<Interceptor.Any> = re
  * @since 0.1.0
  */
 export interface Server<in out Methods> {
+  /** Id of the server. */
   readonly serverId: string
   /**
-   * Serves a method for a topic until the scope closes; ready when this succeeds. Fails with `already_exists` for a
-   * topic that is registered, with `canceled` when the server is closed.
+   * Serves a method for a topic until the scope closes. Succeeds when the broker has acknowledged the subscriptions. Fails
+   * with `already_exists` if the topic is registered already, and with `canceled` if the server is closed.
    */
   readonly register: <const K extends TopicMethod<Methods>>(
     method: K,
     topic: TopicOf<Methods[K]>
   ) => Effect.Effect<void, PsrpcError.PsrpcError, Scope.Scope>
   /**
-   * Ends a registration before its scope does. Requests in hand are finished and answered, and not waited for; its
-   * streams are closed with `unavailable` "EOF". Without such a registration it does nothing.
+   * Ends a registration before its scope closes. In-flight requests finish and are answered; this does not wait for them.
+   * Closes open streams with `unavailable` "EOF". Does nothing without such a registration.
    */
   readonly deregister: <const K extends TopicMethod<Methods>>(
     method: K,
     topic: TopicOf<Methods[K]>
   ) => Effect.Effect<void, PsrpcError.PsrpcError>
   /**
-   * Serves the methods of a topic group for a topic until the scope closes: all of them, or none where it fails. See
+   * Serves the methods of a topic group for a topic until the scope closes: all of them, or none if it fails. See
    * `register`.
    */
   readonly registerGroup: <const G extends GroupOf<Methods>>(
@@ -159,10 +160,11 @@ export interface Server<in out Methods> {
     topic: TopicOfGroup<Methods, G>
   ) => Effect.Effect<void, PsrpcError.PsrpcError>
   /**
-   * Takes no more requests, closes its streams with `unavailable` "EOF", finishes what is in hand within the drain
-   * timeout, then interrupts what is left, which is answered `unavailable`. The scope's closing does the same.
+   * Closes the server: accepts no more requests, closes open streams with `unavailable` "EOF", and waits for in-flight
+   * requests, at most for the drain timeout. Then interrupts the rest, which is answered with `unavailable`. The server
+   * drains in the same way when its scope closes.
    */
   readonly drain: Effect.Effect<void>
-  /** Interrupts every handler at once; their callers are answered `unavailable`. */
+  /** Closes the server at once: interrupts every handler, and answers their requests with `unavailable`. */
   readonly kill: Effect.Effect<void>
 }
