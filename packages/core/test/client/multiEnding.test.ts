@@ -17,7 +17,7 @@ class Farm extends Service.make("Farm", {
   stubborn: Rpc.multi({ request: Schema.String, response: Schema.String, runToCompletion: true })
 }) {}
 
-/** Servers that take as many milliseconds as their names say, and what became of their handlers. */
+/** Servers whose names are the milliseconds that they take, and the outcomes of their handlers. */
 const recorded = Effect.fnUntraced(function* (...serverIds: ReadonlyArray<string>) {
   const ends: Array<string> = []
   const servers: Array<Server.Server<(typeof Farm)["methods"]>> = []

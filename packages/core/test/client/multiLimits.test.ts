@@ -42,7 +42,7 @@ const called = Effect.fnUntraced(function* (options?: Client.MultiCallOptions, c
 })
 
 describe("a call that every server answers ends", () => {
-  it.effect("at its timeout, to the millisecond: 3 seconds where nobody says, whoever has answered", () =>
+  it.effect("at its timeout, to the millisecond: 3 seconds by default, whatever servers have responded", () =>
     Effect.gen(function* () {
       assert.strictEqual(Duration.toMillis(Client.defaultTimeout), 3000)
       const silent = yield* called()

@@ -57,7 +57,7 @@ describe("answers beyond the buffer", () => {
     }).pipe(onBus)
   )
 
-  it.effect("are so beyond 100 where nobody says otherwise, or beyond what the client says", () =>
+  it.effect("are so beyond 100 by default, or beyond the client's option", () =>
     Effect.gen(function* () {
       const { answer, client } = yield* setUp
       const values = Array.from({ length: 151 }, (_, i) => i)

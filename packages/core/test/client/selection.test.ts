@@ -217,7 +217,7 @@ describe("selection", () => {
     }).pipe(onBus)
   )
 
-  it.effect("real servers with affinities: the best answers, and one below 0 keeps silent", () =>
+  it.effect("real servers with affinities: the best responds, and one below 0 sends no claim", () =>
     Effect.gen(function* () {
       const ran: Array<string> = []
       const server = (serverId: string, affinity: Server.Affinity<undefined, readonly []>) =>

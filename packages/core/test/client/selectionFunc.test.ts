@@ -203,7 +203,7 @@ describe("selectionFunc", () => {
 })
 
 describe("a call whose deadline comes before the selection's", () => {
-  it.effect("with a claim in hand it still ends: 150 ms are less than the 200 of an affinity method", () =>
+  it.effect("with a claim it still ends: 150 ms are less than the 200 of an affinity method", () =>
     Effect.gen(function* () {
       const client = yield* Client.make(Jobs)
       const servers = yield* fakeServers("Jobs", "Render")

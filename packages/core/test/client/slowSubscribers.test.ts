@@ -28,7 +28,7 @@ const all = (call: (message: number) => Effect.Effect<void, PsrpcError.PsrpcErro
 const warnings = Effect.map(Logs, (logs) => logs.filter(({ level }) => level === "Warn").map(({ text }) => text))
 
 describe("a reader that is too slow", () => {
-  it.effect("loses the newest where nobody says otherwise, beyond 100", () =>
+  it.effect("loses the newest beyond 100, by default", () =>
     Effect.gen(function* () {
       const { client, publisher } = yield* setUp
       const updates = yield* client.told()

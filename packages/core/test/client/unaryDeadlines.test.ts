@@ -46,7 +46,7 @@ const timesOutAt = Effect.fnUntraced(function* (call: Effect.Effect<unknown, { _
 
 describe("the timeout of a call", () => {
   for (const method of ["work", "alone"] as const) {
-    it.effect(`${method}: 3 seconds where nobody says`, () =>
+    it.effect(`${method}: 3 seconds by default`, () =>
       Effect.gen(function* () {
         yield* Server.make(Slow, handlers)
         const client = yield* Client.make(Slow)
@@ -176,7 +176,7 @@ describe("a call made in a handler", () => {
     return deadlines[0]
   })
 
-  it.effect("has the time that is left to the handler, where nobody says", () =>
+  it.effect("has the time left to the handler, by default", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* nested({ timeout: 1000 }, {}), 1000)
     }).pipe(onBus)

@@ -19,7 +19,7 @@ class Jobs extends Service.make("Jobs", {
   stubborn: Rpc.unary({ request: Schema.Finite, response: Schema.String, runToCompletion: true })
 }) {}
 
-/** Handlers that take as long as they are asked to, and what became of them. */
+/** Handlers that take the requested time, and their outcomes. */
 const recorded = () => {
   const ends: Array<string> = []
   const handle = (millis: number, call: Server.Call<unknown>) =>
