@@ -11,7 +11,8 @@ const longest = [
   "compile",
   "program",
   "serviceSuite",
-  "suite",
+  "messageBusSuite",
+  "suites",
   "generated",
   "ServiceSuite"
 ]

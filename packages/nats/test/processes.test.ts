@@ -7,7 +7,7 @@ import { type ChildProcess, fork } from "node:child_process"
 import { join } from "node:path"
 import { connect3 } from "./support.ts"
 import { NatsMessageBus } from "../src/index.ts"
-import { type Method, methods, Works } from "./works.ts"
+import { type Method, methods, Works } from "./processService.ts"
 
 const exited = (child: ChildProcess): Effect.Effect<number | null> =>
   Effect.callback((resume) => {
@@ -19,7 +19,7 @@ const exited = (child: ChildProcess): Effect.Effect<number | null> =>
 const work = (url: string, method: Method) =>
   Effect.acquireRelease(
     Effect.callback<ChildProcess>((resume) => {
-      const child = fork(join(import.meta.dirname, "worker.ts"), [url, method], {
+      const child = fork(join(import.meta.dirname, "processWorker.ts"), [url, method], {
         execArgv: ["--conditions=@effect-psrpc/source"]
       })
       child.once("message", () => resume(Effect.succeed(child)))

@@ -6,7 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger, Metric, References, Stream } from "effect"
 import { NatsMessageBus } from "../src/index.ts"
 import { connect2, contentOf, msg, routed } from "./support.ts"
-import { parts, Works } from "./works.ts"
+import { parts, Works } from "./processService.ts"
 
 const unroutable = Effect.map(Metric.value(NatsMessageBus.unroutableMessages), ({ count }) => count)
 const dropped = (count: number) => Effect.eventually(Effect.filterOrFail(unroutable, (now) => now >= count))

@@ -258,6 +258,22 @@ describe("selection", () => {
       assert.match(error.message, /no response from servers/)
     }).pipe(onBus)
   )
+
+  it.effect("limits of a selection are float32, as claims are", () =>
+    Effect.gen(function* () {
+      const client = yield* Client.make(Jobs)
+      const servers = yield* fakeServers("Jobs", "Render")
+      const selection = Selection.best({ affinityTimeout: 100, minimumAffinity: 0.7 })
+      yield* start(client.render({ selection }))
+      yield* settle
+      servers.claim("a", 0.7)
+      yield* TestClock.adjust(100)
+      assert.deepStrictEqual(
+        servers.chosen.map(({ serverId }) => serverId),
+        ["a"]
+      )
+    }).pipe(onBus)
+  )
 })
 
 describe("a selection that compares, and methods with queue routing", () => {

@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema, SchemaGetter } from "effect"
 import * as Client from "../../src/Client.ts"
 import * as Payload from "../../src/Payload.ts"
+import * as PsrpcError from "../../src/PsrpcError.ts"
 import * as Rpc from "../../src/Rpc.ts"
 import * as Server from "../../src/Server.ts"
 import * as Service from "../../src/Service.ts"
@@ -221,6 +222,16 @@ describe("payloads", () => {
       assert.strictEqual((yield* Effect.flip(client.spring("throw")))._tag, "MalformedRequest")
       assert.strictEqual((yield* Effect.flip(client.spring("answer")))._tag, "MalformedResult")
       assert.strictEqual(yield* client.spring("fine"), "fine")
+    }).pipe(onBus)
+  )
+
+  it.effect("a refusal of a request says where and why it does not fit, and never what it was", () =>
+    Effect.gen(function* () {
+      const client = yield* Client.make(Kinds)
+      const error = yield* Effect.flip(client.scalar("secret" as never))
+      assert.isTrue(PsrpcError.is(error))
+      assert.match(error.message, /Kinds\.Scalar\): Expected/)
+      assert.notInclude(error.message, "secret")
     }).pipe(onBus)
   )
 })

@@ -5,7 +5,7 @@ import * as Client from "../../src/Client.ts"
 import * as PsrpcError from "../../src/PsrpcError.ts"
 import * as Selection from "../../src/Selection.ts"
 import * as Server from "../../src/Server.ts"
-import { closable, handlers, Jobs, timed } from "./closableServer.ts"
+import { closable, handlers, Jobs, timed, work } from "./closableServer.ts"
 import { errorOf, isRunning, onBus, settle, start } from "../helpers/harness.ts"
 
 describe("drain and kill", () => {
@@ -113,6 +113,27 @@ describe("drain and kill", () => {
       yield* Fiber.join(closing)
       yield* server.drain
       yield* server.kill
+    }).pipe(onBus)
+  )
+
+  it.effect("a caller is told at the drain timeout, also where its handler cannot be interrupted", () =>
+    Effect.gen(function* () {
+      const server = yield* Server.make(
+        Jobs,
+        { ...handlers, work: (millis) => Effect.uninterruptible(work(millis)) },
+        { drainTimeout: "1 second" }
+      )
+      const client = yield* Client.make(Jobs)
+      const call = yield* start(client.work(10_000, { timeout: "1 minute" }))
+      yield* settle
+      const draining = yield* start(server.drain)
+      yield* TestClock.adjust("1 second")
+      yield* settle
+      assert.strictEqual(errorOf(call)._tag, "Unavailable")
+      assert.isTrue(isRunning(draining)) // what the handler uses must outlive it
+      yield* TestClock.adjust("9 seconds")
+      yield* settle
+      assert.isFalse(isRunning(draining))
     }).pipe(onBus)
   )
 })

@@ -256,4 +256,22 @@ describe("messages that cannot be", () => {
       yield* Fiber.interrupt(call)
     }).pipe(onBus)
   )
+
+  it("a message with thousands of details or entries of metadata is malformed", () => {
+    const detail = { typeUrl: "", value: new Uint8Array(0) }
+    const response = { id: "REQ_1", serverId: "", sentAt: 0, raw: new Uint8Array(0), error: "e", code: "internal" }
+    const answer = (count: number) =>
+      Envelope.encodeResponse(Envelope.noFrame, { ...response, details: Array.from({ length: count }, () => detail) })
+    assert.isObject(Envelope.decodeResponse(answer(1000)))
+    assert.strictEqual(Envelope.decodeResponse(answer(1001)), "malformed")
+    const request = { id: "REQ_1", clientId: "CLI_1", sentAt: 0, expiry: 1, multi: false, raw: new Uint8Array(0) }
+    const asked = (count: number) =>
+      Envelope.encodeRequest(Envelope.noFrame, {
+        ...request,
+        metadata: Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, "v"]))
+      })
+    // as many as a user may send, and a trace
+    assert.isObject(Envelope.decodeRequest(asked(1002)))
+    assert.strictEqual(Envelope.decodeRequest(asked(1003)), "malformed")
+  })
 })

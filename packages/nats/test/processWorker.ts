@@ -2,7 +2,7 @@
 import { MessageBus, Server } from "@effect-psrpc/core"
 import { Effect, type Scope } from "effect"
 import { NatsMessageBus } from "../src/index.ts"
-import { type Method, parts } from "./works.ts"
+import { type Method, parts } from "./processService.ts"
 
 const [url, method] = process.argv.slice(2) as [string, Method]
 const handle = (request: string) => Effect.succeed(`${request} by ${process.pid}`)
