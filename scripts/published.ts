@@ -19,6 +19,7 @@ export interface Manifest {
   readonly version: string
   readonly license: string
   readonly sideEffects: boolean
+  readonly publishConfig: { readonly access: string; readonly provenance: boolean }
   readonly exports: Readonly<Record<string, Target>>
   readonly engines: { readonly node: string }
   readonly peerDependencies: Readonly<Record<string, string>>

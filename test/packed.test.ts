@@ -82,12 +82,15 @@ describe("the packed packages, in an empty project", () => {
     for (const name of published) {
       const at = join(folder, "project/node_modules/@effect-psrpc", name)
       const files = readdirSync(at)
-      for (const file of ["LICENSE", "README.md", "dist", "package.json"]) assert.include(files, file, name)
+      for (const file of ["CHANGELOG.md", "LICENSE", "README.md", "dist", "package.json"])
+        assert.include(files, file, name)
       assert.notInclude(files, "test", name)
       const manifest = manifestIn(at)
       assert.strictEqual(manifest.license, "Apache-2.0")
       assert.strictEqual(manifest.sideEffects, false)
       assert.property(manifest.peerDependencies, "effect")
+      assert.deepStrictEqual(manifest.publishConfig, { access: "public", provenance: true })
+      assert.include(readFileSync(join(at, "CHANGELOG.md"), "utf8"), `## ${manifest.version}\n`)
     }
   })
 
