@@ -242,7 +242,7 @@ interop("a Go client's stream of our server ends", (it) => {
       // a broker that has not noticed yet takes the message, and then it is the silence that tells
       yield* Effect.flip(stream.send({ value: "anybody?" }))
       const cause = unavailable(yield* ending(stream))
-      assert.include(cause.message, "the other end of the stream is gone")
+      assert.include(cause.message, "the peer of the stream is lost")
     })
   )
 

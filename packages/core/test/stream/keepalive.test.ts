@@ -21,7 +21,7 @@ const endOf = (stream: BidiStream<string, string>) =>
 const gone = {
   tag: "Unavailable",
   reason: "peer_lost",
-  message: "the other end of the stream is gone: it gives no sign of life (Chat.Talk)"
+  message: "the peer of the stream is lost: no keepalives (Chat.Talk)"
 } as const
 
 describe("signs of life", () => {
@@ -160,7 +160,7 @@ describe("signs of life", () => {
         at: 90_000,
         tag: "Unavailable",
         reason: "no_listeners",
-        message: "the other end of the stream is gone: nobody listens (Chat.Talk)"
+        message: "the peer of the stream is lost: no listeners (Chat.Talk)"
       })
     }).pipe(onBus)
   )

@@ -36,7 +36,7 @@ const goneAt = (at: number) =>
     at,
     code: "unavailable",
     reason: "peer_lost",
-    message: "the other end of the stream is gone: it acknowledges nothing (Chat.Talk)"
+    message: "the peer of the stream is lost: no acks (Chat.Talk)"
   }) as const
 
 /** How many probes have come to an end that is played by hand. */

@@ -33,7 +33,7 @@ const peerLostAt = (fiber: Fiber.Fiber<{ readonly at: number; readonly error: Ps
     assert.strictEqual(end.at, at)
     assert.strictEqual(end.error._tag, "Unavailable")
     assert.strictEqual(end.error.reason, "peer_lost")
-    assert.strictEqual(end.error.message, "the other end of the stream is gone: it acknowledges nothing (Chat.Talk)")
+    assert.strictEqual(end.error.message, "the peer of the stream is lost: no acks (Chat.Talk)")
   })
 
 describe("an end that has gone without a word", () => {

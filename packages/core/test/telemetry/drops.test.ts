@@ -74,7 +74,7 @@ describe("what is warned of", () => {
       yield* sending(here, numbered(10))
       yield* settle
       const text = (count: number) =>
-        `psrpc: messages of the stream Chat.Talk are discarded: they come faster than they are read, and more are under way than wait for room, ${count} so far`
+        `psrpc: messages of the stream Chat.Talk are dropped: they arrive faster than they are read, and more are pending than wait for room, ${count} so far`
       assert.deepStrictEqual(yield* warnings, [text(1), text(10)])
       assert.strictEqual(yield* dropped("overflow", "server"), 10)
       yield* there.close()

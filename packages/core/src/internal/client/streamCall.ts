@@ -97,7 +97,7 @@ class StreamOpening implements CallKind, StreamSink {
     }
     this.#endpoint.receive(message)
     // the server has closed the stream, or sent an invalid message before its ack
-    if (this.#endpoint.isClosed) this.call.fail(this.#endpoint.over)
+    if (this.#endpoint.isClosed) this.call.fail(this.#endpoint.closedError)
   }
 
   onResponse(): void {}

@@ -135,7 +135,7 @@ export class StreamDispatch implements Dispatch, RequestKind<StreamRequest> {
     const delivery: Delivery = {
       wanted: () => !endpoint.isClosed,
       delivered: (receivers) => {
-        if (receivers === 0) endpoint.vanished("nobody listens", "no_listeners")
+        if (receivers === 0) endpoint.onPeerLost("no listeners", "no_listeners")
       },
       undelivered: (error) => served.drop("undelivered", call, error.message)
     }

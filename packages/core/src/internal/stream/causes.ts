@@ -1,22 +1,22 @@
-/** Why a stream is closed, and what sends on it fail with. */
+/** The causes of closed streams, and the failures of sends. */
 import { Cause } from "effect"
 import * as PsrpcError from "../../PsrpcError.ts"
 import { connectionLost, timedOut } from "../errors/failures.ts"
 import { withMayHaveRun } from "../errors/mayHaveRun.ts"
 import type { StreamClose } from "../wire/streamEnvelope.ts"
 
-/** The text of a close without a cause, as Go has it. */
+/** The text of a close without a cause, the same as Go's. */
 export const closedText = "stream closed"
 
-/** The cause that a close tells; none where it says that there is none. */
+/** Returns the cause in a close; `undefined` for a close without a cause. */
 export const closeCause = ({ code, error }: StreamClose): PsrpcError.PsrpcError | undefined =>
   code === "canceled" && error === closedText ? undefined : PsrpcError.fromCode(code, { message: error })
 
-/** What fails with the end of a stream that has no cause. */
+/** The error of operations on a stream that was closed without a cause. */
 export const streamClosed = (label: string): PsrpcError.PsrpcError =>
   PsrpcError.fromCode("canceled", { message: `${closedText} (${label})`, reason: "stream_closed" })
 
-/** The same for what is tried only now. */
+/** The same error for an operation that starts after the close. */
 export const notSent = (error: PsrpcError.PsrpcError): PsrpcError.PsrpcError => withMayHaveRun(error, false)
 
 /** The failure of a send after `closeSend`. */
@@ -27,7 +27,7 @@ export const afterCloseSend = (label: string): PsrpcError.PsrpcError =>
     mayHaveRun: false
   })
 
-/** What the other end is told of a failure here: nothing that is not an error of psrpc. */
+/** The cause that the peer receives for a failure here. The text of an error that is not a `PsrpcError` is not sent. */
 export const causeOf = (cause: Cause.Cause<unknown>): PsrpcError.PsrpcError => {
   if (Cause.hasInterruptsOnly(cause)) return PsrpcError.fromCode("canceled", { message: "request canceled" })
   const failure = Cause.findErrorOption(cause)
@@ -35,23 +35,20 @@ export const causeOf = (cause: Cause.Cause<unknown>): PsrpcError.PsrpcError => {
   return PsrpcError.fromCode("internal", { message: "internal error" })
 }
 
-/** What a send fails with that came to no ack within `millis`. */
+/** The failure of a send without an ack within `millis`. */
 export const unacknowledged = (
   label: string,
   millis: number,
   connection: PsrpcError.PsrpcError | undefined
 ): PsrpcError.PsrpcError => (connection === undefined ? timedOut(label, millis) : connectionLost(label, connection))
 
-/** What a stream ends with whose other end is not there any more. */
-export const gone = (
+/** The cause of a stream whose peer is lost. */
+export const peerLost = (
   label: string,
   why: string,
   reason: "peer_lost" | "no_listeners",
   connection: PsrpcError.PsrpcError | undefined
 ): PsrpcError.PsrpcError =>
   connection === undefined
-    ? PsrpcError.fromCode("unavailable", {
-        message: `the other end of the stream is gone: ${why} (${label})`,
-        reason
-      })
+    ? PsrpcError.fromCode("unavailable", { message: `the peer of the stream is lost: ${why} (${label})`, reason })
     : connectionLost(label, connection)

@@ -5,29 +5,29 @@ import type { Drops } from "../telemetry/drops.ts"
 import type { Series } from "../telemetry/metrics/series.ts"
 import type { StreamSpan } from "../telemetry/streamSpan.ts"
 
-/** What an end is made of. */
+/** The options of an endpoint. */
 export interface EndpointOptions {
   readonly streamId: string
-  /** `Service.Method`, for people. */
+  /** `Service.Method`, for error texts and log lines. */
   readonly label: string
   readonly bus: MessageBus["Service"]
-  /** Where the other end listens. */
+  /** The target of messages to the peer. */
   readonly target: Target
   readonly deadlines: Deadlines
   readonly drops: Drops
-  /** What this end sends. */
+  /** The codec of sent messages. */
   readonly send: Codec<unknown, unknown>
-  /** What it receives. */
+  /** The codec of received messages. */
   readonly receive: Codec<unknown, unknown>
-  /** How many messages wait to be read. */
+  /** Maximum number of unread messages. */
   readonly bufferSize: number
-  /** Milliseconds a send takes at most, where it does not say. */
+  /** Default timeout of a send, in milliseconds. */
   readonly timeout: number
-  /** Milliseconds between signs of life; Infinity for never. */
+  /** Keepalive interval: milliseconds, Infinity for none. */
   readonly keepalive: number
-  /** The numbers of its method. */
+  /** The metrics of the method. */
   readonly series: Series
-  /** Its span, where there is one. */
+
   readonly span?: StreamSpan | undefined
   /** Called once, when the stream is closed. */
   readonly onClosed: () => void

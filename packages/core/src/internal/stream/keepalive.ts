@@ -4,7 +4,7 @@ import { checked } from "../errors/checks.ts"
 import { millisOf } from "../time/millis.ts"
 import { shortestKeepalive } from "./liveness.ts"
 
-/** How often a stream gives a sign of life, in milliseconds. */
+/** Checks a keepalive interval. Returns milliseconds, Infinity for none. */
 export const checkKeepalive = (at: string, keepalive: Duration.Input): Effect.Effect<number, PsrpcError.PsrpcError> =>
   checked(at, () => {
     const millis = millisOf("keepalive", keepalive)

@@ -1,140 +1,139 @@
 import { type Deadlines, Timer } from "../time/deadlines.ts"
 
-/** What watches over a stream. */
-interface Watched {
-  /** Whether the other end understands signs of life. */
-  readonly hasSigns: boolean
-  /** Gives a sign of life; `probe` asks for one. */
-  beat(probe?: boolean): void
-  /** The other end is not there any more. */
-  vanished(why: string, reason: "peer_lost" | "no_listeners"): void
+/** The endpoint, as far as its liveness needs it. */
+interface WatchedEndpoint {
+  /** Whether the peer supports keepalives. */
+  readonly supportsKeepalive: boolean
+  /** Sends a keepalive. With `probe` it asks the peer to answer with a keepalive at once. */
+  sendKeepalive(probe?: boolean): void
+  onPeerLost(why: string, reason: "peer_lost" | "no_listeners"): void
 }
 
-/** How many intervals of the other end may pass without anything heard of it. */
-const patience = 3
-/** The shortest interval that is kept watch over, in milliseconds, whatever the other end says. */
+/** How many keepalive intervals of the peer may pass without a message, and how many keepalives without a listener. */
+const maxMissed = 3
+/** Shortest keepalive interval in milliseconds. A peer's shorter interval counts as this one. */
 export const shortestKeepalive = 100
-/** How long the answer to a probe is waited for at most, in milliseconds. */
-const probePatience = 1000
-/** Less than any time to wait: what is left, in milliseconds, of a time that is over. */
-const instant = 0.001
+/** Maximum time for the answer to a probe, in milliseconds. */
+const probeTimeout = 1000
+/** Delays below this count as elapsed, in milliseconds. */
+const elapsed = 0.001
 
 /**
- * Whether the other end of a stream is still there. Two things tell: signs of life, where both ends give them; and a
- * message of ours that comes to no ack while nothing at all is heard, not even, where it can be asked, when it is asked.
+ * Detects the loss of a stream's peer in two ways. A peer that announced keepalives is lost after three of its intervals
+ * without a message. A peer is lost, too, if it does not acknowledge a message, sends nothing since, and does not answer a
+ * probe, if it supports probes.
  */
 export class Liveness {
-  readonly #stream: Watched
+  readonly #endpoint: WatchedEndpoint
   readonly #deadlines: Deadlines
+  /** The own keepalive interval. */
   readonly #interval: number
   readonly #timeout: number
-  /** How many messages of the other end have come. */
-  #heard = 0
-  #said = false
-  #seen = 0
+  /** The number of messages received from the peer. */
+  received = 0
+  /** `received` at the end of the peer's last interval. */
+  #receivedBefore = 0
+  /** The number of the peer's intervals without a message. */
   #missed = 0
-  /** Signs of life in a row that reached nobody. */
-  #unheard = 0
-  #stopped = false
-  #beat: Timer | undefined
-  #watch: Timer | undefined
-  #suspicion: { readonly timer: Timer; readonly heardBefore: number; readonly due: number } | undefined
+  /** Whether a message was sent in the current interval. */
+  #hasSent = false
+  /** The number of keepalives in a row without a listener. */
+  #withoutListener = 0
+  #isStopped = false
+  #keepaliveTimer: Timer | undefined
+  #peerTimer: Timer | undefined
+  #probe: { readonly timer: Timer; readonly receivedBefore: number; readonly due: number } | undefined
 
-  constructor(stream: Watched, deadlines: Deadlines, interval: number, timeout: number) {
-    this.#stream = stream
+  constructor(endpoint: WatchedEndpoint, deadlines: Deadlines, interval: number, timeout: number) {
+    this.#endpoint = endpoint
     this.#deadlines = deadlines
     this.#interval = interval
     this.#timeout = timeout
   }
 
-  get count(): number {
-    return this.#heard
+  onReceived(): void {
+    this.received++
+    this.#withoutListener = 0
   }
 
-  /** Something has come. */
-  heard(): void {
-    this.#heard++
-    this.#unheard = 0
+  onSent(): void {
+    this.#hasSent = true
   }
 
-  /** A sign of life reached nobody: the other end may be on its way back to the broker. */
-  unheard(): void {
-    if (++this.#unheard >= patience) this.#stream.vanished("nobody listens", "no_listeners")
+  /** A keepalive had no listener: the peer may be reconnecting. */
+  onNoListeners(): void {
+    if (++this.#withoutListener >= maxMissed) this.#endpoint.onPeerLost("no listeners", "no_listeners")
   }
 
-  /** Something has gone out. */
-  said(): void {
-    this.#said = true
-  }
-
-  /** Starts to give signs of life, and to expect them where the other end has said how often. */
-  start(theirs: number): void {
+  /** Starts to send keepalives, and to expect the peer's. `peerInterval` is 0 if the peer sends none. */
+  start(peerInterval: number): void {
     const deadlines = this.#deadlines
     if (this.#interval < Infinity) {
-      const beat = new Timer(() => {
-        if (!this.#said) this.#stream.beat()
-        this.#said = false
-        if (!this.#stopped) deadlines.add(beat, this.#interval)
+      const timer = new Timer(() => {
+        if (!this.#hasSent) this.#endpoint.sendKeepalive()
+        this.#hasSent = false
+        if (!this.#isStopped) deadlines.add(timer, this.#interval)
       })
-      this.#beat = beat
-      deadlines.add(beat, this.#interval)
+      this.#keepaliveTimer = timer
+      deadlines.add(timer, this.#interval)
     }
-    if (theirs > 0) {
-      const interval = Math.max(theirs, shortestKeepalive)
-      const watch = new Timer(() => {
-        if (this.#heard !== this.#seen) this.#missed = 0
-        else if (++this.#missed >= patience) return this.#stream.vanished("it gives no sign of life", "peer_lost")
-        this.#seen = this.#heard
-        deadlines.add(watch, interval)
+    if (peerInterval > 0) {
+      const interval = Math.max(peerInterval, shortestKeepalive)
+      const timer = new Timer(() => {
+        if (this.received !== this.#receivedBefore) this.#missed = 0
+        else if (++this.#missed >= maxMissed) return this.#endpoint.onPeerLost("no keepalives", "peer_lost")
+        this.#receivedBefore = this.received
+        deadlines.add(timer, interval)
       })
-      this.#watch = watch
-      deadlines.add(watch, interval)
+      this.#peerTimer = timer
+      deadlines.add(timer, interval)
     }
   }
 
   /**
-   * A message that left at a time, on the monotonic clock, came to no ack. Where nothing was heard since it was sent, and
-   * nothing will be within the stream's timeout of its leaving, nobody is there.
+   * Handles a message without an ack, which was sent at `sentAt` on the monotonic clock. Probes the peer, if it has sent
+   * nothing since, when the timeout of the stream has passed.
    */
-  suspect(left: number, heardBefore: number): void {
-    if (this.#heard !== heardBefore) return
-    const due = left + this.#timeout
-    if (this.#suspicion !== undefined) {
-      // an earlier message counts, and a probe that is under way is the answer to all of them
-      if (this.#suspicion.heardBefore === heardBefore && this.#suspicion.due <= due) return
-      this.#deadlines.delete(this.#suspicion.timer)
+  startProbe(sentAt: number, receivedBefore: number): void {
+    if (this.received !== receivedBefore) return
+    const due = sentAt + this.#timeout
+    if (this.#probe !== undefined) {
+      // the earliest message counts, and a probe that waits for its answer covers all of them
+      if (this.#probe.receivedBefore === receivedBefore && this.#probe.due <= due) return
+      this.#deadlines.delete(this.#probe.timer)
     }
     const delay = due - this.#deadlines.monotonic()
-    if (delay <= instant) return this.#probe(heardBefore)
-    this.#suspectUntil(heardBefore, due, delay, () => this.#probe(heardBefore))
+    if (delay <= elapsed) return this.#sendProbe(receivedBefore)
+    this.#unlessReceived(receivedBefore, due, delay, () => this.#sendProbe(receivedBefore))
   }
 
-  #suspectUntil(heardBefore: number, due: number, delay: number, then: () => void): void {
+  /** Runs an action after a delay, unless a message arrives before. */
+  #unlessReceived(receivedBefore: number, due: number, delay: number, action: () => void): void {
     const timer = new Timer(() => {
-      this.#suspicion = undefined
-      if (this.#heard === heardBefore) then()
+      this.#probe = undefined
+      if (this.received === receivedBefore) action()
     })
-    this.#suspicion = { timer, heardBefore, due }
+    this.#probe = { timer, receivedBefore, due }
     this.#deadlines.add(timer, delay)
   }
 
-  /** One message, or its ack, may be lost while the other end is there: asks it, where it can be asked. */
-  #probe(heardBefore: number): void {
-    if (!this.#stream.hasSigns) return this.#silent()
-    this.#stream.beat(true)
-    if (this.#stopped || this.#heard !== heardBefore) return
-    const delay = Math.min(this.#timeout, probePatience)
-    // nothing that is sent meanwhile can be suspected any sooner
-    this.#suspectUntil(heardBefore, -Infinity, delay, () => this.#silent())
+  /** Asks the peer for a keepalive, since a single message or its ack may be lost. A peer that cannot answer is lost. */
+  #sendProbe(receivedBefore: number): void {
+    if (!this.#endpoint.supportsKeepalive) return this.#onSilence()
+    this.#endpoint.sendKeepalive(true)
+    if (this.#isStopped || this.received !== receivedBefore) return
+    const delay = Math.min(this.#timeout, probeTimeout)
+    // the due time of -Infinity: no later message replaces a probe that waits for its answer
+    this.#unlessReceived(receivedBefore, -Infinity, delay, () => this.#onSilence())
   }
 
-  #silent(): void {
-    this.#stream.vanished("it acknowledges nothing", "peer_lost")
+  #onSilence(): void {
+    this.#endpoint.onPeerLost("no acks", "peer_lost")
   }
 
   stop(): void {
-    this.#stopped = true
-    for (const timer of [this.#beat, this.#watch, this.#suspicion?.timer]) {
+    this.#isStopped = true
+    for (const timer of [this.#keepaliveTimer, this.#peerTimer, this.#probe?.timer]) {
       if (timer !== undefined) this.#deadlines.delete(timer)
     }
   }

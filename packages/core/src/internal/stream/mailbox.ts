@@ -1,14 +1,14 @@
 /**
- * What waits to be read: filled by callbacks, read as a Stream. What happens when it is full is its owner's to say.
+ * A queue that callbacks fill and a Stream reads. It has no maximum size: the owner decides what happens when it is full.
  *
- * One message is taken at a time, and by the fiber that uses it: a reader that is interrupted, or wants only the first,
- * leaves the rest for the next.
+ * The reading fiber takes one item at a time, so a reader that is interrupted, or reads only the first item, leaves the rest
+ * for the next reader.
  */
 import { Cause, Effect, type Pull, Stream } from "effect"
 import type * as PsrpcError from "../../PsrpcError.ts"
 import { Fifo } from "../support/fifo.ts"
 
-/** What readers find behind the last message. */
+/** The end of the Stream, after the last item. */
 export type Ending = Effect.Effect<never, PsrpcError.PsrpcError | Cause.Done>
 
 /** The end of a Stream that ends normally. */
@@ -17,11 +17,11 @@ export const done: Ending = Cause.done()
 export class Mailbox<A> {
   readonly #items = new Fifo<A>()
   #ending: Ending | undefined
-  /** Readers that wait; all are woken, and look for themselves. */
+  /** Readers that wait. All of them wake, and look for an item. */
   #readers = new Set<() => void>()
   readonly #taken: (() => void) | undefined
 
-  /** `taken` is called when a message has been taken. */
+  /** `taken` is called when an item has been taken. */
   constructor(taken?: () => void) {
     this.#taken = taken
   }
@@ -39,12 +39,12 @@ export class Mailbox<A> {
     if (this.#readers.size > 0) this.#wake()
   }
 
-  /** Takes out the oldest; there must be one. */
+  /** Takes the oldest item, which must exist. */
   shift(): A {
     return this.#items.shift() as A
   }
 
-  /** Nothing is pushed after it. */
+  /** Ends the Stream after the last item. No item may be pushed afterwards. */
   end(ending: Ending): void {
     this.#ending = ending
     this.#wake()
@@ -61,7 +61,7 @@ export class Mailbox<A> {
   }
 
   readonly #wait: Effect.Effect<void> = Effect.callback((resume) => {
-    // the fiber may have yielded since it looked
+    // the fiber may have yielded since it found no item
     if (this.size > 0 || this.#ending !== undefined) return resume(Effect.void)
     const wake = (): void => resume(Effect.void)
     this.#readers.add(wake)
@@ -81,7 +81,7 @@ export class Mailbox<A> {
     }
   )
 
-  /** All that is there at once: for a reader that nobody comes after. */
+  /** Takes all items at once, for a Stream with a single reader. */
   readonly #pullAll: Pull.Pull<readonly [A, ...Array<A>], PsrpcError.PsrpcError> = Effect.suspend(
     (): Pull.Pull<readonly [A, ...Array<A>], PsrpcError.PsrpcError> => {
       if (this.size > 0) {

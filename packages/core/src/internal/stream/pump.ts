@@ -44,7 +44,7 @@ const observed = (endpoint: Endpoint): BidiStream<unknown, unknown> => {
         const control = fiber.getRef(CurrentControl)
         if (control.onSent === undefined) return api.send(message, options)
         return Effect.callback((resume) => {
-          const pending = endpoint.post(message, options, resume)
+          const pending = endpoint.sender.post(message, options, resume)
           control.onSent?.()
           return pending === undefined ? undefined : Effect.sync(() => pending.abandon())
         })
@@ -62,7 +62,7 @@ type Post = (message: unknown, onSettled: (exit: Exit.Exit<void, PsrpcError>) =>
 const postOn =
   (endpoint: Endpoint): Post =>
   (message, onSettled) => {
-    endpoint.post(message, undefined, onSettled)
+    endpoint.sender.post(message, undefined, onSettled)
     return true
   }
 
@@ -175,7 +175,7 @@ export const pump = (
   let failure: Cause.Cause<unknown> | undefined
   let isLeaving = false
   // a message for which the peer has no room would be lost, and the following messages would not
-  const max = Math.min(concurrency, endpoint?.roomThere ?? Infinity)
+  const max = Math.min(concurrency, endpoint?.peerWindow ?? Infinity)
   const idled = endpoint === undefined || idle === undefined ? Effect.void : endpoint.closeWhenIdle(idle)
   const sendBy = (window: SendWindow) =>
     Stream.runForEach(outgoing, (message) => window.send(message, max)).pipe(
