@@ -3,23 +3,23 @@ import type { PsrpcError } from "@effect-psrpc/core"
 import { assert, describe, layer, type Vitest } from "@effect/vitest"
 import { Context, Effect, Fiber, Layer, Logger, Scope } from "effect"
 import type { Broker, Bus, Ways } from "./broker.ts"
-import { bytes, channel, closable, collect, type Fate, post, publish, text, until } from "./support.ts"
+import { bytes, channel, closable, collect, type Outcome, post, publish, text, until } from "./support.ts"
 
 /** The address of the server that the tests of one file share. */
 class Address extends Context.Service<Address, string>()("bus-tests/Address") {}
 
 type Connecting<A> = Effect.Effect<A, PsrpcError.PsrpcError, Address | Scope.Scope>
 
-/** What the tests of one way of making a bus have. */
+/** The context of the tests for one way to make a bus. */
 export interface OneWay {
   readonly it: Vitest.MethodsNonLive<Address>
   /** Makes a bus on the shared server. */
   readonly connect: (options?: Limits.LimitOptions) => Connecting<Bus>
-  /** Makes two of them. */
+  /** Makes two buses on the shared server. */
   readonly two: Connecting<[Bus, Bus]>
 }
 
-/** Defines tests for each way of making a bus, on a server that they share. */
+/** Defines tests for each way to make a bus, on a server that they share. */
 export const eachWay = (broker: Broker, ways: Ways, define: (way: OneWay) => void): void => {
   // buses log the faults that tests make
   const shared = Layer.merge(Layer.effect(Address, broker.shared), Logger.layer([]))
@@ -33,19 +33,19 @@ export const eachWay = (broker: Broker, ways: Ways, define: (way: OneWay) => voi
   }
 }
 
-/** Contents of messages: around the sizes at which protocols, sockets and decoders change what they do. */
+/** Sizes of messages around which protocols, sockets and decoders change their behavior. */
 const sizes = [0, 1, 100, 255, 4095, 4096, 32_767, 32_768, 65_535, 65_536, 65_537, 500_000, 1 << 20, 3]
 
-/** What every bus over a broker does, with the exact numbers of receivers that its broker reports. */
+/** Tests of every bus over a broker, with the exact numbers of receivers that the broker reports. */
 export const behavior = (
   broker: Broker,
   { connect, it, two }: OneWay,
   options: {
-    /** More sizes of messages that the broker takes. */
+    /** Further sizes of messages that the broker accepts. */
     readonly sizes?: ReadonlyArray<number> | undefined
   } = {}
 ): void => {
-  it.effect("two buses talk, and a publisher learns how many received, or that nobody listens", () =>
+  it.effect("two buses exchange messages, and a publish reports its receivers, or that there are no listeners", () =>
     Effect.gen(function* () {
       const [a, b] = yield* two
       const news = channel()
@@ -58,7 +58,7 @@ export const behavior = (
     })
   )
 
-  it.effect("a subscription is there when subscribe returns: the next message arrives", () =>
+  it.effect("a subscription is active when subscribe returns: the next message arrives", () =>
     Effect.gen(function* () {
       const [a, b] = yield* two
       for (let i = 0; i < 50; i++) {
@@ -70,7 +70,7 @@ export const behavior = (
     })
   )
 
-  it.effect("a message is a plain Uint8Array, and its memory the receiver's own to keep", () =>
+  it.effect("a message is a plain Uint8Array, whose memory the receiver may keep", () =>
     Effect.gen(function* () {
       const [a, b] = yield* two
       const news = channel()
@@ -87,7 +87,7 @@ export const behavior = (
     })
   )
 
-  it.effect("empty, binary and large messages arrive as they were, in order", () =>
+  it.effect("empty, binary and large messages arrive unchanged and in order", () =>
     Effect.gen(function* () {
       const [a, b] = yield* two
       const news = channel()
@@ -95,15 +95,18 @@ export const behavior = (
       const sent = [...sizes, ...(options.sizes ?? [])].map((size, i) =>
         new Uint8Array(size).map((_, at) => (at * 31 + i) % 251)
       )
-      const fates = sent.map((message) => post(a, news, message))
+      const outcomes = sent.map((message) => post(a, news, message))
       yield* until(() => got.length === sent.length, "all arrive")
       for (const [i, message] of sent.entries())
         assert.isTrue(Buffer.from(got[i]!).equals(message), `a message of ${message.length} bytes`)
-      yield* until(() => fates.every((fate) => fate.told === 1 && fate.receivers === broker.one), "all are told")
+      yield* until(
+        () => outcomes.every((outcome) => outcome.reports === 1 && outcome.receivers === broker.one),
+        "all outcomes are reported"
+      )
     })
   )
 
-  it.effect("subscribing and unsubscribing at once, over and over, ends where it should", () =>
+  it.effect("concurrent subscribes and unsubscribes leave the right subscriptions", () =>
     Effect.gen(function* () {
       const [a, b] = yield* two
       const news = channel()
@@ -118,8 +121,8 @@ export const behavior = (
       const got = yield* collect(b, news)
       yield* Effect.forEach(scopes, ({ close }) => close, { concurrency: "unbounded" })
       assert.strictEqual(yield* publish(a, news, bytes("y")), broker.one)
-      // the first may still have been on its way when this one joined
-      yield* until(() => got.length > 0 && text(got.at(-1)!) === "y", "the one that stayed has it")
+      // the first may still have been in flight when this one subscribed
+      yield* until(() => got.length > 0 && text(got.at(-1)!) === "y", "the remaining listener has it")
     })
   )
 
@@ -133,7 +136,7 @@ export const behavior = (
     })
   )
 
-  it.effect("a listener that throws stops nobody", () =>
+  it.effect("a listener that throws does not stop the others", () =>
     Effect.gen(function* () {
       const [a, b] = yield* two
       const news = channel()
@@ -147,18 +150,18 @@ export const behavior = (
     })
   )
 
-  it.effect("closing the bus sends what was published before, and refuses what comes after", () =>
+  it.effect("closing the bus sends messages published before, and refuses later ones", () =>
     Effect.gen(function* () {
       const receiver = yield* connect()
       const news = channel()
       const got = yield* collect(receiver, news)
       const { close, scope } = yield* closable
       const bus = yield* connect().pipe(Scope.provide(scope))
-      const fates: Array<Fate> = []
-      for (let i = 0; i < 2000; i++) fates.push(post(bus, news, bytes(String(i))))
+      const outcomes: Array<Outcome> = []
+      for (let i = 0; i < 2000; i++) outcomes.push(post(bus, news, bytes(String(i))))
       yield* close
       yield* until(() => got.length === 2000, "all arrive")
-      assert.isTrue(fates.every((fate) => fate.told === 1 && fate.receivers === broker.one))
+      assert.isTrue(outcomes.every((outcome) => outcome.reports === 1 && outcome.receivers === broker.one))
       const late = post(bus, news, bytes("late"))
       assert.strictEqual(late.error?._tag, "Unavailable")
       assert.isFalse(late.error?.mayHaveRun)

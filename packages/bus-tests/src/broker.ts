@@ -6,7 +6,7 @@ import type { Duration, Effect, Scope } from "effect"
 /** A bus on one broker. */
 export type Bus = MessageBus.MessageBus["Service"]
 
-/** What a bus with connections of its own is given. */
+/** Options of a bus that opens its own connections. */
 export interface Options extends Limits.LimitOptions {
   readonly reconnect?: Limits.ReconnectOptions | undefined
   readonly heartbeat?: Duration.Input | undefined
@@ -18,23 +18,23 @@ export type Connect<O = Options> = (
   options?: O
 ) => Effect.Effect<Bus, PsrpcError.PsrpcError, Scope.Scope>
 
-/** A broker, and how its buses are made. */
+/** A broker, and functions that make its buses. */
 export interface Broker {
-  /** As its errors call it. */
+  /** Its name in errors. */
   readonly kind: string
-  /** Starts one. */
+  /** Starts a server. */
   readonly server: Effect.Effect<Server, TestServerError, Scope.Scope>
-  /** The address of a server that tests share, and neither stop nor configure. */
+  /** The address of a server that tests share and do not stop or configure. */
   readonly shared: Effect.Effect<string, TestServerError, Scope.Scope>
   /** The address of a server or a proxy. Default host: 127.0.0.1. */
   readonly address: (port: number, host?: string) => string
-  /** A bus with connections of its own. */
+  /** Makes a bus that opens its own connections. */
   readonly own: Connect
-  /** What is told of a message that one listener gets: the bus may be unable to count. */
+  /** The number of receivers that the bus reports for a message with one listener; -1 if it does not count them. */
   readonly one: 1 | -1
 }
 
-/** A server that the tests may treat badly. */
+/** A server that tests may stop and pause. */
 export interface Server {
   readonly port: number
   readonly stop: (options?: { readonly kill?: boolean }) => Effect.Effect<void>
@@ -43,5 +43,5 @@ export interface Server {
   readonly resume: Effect.Effect<void>
 }
 
-/** The ways to make a bus of one broker, by what each is called. */
+/** The ways to make a bus of one broker, by name. */
 export type Ways = Readonly<Record<string, Connect<Limits.LimitOptions>>>

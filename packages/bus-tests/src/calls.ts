@@ -5,16 +5,16 @@ import { Duration, Effect, Exit, Fiber, Schema } from "effect"
 import type { Broker, Bus, Ways } from "./broker.ts"
 import { live, sleep, until } from "./support.ts"
 
-/** A queue whose members claim, and a method of one server that is called at once. */
+/** A queue method with claims, and a method of a single server without. */
 export class Work extends Service.make("Work", {
   claimed: Rpc.unary({ request: Schema.String, response: Schema.String }),
   single: Rpc.unary({ request: Schema.String, response: Schema.String, singleServer: true })
 }) {}
 
-/** Its methods. */
+/** The names of its methods. */
 export const methods = ["claimed", "single"] as const
 
-/** A server that counts how often it has run each request. */
+/** A server that counts the runs of each request. */
 export const serve = Effect.fnUntraced(function* (bus: Bus, wait: (request: string) => number = () => 0) {
   const runs = new Map<string, number>()
   const run = (request: string) =>
@@ -32,13 +32,13 @@ export const serve = Effect.fnUntraced(function* (bus: Bus, wait: (request: stri
 export const call = (bus: Bus, options: Client.Options) =>
   Client.make(Work, options).pipe(Effect.provideService(MessageBus.MessageBus, bus))
 
-/** Calls whose connection is lost, or down. */
+/** Tests of calls whose connection is lost or down. */
 export const calls = (broker: Broker, ways: Ways): void => {
   for (const [way, make] of Object.entries(ways)) {
-    // each test has servers of its own, and spends its time waiting
+    // each test has its own servers, and mostly waits
     describe.concurrent(`calls on ${way}`, () => {
       live(
-        "made while the broker restarts all succeed, whichever connection of whichever process is back first",
+        "made while the broker restarts all succeed, in any order of reconnects",
         () =>
           Effect.gen(function* () {
             const server = yield* broker.server
@@ -47,7 +47,7 @@ export const calls = (broker: Broker, ways: Ways): void => {
             const client = yield* call(bus, { timeout: "5 seconds" })
             for (let round = 0; round < 5; round++) {
               yield* server.stop({ kill: true })
-              yield* until(() => bus.failure() !== undefined, "it is noticed")
+              yield* until(() => bus.failure() !== undefined, "the bus notices it")
               const calls = yield* Effect.forEach(methods, (method) =>
                 Effect.forEach([1, 2, 3], (i) =>
                   Effect.forkChild(client[method](`${method} ${round}.${i}`), { startImmediately: true })
@@ -70,7 +70,7 @@ export const calls = (broker: Broker, ways: Ways): void => {
           const runs = yield* serve(yield* make(broker.address(server.port)))
           const client = yield* call(bus, { timeout: "1500 millis" })
           yield* server.stop({ kill: true })
-          yield* until(() => bus.failure() !== undefined, "it is noticed")
+          yield* until(() => bus.failure() !== undefined, "the bus notices it")
           yield* Effect.forEach(
             methods,
             Effect.fnUntraced(function* (method) {
@@ -82,7 +82,7 @@ export const calls = (broker: Broker, ways: Ways): void => {
               assert.strictEqual(error.reason, "connection")
               assert.match(error.message, /connection is down/)
               assert.isAtLeast(Duration.toMillis(took), 1400)
-              // no other deadline has ended it
+              // the deadline of the other call has not ended it
               assert.isUndefined(patient.pollUnsafe())
               yield* Fiber.interrupt(patient)
             }),
@@ -94,10 +94,10 @@ export const calls = (broker: Broker, ways: Ways): void => {
     })
   }
 
-  describe.concurrent("a connection that breaks between a message and its confirmation", () => {
+  describe.concurrent("a connection that is lost between a message and its confirmation", () => {
     const reconnect = { minDelay: 10, maxDelay: 50 } as const
 
-    live("the handler has run once, and the answer that comes after the reconnect is taken", () =>
+    live("the handler has run once, and a response after the reconnect is accepted", () =>
       Effect.gen(function* () {
         const server = yield* broker.server
         const proxy = yield* TcpProxy.make(server)
@@ -117,7 +117,7 @@ export const calls = (broker: Broker, ways: Ways): void => {
       })
     )
 
-    live("the handler has run once, and a call whose answer was lost says at its deadline that it may have", () =>
+    live("the handler has run once, and a call whose response is lost fails at its deadline with mayHaveRun", () =>
       Effect.gen(function* () {
         const server = yield* broker.server
         const proxy = yield* TcpProxy.make(server)
@@ -140,7 +140,7 @@ export const calls = (broker: Broker, ways: Ways): void => {
     )
 
     live(
-      "at any moment: no handler runs twice, and no call that ran says that it did not",
+      "at any moment: no handler runs twice, and no call whose handler ran fails without mayHaveRun",
       () =>
         Effect.gen(function* () {
           const server = yield* broker.server
@@ -159,7 +159,7 @@ export const calls = (broker: Broker, ways: Ways): void => {
               )
             })
             const fibers = yield* Effect.all(calls)
-            // request, claim, claim's answer and answer take 10 milliseconds each
+            // request, claim, claim response and response take 10 milliseconds each
             yield* sleep(round * 3)
             proxy.hold("replies")
             yield* sleep(10)

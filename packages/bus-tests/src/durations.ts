@@ -12,11 +12,11 @@ const durations = {
   "reconnect.maxDelay": (value) => ({ reconnect: { maxDelay: value } })
 } satisfies Record<string, (value: Duration.Input) => Options>
 
-/** The options that are durations. */
+/** Tests of the options that are durations. */
 export const optionalDurations = (broker: Broker): void => {
   describe.concurrent("a duration", () => {
     for (const [name, options] of Object.entries(durations)) {
-      live(`of ${name} that is none is refused by name`, () =>
+      live(`of ${name} that is not a duration is refused by name`, () =>
         Effect.gen(function* () {
           for (const value of ["soon", Number.NaN, -1, 0, "-1 second", -Infinity, { weeks: "x" }, Symbol("s")]) {
             const made = broker.own(broker.address(1), options(value as Duration.Input))
@@ -27,7 +27,7 @@ export const optionalDurations = (broker: Broker): void => {
         })
       )
 
-      live(`of ${name} may be longer than Node's timers wait, or infinite`, () =>
+      live(`of ${name} may be longer than the longest timer of Node, or infinite`, () =>
         Effect.gen(function* () {
           const server = yield* broker.server
           for (const value of ["30 days", 2 ** 31, Infinity, "Infinity", Duration.infinity] as const) {
@@ -45,7 +45,7 @@ export const optionalDurations = (broker: Broker): void => {
       )
     }
 
-    live("of heartbeat that is infinite lets a connection be silent", () =>
+    live("of heartbeat that is infinite keeps a silent connection open", () =>
       Effect.gen(function* () {
         const server = yield* broker.server
         const proxy = yield* TcpProxy.make(server)

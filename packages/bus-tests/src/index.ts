@@ -1,4 +1,4 @@
-/** What the tests of the buses over brokers share: helpers, and what each of them is tested for. */
+/** Tests that all buses over brokers share, and their helpers. */
 
 export { behavior, eachWay } from "./behavior.ts"
 

@@ -4,7 +4,7 @@ import { Context, Effect, Metric, Scope } from "effect"
 import type { Broker, Ways } from "./broker.ts"
 import { bytes, channel, closable, live, publish, until } from "./support.ts"
 
-/** The numbers of buses in a registry, by the metric's name without its prefix. */
+/** Returns the metrics of buses in a registry, by name without prefix. */
 const numbers = (registry: Metric.MetricRegistry): Readonly<Record<string, number>> =>
   Object.fromEntries(
     Metric.snapshotUnsafe(Context.make(Metric.MetricRegistry, registry))
@@ -15,11 +15,11 @@ const numbers = (registry: Metric.MetricRegistry): Readonly<Record<string, numbe
       ])
   )
 
-/** What a bus counts, on ways that connect again quickly. `connections` is how many it has. */
+/** Tests of the metrics of a bus with this number of connections, on buses that reconnect quickly. */
 export const busMetrics = (broker: Broker, ways: Ways, connections: number): void => {
   for (const [way, make] of Object.entries(ways)) {
     describe.concurrent(`the metrics of ${way}`, () => {
-      live("messages, bytes, subscriptions, connections that are lost and come back", () =>
+      live("count messages, bytes, subscriptions, and connections that are lost and restored", () =>
         Effect.gen(function* () {
           const server = yield* broker.server
           const proxy = yield* TcpProxy.make(server)
@@ -33,12 +33,12 @@ export const busMetrics = (broker: Broker, ways: Ways, connections: number): voi
 
           const news = channel()
           const { close, scope } = yield* closable
-          let heard = 0
-          yield* bus.subscribe(news, () => heard++).pipe(Scope.provide(scope))
+          let received = 0
+          yield* bus.subscribe(news, () => received++).pipe(Scope.provide(scope))
           yield* bus.subscribe(channel(), () => {})
           yield* publish(bus, news, bytes("seven b"))
           yield* publish(sender, news, bytes("four"))
-          yield* until(() => heard === 2, "both have come")
+          yield* until(() => received === 2, "both arrive")
           assert.deepStrictEqual(numbers(registry), {
             subscriptions: 2,
             messages_published: 1,
@@ -66,7 +66,7 @@ export const busMetrics = (broker: Broker, ways: Ways, connections: number): voi
         })
       )
 
-      live("two buses in one registry share their numbers; one that is closed is not lost", () =>
+      live("are shared by two buses in one registry; a closed connection does not count as lost", () =>
         Effect.gen(function* () {
           const server = yield* broker.server
           const registry: Metric.MetricRegistry = new Map()

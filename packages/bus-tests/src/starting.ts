@@ -5,7 +5,7 @@ import { inspect } from "node:util"
 import type { Broker, Options } from "./broker.ts"
 import { live } from "./support.ts"
 
-/** Every form in which an error, a cause or a log line could show what it holds. */
+/** Returns every printed form of an error, a cause or a log line. */
 export const shown = (value: unknown): string =>
   [
     String(value),
@@ -14,11 +14,11 @@ export const shown = (value: unknown): string =>
     value instanceof Error ? String(value.stack) : ""
   ].join("\n")
 
-/** Buses that cannot be made, since no broker answers. */
+/** Tests of buses that cannot connect. */
 export const starting = (broker: Broker): void => {
   const failure = (address: string, options?: Options) => Effect.flip(Effect.scoped(broker.own(address, options)))
 
-  live("nobody listens there: Unavailable at once, with host and port", () =>
+  live("a port without a server: Unavailable at once, with host and port", () =>
     Effect.gen(function* () {
       const port = yield* freePort
       const error = yield* failure(broker.address(port))
@@ -27,12 +27,12 @@ export const starting = (broker: Broker): void => {
       assert.isFalse(error.mayHaveRun)
       assert.include(error.message, `${broker.kind} at 127.0.0.1:${port}: cannot connect`)
       assert.include(error.message, "ECONNREFUSED")
-      // at once: it did not wait for connectTimeout
+      // at once, without a wait for connectTimeout
       assert.notMatch(error.message, /\d ms/)
     })
   )
 
-  live("no such host", () =>
+  live("a host that does not exist: Unavailable, with its name", () =>
     Effect.gen(function* () {
       const error = yield* failure(broker.address(4222, "no-such-host.invalid"), { connectTimeout: "4 seconds" })
       assert.strictEqual(error._tag, "Unavailable")
@@ -40,14 +40,14 @@ export const starting = (broker: Broker): void => {
     })
   )
 
-  live("somebody accepts and does not answer: fails after connectTimeout, and says which", () =>
+  live("a server that accepts and sends nothing: fails after connectTimeout, with host and port", () =>
     Effect.gen(function* () {
       const proxy = yield* TcpProxy.make(yield* broker.server)
       proxy.hold("both")
       const error = yield* failure(broker.address(proxy.port), { connectTimeout: "300 millis" })
       assert.strictEqual(error._tag, "Unavailable")
       assert.include(error.message, `127.0.0.1:${proxy.port}`)
-      // another timeout's error has other words
+      // the error of another timeout has another text
       assert.include(error.message, "300 ms")
     })
   )

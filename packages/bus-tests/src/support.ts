@@ -3,7 +3,7 @@ import { it } from "@effect/vitest"
 import { Effect, Exit, Logger, Scope } from "effect"
 import type { Bus } from "./broker.ts"
 
-/** A test in real time. What the bus logs about the faults that tests make is left out. */
+/** Defines a test in real time, without the log lines about its faults. */
 export const live = <E>(name: string, self: () => Effect.Effect<void, E, Scope.Scope>, timeout = 30_000): void =>
   it.live(name, () => self().pipe(Effect.provide(Logger.layer([]))), timeout)
 
@@ -11,7 +11,7 @@ let names = 0
 /** A name that no other test uses, also not one of another process on the same broker. */
 export const unique = (name = "test"): string => `${name}-${process.pid}-${Date.now()}-${names++}`
 
-/** A channel of its own, on any broker. */
+/** Returns a new channel for any broker. */
 export const channel = (name = "test"): MessageBus.Channel => {
   const own = unique(name)
   return { name: own, subject: own, route: "" }
@@ -26,7 +26,7 @@ export const until = (condition: () => boolean, what: string, millis = 25_000): 
     const end = performance.now() + millis
     const look = (): void => {
       if (condition()) resume(Effect.void)
-      else if (performance.now() > end) resume(Effect.die(new Error(`waited in vain until ${what}`)))
+      else if (performance.now() > end) resume(Effect.die(new Error(`timed out before ${what}`)))
       else timer = setTimeout(look, 2)
     }
     let timer = setTimeout(look, 0)
@@ -37,35 +37,35 @@ export const sleep = (millis: number): Effect.Effect<void> =>
   Effect.promise(() => new Promise((resolve) => setTimeout(resolve, millis)))
 
 /** The outcome of one message. */
-export class Fate implements MessageBus.Delivery {
+export class Outcome implements MessageBus.Delivery {
   receivers: number | undefined
   error: PsrpcError.PsrpcError | undefined
-  told = 0
+  reports = 0
   isWanted = true
   wanted(): boolean {
     return this.isWanted
   }
   delivered(receivers: number): void {
-    this.told++
+    this.reports++
     this.receivers = receivers
   }
   undelivered(error: PsrpcError.PsrpcError): void {
-    this.told++
+    this.reports++
     this.error = error
   }
 }
 
-/** Publishes with 5 seconds to live, unless told otherwise. */
-export const post = (bus: Bus, to: MessageBus.Channel, message: Uint8Array, millis = 5000): Fate => {
-  const fate = new Fate()
-  bus.publishUnsafe(bus.target(to), message, Date.now() + millis, fate)
-  return fate
+/** Publishes a message that expires after `millis`. Default: 5 seconds. */
+export const post = (bus: Bus, to: MessageBus.Channel, message: Uint8Array, millis = 5000): Outcome => {
+  const outcome = new Outcome()
+  bus.publishUnsafe(bus.target(to), message, Date.now() + millis, outcome)
+  return outcome
 }
 
 export const publish = (bus: Bus, to: MessageBus.Channel, message: Uint8Array) =>
   MessageBus.publish(bus, bus.target(to), message, { timeout: "5 seconds" })
 
-/** Subscribes and keeps what comes. */
+/** Subscribes, and collects the messages. */
 export const collect = Effect.fnUntraced(function* (
   bus: Bus,
   from: MessageBus.Channel,
@@ -76,7 +76,7 @@ export const collect = Effect.fnUntraced(function* (
   return messages
 })
 
-/** A scope to close at a moment of the test's choosing, and in any case with the test. */
+/** A scope that the test can close, and that closes with the test at the latest. */
 export const closable = Effect.gen(function* () {
   const scope = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
   return { scope, close: Scope.close(scope, Exit.void) }

@@ -17,7 +17,7 @@ import { broker, ways } from "./support.ts"
 eachWay(broker, ways, ({ connect, it, two }) => {
   behavior(broker, { connect, it, two })
 
-  it.effect("everybody who listens receives, also several in one process", () =>
+  it.effect("every listener receives, also several in one process", () =>
     Effect.gen(function* () {
       const [a, b] = yield* two
       const news = channel()
@@ -32,14 +32,14 @@ eachWay(broker, ways, ({ connect, it, two }) => {
     })
   )
 
-  it.effect("nothing is received once the scope is closed, and nothing that was given before is lost", () =>
+  it.effect("a closed subscription receives nothing more, and loses nothing that was sent before", () =>
     Effect.gen(function* () {
       const [a, b] = yield* two
       const news = channel()
       const { close, scope } = yield* closable
       const got = yield* collect(b, news).pipe(Scope.provide(scope))
-      const fates = Array.from({ length: 500 }, (_, i) => post(a, news, bytes(String(i))))
-      yield* until(() => fates.every((fate) => fate.told === 1), "the server has them")
+      const outcomes = Array.from({ length: 500 }, (_, i) => post(a, news, bytes(String(i))))
+      yield* until(() => outcomes.every((outcome) => outcome.reports === 1), "the server has them")
       yield* close
       assert.strictEqual(got.length, 500)
       assert.strictEqual(yield* publish(a, news, bytes("late")), 0)
@@ -47,15 +47,15 @@ eachWay(broker, ways, ({ connect, it, two }) => {
     })
   )
 
-  it.effect("one of two listeners that leaves gets what was given by then, and the other goes on", () =>
+  it.effect("one of two listeners that unsubscribes gets earlier messages, and the other continues", () =>
     Effect.gen(function* () {
       const [a, b] = yield* two
       const news = channel()
       const { close, scope } = yield* closable
       const leaves = yield* collect(b, news).pipe(Scope.provide(scope))
       const stays = yield* collect(b, news)
-      const fates = Array.from({ length: 200 }, (_, i) => post(a, news, bytes(String(i))))
-      yield* until(() => fates.every((fate) => fate.told === 1), "the server has them")
+      const outcomes = Array.from({ length: 200 }, (_, i) => post(a, news, bytes(String(i))))
+      yield* until(() => outcomes.every((outcome) => outcome.reports === 1), "the server has them")
       yield* close
       assert.strictEqual(leaves.length, 200)
       yield* publish(a, news, bytes("more"))
@@ -64,7 +64,7 @@ eachWay(broker, ways, ({ connect, it, two }) => {
     })
   )
 
-  it.effect("two thousand subscriptions, and none afterwards", () =>
+  it.effect("two thousand subscriptions, all removed afterwards", () =>
     Effect.gen(function* () {
       const [a, b] = yield* two
       const channels = Array.from({ length: 2000 }, () => channel())
@@ -78,22 +78,22 @@ eachWay(broker, ways, ({ connect, it, two }) => {
           yield* until(() => received === 2000, "all arrive")
         })
       )
-      const fates = channels.map((news) => post(a, news, bytes("y")))
-      yield* until(() => fates.every((fate) => fate.told === 1), "all are told")
-      assert.isTrue(fates.every((fate) => fate.receivers === 0))
+      const outcomes = channels.map((news) => post(a, news, bytes("y")))
+      yield* until(() => outcomes.every((outcome) => outcome.reports === 1), "all outcomes are reported")
+      assert.isTrue(outcomes.every((outcome) => outcome.receivers === 0))
       assert.strictEqual(received, 2000)
     })
   )
 
-  it.effect("a subject that NATS does not take is refused, and nothing is sent", () =>
+  it.effect("a subject that NATS cannot carry is refused, and nothing is sent", () =>
     Effect.gen(function* () {
       const [a] = yield* two
       const wrong = ["", "a b", "a\tb", "a\r\nPING\r\n", "a.*", "a.>", ">", "*", "a..b", ".a", "a.", "x".repeat(4000)]
       for (const subject of wrong) {
         const to = { name: "", subject, route: "" }
-        const fate = post(a, to, bytes("x"))
-        assert.strictEqual(fate.error?._tag, "InvalidArgument", JSON.stringify(subject))
-        assert.isFalse(fate.error?.mayHaveRun)
+        const outcome = post(a, to, bytes("x"))
+        assert.strictEqual(outcome.error?._tag, "InvalidArgument", JSON.stringify(subject))
+        assert.isFalse(outcome.error?.mayHaveRun)
         const error = yield* Effect.flip(Effect.scoped(a.subscribe(to, () => {})))
         assert.strictEqual(error._tag, "InvalidArgument", JSON.stringify(subject))
       }

@@ -7,12 +7,12 @@ import { broker, ways } from "./support.ts"
 
 calls(broker, ways)
 
-/** The same service with another method. */
+/** The same service name with another method. */
 const Other = Service.make("Work", { other: Rpc.unary({ request: Schema.String, response: Schema.String }) })
 
 for (const [way, make] of Object.entries(ways)) {
   describe(`calls on ${way}`, () => {
-    live("that nobody serves fail at once where NATS can tell, and as ever where it cannot", () =>
+    live("without a server fail at once if NATS reports it, and otherwise after their timeouts", () =>
       Effect.gen(function* () {
         const nats = yield* NatsServer.make()
         const bus = yield* make(nats.url)
@@ -21,13 +21,13 @@ for (const [way, make] of Object.entries(ways)) {
         const atOnce = Effect.gen(function* () {
           for (const [, error] of yield* nobody) {
             assert.strictEqual(error._tag, "Unavailable")
-            // the time for claims and the deadline have other reasons
+            // the affinity timeout and the deadline have other reasons
             assert.strictEqual(error.reason, "no_listeners")
             assert.isFalse(error.mayHaveRun)
           }
         })
         yield* atOnce
-        // another method of the service is served: NATS knows about the subject, which they share
+        // another method of the service has a server: NATS reports listeners of the subject, which they share
         const { close, scope } = yield* closable
         yield* Server.make(Other, { other: Effect.succeed }).pipe(
           Effect.provideService(MessageBus.MessageBus, yield* make(nats.url)),

@@ -3,7 +3,7 @@ import {
   channel,
   closable,
   collect,
-  type Fate,
+  type Outcome,
   live,
   post,
   publish,
@@ -20,7 +20,7 @@ import { connect2, connect3, contentOf, msg, routed } from "./support.ts"
 
 const clients = { "nats 2": connect2, "nats 3": connect3 } as const
 
-/** Who is connected to a server that says so, and to what each has subscribed. */
+/** Returns the connections of a server, and their subscriptions, from its monitoring. */
 const monitored = Effect.gen(function* () {
   const monitor = yield* freePort
   const server = yield* NatsServer.make({ config: `http: "127.0.0.1:${monitor}"` })
@@ -42,8 +42,8 @@ const refusal = (connection: NatsMessageBus.Connection) =>
   })
 
 for (const [client, connect] of Object.entries(clients)) {
-  describe(`a connection of the user's own, of ${client}`, () => {
-    live("stays the user's: open afterwards, without a subscription of ours", () =>
+  describe(`a connection of the user, of ${client}`, () => {
+    live("stays open after the bus, without subscriptions of it", () =>
       Effect.gen(function* () {
         const { server, subscriptions } = yield* monitored
         const connection = yield* connect(server.url)
@@ -57,7 +57,7 @@ for (const [client, connect] of Object.entries(clients)) {
             yield* collect(bus, routed(unique(), "Work.REQ"), { queue: true })
             assert.strictEqual(yield* publish(bus, news, bytes("x")), -1)
             yield* until(() => got.length === 1, "it arrives")
-            // the user's, the inbox, the listener, the queue, and where its route is found
+            // the user's, the inbox, the listener, the queue, and its route
             assert.strictEqual((yield* subscriptions).length, 5)
           })
         )
@@ -69,7 +69,7 @@ for (const [client, connect] of Object.entries(clients)) {
       })
     )
 
-    live("is cleared of what outlives the bus", () =>
+    live("keeps nothing of a closed bus", () =>
       Effect.gen(function* () {
         const { server, subscriptions } = yield* monitored
         const connection = yield* connect(server.url)
@@ -86,7 +86,7 @@ for (const [client, connect] of Object.entries(clients)) {
       })
     )
 
-    live("is refused where it is closed, drained, or would not hear itself", () =>
+    live("is refused if it is closed, drained, or does not echo", () =>
       Effect.gen(function* () {
         const server = yield* NatsServer.make()
         const connection = yield* connect(server.url)
@@ -101,7 +101,7 @@ for (const [client, connect] of Object.entries(clients)) {
       })
     )
 
-    live("may carry several buses, and what else the user sends", () =>
+    live("may carry several buses, and the user's own messages", () =>
       Effect.gen(function* () {
         const server = yield* NatsServer.make()
         const connection = yield* connect(server.url)
@@ -112,13 +112,13 @@ for (const [client, connect] of Object.entries(clients)) {
         const news = channel()
         const got = [yield* collect(a, news), yield* collect(b, news)]
         connection.subscribe("echo", { callback: (_, message) => void message.respond(message.data) })
-        const fates: Array<Fate> = []
+        const outcomes: Array<Outcome> = []
         const replies: Array<Promise<string>> = []
         const flushes: Array<Promise<void>> = []
         for (let turn = 0; turn < 20; turn++) {
           for (let i = 0; i < 20; i++) {
             replies.push(connection.request("echo", bytes(`${replies.length}`)).then(({ data }) => text(data)))
-            fates.push(post(a, news, bytes("x")), post(b, channel(), bytes("nobody")))
+            outcomes.push(post(a, news, bytes("x")), post(b, channel(), bytes("nobody")))
             if (i % 5 === 0) flushes.push(connection.flush())
           }
           yield* Effect.yieldNow
@@ -129,13 +129,13 @@ for (const [client, connect] of Object.entries(clients)) {
           answers.map((_, i) => String(i))
         )
         yield* Effect.promise(() => Promise.all(flushes))
-        yield* until(() => fates.every((fate) => fate.told === 1), "all are told")
-        assert.isTrue(fates.every((fate, i) => fate.receivers === (i % 2 === 0 ? -1 : 0)))
+        yield* until(() => outcomes.every((outcome) => outcome.reports === 1), "all outcomes are reported")
+        assert.isTrue(outcomes.every((outcome, i) => outcome.receivers === (i % 2 === 0 ? -1 : 0)))
         yield* until(() => got.every((messages) => messages.length === 400), "all arrive")
       })
     )
 
-    live("that the user closes is said to be closed, to what is held as well", () =>
+    live("that the user closes is reported as closed, also to buffered messages", () =>
       Effect.gen(function* () {
         const server = yield* NatsServer.make()
         const connection = yield* connect(server.url, { maxReconnectAttempts: 1, reconnectTimeWait: 10 })
@@ -149,22 +149,22 @@ for (const [client, connect] of Object.entries(clients)) {
           (yield* Effect.flip(Effect.scoped(other.subscribe(channel(), () => {}))))._tag,
           "Unavailable"
         )
-        // one that gives up
+        // a connection that stops to reconnect
         yield* server.stop({ kill: true })
-        yield* until(() => bus.failure() !== undefined, "it is noticed")
+        yield* until(() => bus.failure() !== undefined, "the bus notices it")
         const held = post(bus, channel(), bytes("held"), 30_000)
-        yield* until(() => held.told === 1, "it is told")
+        yield* until(() => held.reports === 1, "its outcome is reported")
         assert.include(held.error?.message, "the connection is closed")
         assert.isFalse(held.error?.mayHaveRun)
       })
     )
 
-    live("that is down when the bus is made is waited for, up to connectTimeout", () =>
+    live("that is down when the bus is made gets connectTimeout to come back", () =>
       Effect.gen(function* () {
         const server = yield* NatsServer.make()
         const connection = yield* connect(server.url)
         yield* server.stop({ kill: true })
-        yield* until(() => connection.info === undefined, "the client knows")
+        yield* until(() => connection.info === undefined, "the client notices it")
         const make = NatsMessageBus.makeConnection({ connection, connectTimeout: "300 millis" })
         const error = yield* Effect.flip(Effect.scoped(make))
         assert.strictEqual(error._tag, "Unavailable")
@@ -178,7 +178,7 @@ for (const [client, connect] of Object.entries(clients)) {
       })
     )
 
-    live("of a user who may not read an inbox works, and nobody is told that nobody listens", () =>
+    live("of a user without permission for the inbox works, without reports of 'no listeners'", () =>
       Effect.gen(function* () {
         const permissions = `{ publish: { allow: ["open.>"] }, subscribe: { allow: ["open.*", "my.inbox.>"] } }`
         const server = yield* NatsServer.make({
@@ -190,7 +190,7 @@ for (const [client, connect] of Object.entries(clients)) {
         const bus = yield* NatsMessageBus.makeConnection({ connection })
         const other = yield* NatsMessageBus.makeConnection({ connection: yield* connect(server.url, who) })
         assert.strictEqual(yield* publish(bus, routed(subject, ""), bytes("x")), -1)
-        // nor to hand on by routes: it goes round as a Go server's would
+        // nor forwarding by routes: messages go from member to member
         const before = (yield* Metric.value(NatsMessageBus.forwardedMessages)).count
         const got: Array<string> = []
         yield* bus.subscribe(routed(subject, "One.REQ"), () => {}, { queue: true })
@@ -198,25 +198,27 @@ for (const [client, connect] of Object.entries(clients)) {
         for (let i = 0; i < 50; i++) yield* publish(other, routed(subject, "Two.REQ"), msg("Two.REQ", String(i)))
         yield* until(() => got.length === 50, "all arrive")
         assert.isAbove((yield* Metric.value(NatsMessageBus.forwardedMessages)).count, before)
-        // another prefix, which is allowed
-        const told = yield* NatsMessageBus.makeConnection({ connection, inboxPrefix: "my.inbox" })
-        assert.strictEqual(yield* publish(told, routed(`open.${unique()}`, ""), bytes("x")), 0)
-        const denied = yield* Effect.flip(publish(told, routed("closed", ""), bytes("x")))
+        // another prefix, with permission
+        const allowed = yield* NatsMessageBus.makeConnection({ connection, inboxPrefix: "my.inbox" })
+        assert.strictEqual(yield* publish(allowed, routed(`open.${unique()}`, ""), bytes("x")), 0)
+        const denied = yield* Effect.flip(publish(allowed, routed("closed", ""), bytes("x")))
         assert.strictEqual(denied._tag, "PermissionDenied")
-        // the subjects of routes are denied, and those of queues are not
+        // no permission for the subjects of routes
         const shared = `open.${unique()}`
         const round: Array<string> = []
-        yield* bus.subscribe(routed(shared, "One.REQ"), () => {}, { queue: true })
-        yield* told.subscribe(routed(shared, "Two.REQ"), (message) => round.push(contentOf(message)), { queue: true })
-        for (let i = 0; i < 50; i++) yield* publish(told, routed(shared, "Two.REQ"), msg("Two.REQ", String(i)))
+        yield* allowed.subscribe(routed(shared, "One.REQ"), () => {}, { queue: true })
+        yield* allowed.subscribe(routed(shared, "Two.REQ"), (message) => round.push(contentOf(message)), {
+          queue: true
+        })
+        for (let i = 0; i < 50; i++) yield* publish(allowed, routed(shared, "Two.REQ"), msg("Two.REQ", String(i)))
         yield* until(() => round.length === 50, "all arrive")
       })
     )
   })
 }
 
-describe("a subscription that the server takes away", () => {
-  live("is asked for again when the connection comes back, for as long as somebody listens", () =>
+describe("a subscription that the server revokes", () => {
+  live("is requested again after a reconnect while it has listeners", () =>
     Effect.gen(function* () {
       const users = (allowed: string) =>
         `authorization { users: [{ user: app, password: pw, permissions: { subscribe: { allow: ["_INBOX.>", ${allowed}] } } }] }`
@@ -225,14 +227,14 @@ describe("a subscription that the server takes away", () => {
       const bus = yield* NatsMessageBus.makeConnection({ connection })
       const got = yield* collect(bus, { name: "", subject: "closed", route: "" })
       yield* open.stop({ kill: true })
-      yield* until(() => bus.failure() !== undefined, "it is noticed")
+      yield* until(() => bus.failure() !== undefined, "the bus notices it")
       const closed = yield* NatsServer.make({ port, config: users('"open"') })
       yield* until(() => bus.failure() === undefined, "it is back")
       const other = yield* NatsMessageBus.make({ servers: `nats://app:pw@127.0.0.1:${port}` })
       const to = { name: "", subject: "closed", route: "" }
       yield* Effect.eventually(Effect.filterOrFail(publish(other, to, bytes("x")), (receivers) => receivers === 0))
       yield* closed.stop({ kill: true })
-      yield* until(() => bus.failure() !== undefined, "it is noticed")
+      yield* until(() => bus.failure() !== undefined, "the bus notices it")
       yield* open.restart
       yield* until(() => bus.failure() === undefined && other.failure() === undefined, "it is back")
       yield* Effect.eventually(Effect.filterOrFail(publish(other, to, bytes("y")), (receivers) => receivers === -1))
@@ -242,7 +244,7 @@ describe("a subscription that the server takes away", () => {
 })
 
 describe("the bus as a Layer on a connection", () => {
-  live("is one bus for all who are given it", () =>
+  live("is one bus for all its users", () =>
     Effect.gen(function* () {
       const server = yield* NatsServer.make()
       const connection = yield* connect3(server.url)

@@ -19,8 +19,8 @@ import { broker, contentOf, msg, routed } from "./support.ts"
 
 grace(broker)
 
-describe("just after the connection came back", () => {
-  live("a queue's message is handed on at once, and not when the time is over", () =>
+describe("in the grace period after a reconnect", () => {
+  live("a misrouted message is forwarded at once, and not after the grace period", () =>
     Effect.gen(function* () {
       const { bus, other } = yield* again(broker, { maxDelay: "1 minute" })
       const subject = unique()
@@ -30,14 +30,14 @@ describe("just after the connection came back", () => {
       yield* other.subscribe({ name: "", subject, route: "" }, (message) => raw.push(message), { queue: true })
       for (let i = 0; i < 20; i++) yield* publish(other, routed(subject, "Two.REQ"), msg("Two.REQ", String(i)))
       yield* until(() => raw.length === 20, "all arrive")
-      // the time is not over: what nobody hears is still kept
-      assert.strictEqual(kept.told, 0)
+      // still in the grace period: a message without listeners is kept
+      assert.strictEqual(kept.reports, 0)
     })
   )
 })
 
 describe.concurrent("in a cluster", () => {
-  live("nobody is told that nobody listens before every server can know, and what is sent again arrives once", () =>
+  live("'no listeners' is not reported before every server can know, and a retried message arrives once", () =>
     Effect.gen(function* () {
       const nodes = yield* NatsServer.makeCluster(3)
       const buses = yield* Effect.forEach(nodes, (node) => NatsMessageBus.make({ servers: node.url }))
@@ -47,18 +47,18 @@ describe.concurrent("in a cluster", () => {
         const [from, to] = [buses[round % 3]!, buses[(round + 1) % 3]!]
         const news = channel()
         yield* to.subscribe(news, (message) => got.set(text(message), (got.get(text(message)) ?? 0) + 1))
-        // the server of the subscriber has it, others may not
+        // the subscriber's server has the subscription, others may not
         assert.strictEqual(yield* publish(from, news, bytes(String(sent++))), -1)
       }
       yield* until(() => got.size === sent, "all arrive")
       assert.deepStrictEqual([...new Set(got.values())], [1])
-      const fate = post(buses[0]!, channel(), bytes("x"), 3_600_000)
-      yield* until(() => fate.told === 1, "it is told")
-      assert.strictEqual(fate.receivers, 0)
+      const outcome = post(buses[0]!, channel(), bytes("x"), 3_600_000)
+      yield* until(() => outcome.reports === 1, "its outcome is reported")
+      assert.strictEqual(outcome.receivers, 0)
     })
   )
 
-  live("a member that shares the publisher's server hands on to one of another server", () =>
+  live("a member at the publisher's server forwards to one at another server", () =>
     Effect.gen(function* () {
       const [near, far] = yield* NatsServer.makeCluster(2)
       const [client, a, b] = yield* Effect.all([
@@ -70,7 +70,7 @@ describe.concurrent("in a cluster", () => {
       const got: Array<string> = []
       yield* a.subscribe(routed(subject, "One.REQ"), () => {}, { queue: true })
       yield* b.subscribe(routed(subject, "Two.REQ"), (message) => got.push(contentOf(message)), { queue: true })
-      // a server gives a queue's messages to its own members first, once it knows of the others or not
+      // a server prefers its own members of a queue
       const heard = Effect.suspend(() => {
         got.length = 0
         return publish(client, routed(subject, "Two.REQ"), msg("Two.REQ", "first"))
@@ -83,7 +83,7 @@ describe.concurrent("in a cluster", () => {
     })
   )
 
-  live("a queue spans the servers, and a client moves to another one without losing its subscriptions", () =>
+  live("a queue spans the servers, and a client that moves to another one keeps its subscriptions", () =>
     Effect.gen(function* () {
       const nodes = yield* NatsServer.makeCluster(2)
       const servers = nodes.map(({ url }) => url)

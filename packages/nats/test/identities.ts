@@ -4,7 +4,7 @@ type KeyPair = ReturnType<typeof nkeys.createUser>
 
 const base64url = (bytes: Uint8Array | string): string => Buffer.from(bytes).toString("base64url")
 
-/** A token as NATS has them, signed with the issuer's key. */
+/** A token of NATS, signed with the issuer's key. */
 const jwt = (issuer: KeyPair, subject: KeyPair, name: string, nats: object): string => {
   const claims = {
     jti: name,
@@ -20,7 +20,7 @@ const jwt = (issuer: KeyPair, subject: KeyPair, name: string, nats: object): str
 
 const seedOf = (pair: KeyPair): string => new TextDecoder().decode(pair.getSeed())
 
-/** An operator and an account, as lines of a server's configuration, and whom they let in. */
+/** An operator and an account, as lines of a server's configuration, and a user of the account. */
 export const makeAccount = () => {
   const operator = nkeys.createOperator()
   const account = nkeys.createAccount()
@@ -65,7 +65,7 @@ export const makeAccount = () => {
   }
 }
 
-/** A user that a server knows by its key. */
+/** A user that a server identifies by an nkey. */
 export const makeNkey = (): { readonly publicKey: string; readonly seed: string } => {
   const user = nkeys.createUser()
   return { publicKey: user.getPublicKey(), seed: seedOf(user) }

@@ -8,7 +8,7 @@ const quickly = { reconnectTimeWait: 20, reconnectJitter: 0 }
 busMetrics(
   broker,
   {
-    "a connection of its own": (servers, options) =>
+    "a connection that the bus opens": (servers, options) =>
       NatsMessageBus.make({ servers, reconnect: { minDelay: 10, maxDelay: 50 }, ...options }),
     "a connection of nats 2": (url, options) =>
       Effect.flatMap(connect2(url, quickly), (connection) => NatsMessageBus.makeConnection({ connection, ...options })),

@@ -16,7 +16,7 @@ const refusal = (options: NatsMessageBus.Options) =>
 optionalDurations(broker)
 
 describe("a duration", () => {
-  live("of connectTimeout that is infinite waits for as long as it takes", () =>
+  live("of connectTimeout that is infinite waits without a limit", () =>
     Effect.gen(function* () {
       const server = yield* NatsServer.make()
       const proxy = yield* TcpProxy.make(server)
@@ -56,7 +56,7 @@ describe("servers", () => {
     )
   }
 
-  live("may be host and port, by name or by number, with or without a scheme", () =>
+  live("may be host and port, with or without a scheme, by name or address", () =>
     Effect.gen(function* () {
       const { port } = yield* NatsServer.make()
       for (const servers of [
@@ -77,7 +77,7 @@ describe("servers", () => {
 })
 
 describe("options of nats.js", () => {
-  live("are passed on, and those that the bus sets are not overridden", () =>
+  live("are passed on, but do not override those that the bus sets", () =>
     Effect.gen(function* () {
       const server = yield* NatsServer.make({ token: "t0ken" })
       const bus = yield* NatsMessageBus.make({
@@ -86,7 +86,7 @@ describe("options of nats.js", () => {
           authenticator: [tokenAuthenticator("t0ken"), () => undefined],
           inboxPrefix: "my.inbox",
           maxReconnectAttempts: undefined,
-          // what the type leaves out
+          // options that the type does not have
           ...({ noEcho: true, verbose: true, maxPingOut: 0, waitOnFirstConnect: true } as {})
         }
       })
@@ -98,7 +98,7 @@ describe("options of nats.js", () => {
       const got = yield* collect(bus, news)
       assert.strictEqual(yield* publish(bus, news, bytes("x")), -1)
       yield* until(() => got.length === 1 && replies.length === 1, "it arrives, here too")
-      // options that are given as undefined are not given
+      // undefined options are left out
       yield* server.restart
       yield* publish(bus, news, bytes("y"))
       yield* until(() => got.length === 2, "it goes on")
@@ -106,7 +106,7 @@ describe("options of nats.js", () => {
     })
   )
 
-  live("may have the connection given up, which is then said to be closed", () =>
+  live("may end reconnecting, and then the connection is reported as closed", () =>
     Effect.gen(function* () {
       const server = yield* NatsServer.make()
       const bus = yield* NatsMessageBus.make({
@@ -120,22 +120,24 @@ describe("options of nats.js", () => {
   )
 })
 
-describe("the delay before connecting again", () => {
-  live("doubles up to its cap, less up to a half, is the same however often it is asked for, and begins anew", () =>
-    Effect.sync(() => {
-      const reconnectDelay = new ReconnectDelay({ minDelay: 50, maxDelay: 2000 })
-      assert.strictEqual(reconnectDelay.current(), 50)
-      for (let round = 0; round < 2; round++) {
-        for (const most of [50, 100, 200, 400, 800, 1600, 2000, 2000, 2000]) {
-          reconnectDelay.reconnecting()
-          const delay = reconnectDelay.current()
-          assert.isAtLeast(delay, most / 2)
-          assert.isAtMost(delay, most)
-          assert.strictEqual(reconnectDelay.current(), delay)
-        }
-        reconnectDelay.up()
+describe("the reconnect delay", () => {
+  live(
+    "doubles up to its maximum, with jitter, is the same until the next attempt, and starts again after a success",
+    () =>
+      Effect.sync(() => {
+        const reconnectDelay = new ReconnectDelay({ minDelay: 50, maxDelay: 2000 })
         assert.strictEqual(reconnectDelay.current(), 50)
-      }
-    })
+        for (let round = 0; round < 2; round++) {
+          for (const most of [50, 100, 200, 400, 800, 1600, 2000, 2000, 2000]) {
+            reconnectDelay.reconnecting()
+            const delay = reconnectDelay.current()
+            assert.isAtLeast(delay, most / 2)
+            assert.isAtMost(delay, most)
+            assert.strictEqual(reconnectDelay.current(), delay)
+          }
+          reconnectDelay.up()
+          assert.strictEqual(reconnectDelay.current(), 50)
+        }
+      })
   )
 })

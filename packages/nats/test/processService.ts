@@ -3,7 +3,7 @@ import { Schema } from "effect"
 
 const call = Rpc.unary({ request: Schema.String, response: Schema.String })
 
-/** Queue methods that different processes serve, and a queue subscription: on NATS all of them are one group. */
+/** Queue methods that different processes serve, and a queue subscription: one group on NATS. */
 export class Works extends Service.make("Works", {
   one: call,
   two: call,
@@ -14,7 +14,7 @@ export class Works extends Service.make("Works", {
 export const methods = ["one", "two", "three"] as const
 export type Method = (typeof methods)[number]
 
-/** The same service, as a process sees it that serves one method of it. */
+/** The same service, for a process that serves one method of it. */
 export const parts = {
   one: Service.make("Works", { one: call }),
   two: Service.make("Works", { two: call }),

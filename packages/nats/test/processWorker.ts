@@ -1,4 +1,4 @@
-// Serves one method of a service, in a process of its own, until it is told to end: `worker.ts <url> <method>`.
+// Serves one method of a service in its own process, until SIGTERM: `worker.ts <url> <method>`.
 import { MessageBus, Server } from "@effect-psrpc/core"
 import { Effect, type Scope } from "effect"
 import { NatsMessageBus } from "../src/index.ts"

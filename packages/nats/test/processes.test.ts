@@ -15,7 +15,7 @@ const exited = (child: ChildProcess): Effect.Effect<number | null> =>
     child.once("exit", (code) => resume(Effect.succeed(code)))
   })
 
-/** A process that serves a method. */
+/** Starts a process that serves one method. */
 const work = (url: string, method: Method) =>
   Effect.acquireRelease(
     Effect.callback<ChildProcess>((resume) => {
@@ -33,7 +33,7 @@ const work = (url: string, method: Method) =>
   )
 
 const ways = {
-  "a connection of its own": (servers: string) => NatsMessageBus.make({ servers }),
+  "a connection that the bus opens": (servers: string) => NatsMessageBus.make({ servers }),
   "a connection of nats 3": (servers: string) =>
     Effect.flatMap(connect3(servers), (connection) => NatsMessageBus.makeConnection({ connection }))
 }
@@ -83,7 +83,7 @@ describe("three processes that serve different methods of one service, and a que
   }
 
   live(
-    "end by themselves when they are told to, and what they had is answered",
+    "drain on SIGTERM, and answer their in-flight requests",
     () =>
       Effect.gen(function* () {
         const { url } = yield* NatsServer.make()

@@ -4,7 +4,7 @@ import {
   channel,
   closable,
   collect,
-  type Fate,
+  type Outcome,
   post,
   publish,
   sleep,
@@ -25,7 +25,7 @@ const UrlLive = Layer.merge(Layer.effect(Url, natsUrl), Logger.layer([]))
 const forwarded = Effect.map(Metric.value(NatsMessageBus.forwardedMessages), ({ count }) => count)
 const unroutable = Effect.map(Metric.value(NatsMessageBus.unroutableMessages), ({ count }) => count)
 
-/** Joins the queue of a route, and keeps what comes. */
+/** Joins the queue of a route, and collects the messages. */
 const member = Effect.fnUntraced(function* (bus: Bus, subject: string, route: string) {
   const got: Array<string> = []
   yield* bus.subscribe(routed(subject, route), (message) => got.push(contentOf(message)), { queue: true })
@@ -43,22 +43,24 @@ for (const [way, make] of Object.entries(ways)) {
         return yield* Effect.all(Array.from({ length: count }, () => make(url)))
       })
 
-      it.effect("gives each message to one member, across buses and within one, and to all who are not in it", () =>
-        Effect.gen(function* () {
-          const [a, b, c] = yield* buses(3)
-          const jobs = channel()
-          const all = yield* collect(c!, jobs)
-          const members = [
-            yield* collect(a!, jobs, { queue: true }),
-            yield* collect(a!, jobs, { queue: true }),
-            yield* collect(b!, jobs, { queue: true })
-          ]
-          for (let i = 0; i < 300; i++) post(c!, jobs, bytes(String(i)))
-          yield* until(() => all.length === 300 && members.flat().length === 300, "all arrive")
-          assert.deepStrictEqual(sorted(members.flat().map(text)), numbers(300))
-          assert.isTrue(members.every((got) => got.length > 30))
-          assert.isAtMost(Math.abs(members[0]!.length - members[1]!.length), 1)
-        })
+      it.effect(
+        "gives each message to one member, across buses and within one, and to every listener outside of it",
+        () =>
+          Effect.gen(function* () {
+            const [a, b, c] = yield* buses(3)
+            const jobs = channel()
+            const all = yield* collect(c!, jobs)
+            const members = [
+              yield* collect(a!, jobs, { queue: true }),
+              yield* collect(a!, jobs, { queue: true }),
+              yield* collect(b!, jobs, { queue: true })
+            ]
+            for (let i = 0; i < 300; i++) post(c!, jobs, bytes(String(i)))
+            yield* until(() => all.length === 300 && members.flat().length === 300, "all arrive")
+            assert.deepStrictEqual(sorted(members.flat().map(text)), numbers(300))
+            assert.isTrue(members.every((got) => got.length > 30))
+            assert.isAtMost(Math.abs(members[0]!.length - members[1]!.length), 1)
+          })
       )
 
       it.effect("loses nothing when members leave and join under load", () =>
@@ -70,7 +72,7 @@ for (const [way, make] of Object.entries(ways)) {
           const jobs = routed(subject, "Work.REQ")
           yield* c!.subscribe(jobs, listener, { queue: true })
           let sent = 0
-          const fates: Array<Fate> = []
+          const outcomes: Array<Outcome> = []
           for (let round = 0; round < 15; round++) {
             const first = yield* closable
             const second = yield* closable
@@ -80,21 +82,21 @@ for (const [way, make] of Object.entries(ways)) {
             const leave = Effect.all([first.close, second.close], { concurrency: 2 })
             const send = Effect.gen(function* () {
               for (let i = 0; i < 20; i++) {
-                for (let j = 0; j < 10; j++) fates.push(post(c!, jobs, msg(jobs.route, String(sent++))))
+                for (let j = 0; j < 10; j++) outcomes.push(post(c!, jobs, msg(jobs.route, String(sent++))))
                 yield* sleep(0)
               }
             })
             yield* Effect.all([send, Effect.delay(leave, round)], { concurrency: 2 })
           }
           yield* until(() => got.length >= sent, "all arrive")
-          yield* until(() => fates.every((fate) => fate.told === 1), "all are told")
+          yield* until(() => outcomes.every((outcome) => outcome.reports === 1), "all outcomes are reported")
           yield* publish(c!, jobs, msg(jobs.route, String(sent++)))
           yield* until(() => got.length >= sent, "the last arrives")
           assert.deepStrictEqual(sorted(got), numbers(sent))
         })
       )
 
-      it.effect("of several routes loses nothing, whoever has which route", () =>
+      it.effect("of several routes loses nothing, whichever member has which route", () =>
         Effect.gen(function* () {
           const [a, b, c, d, client] = yield* buses(5)
           const subject = unique()
@@ -118,7 +120,7 @@ for (const [way, make] of Object.entries(ways)) {
         })
       )
 
-      it.effect("hands on to members of another kind, with the hops counted", () =>
+      it.effect("forwards to members that do not forward, with the hops counted", () =>
         Effect.gen(function* () {
           const url = yield* Url
           const bus = yield* make(url)
@@ -131,7 +133,7 @@ for (const [way, make] of Object.entries(ways)) {
             queue: "bus",
             callback: (_, { data }) => {
               const message = Msg.decode(data) as Msg.Msg
-              // and not what asks who is there
+              // without membership probes
               if (message.channel !== "@walk") got.push(message)
             }
           })
@@ -140,13 +142,13 @@ for (const [way, make] of Object.entries(ways)) {
           yield* until(() => got.length === 100, "all arrive")
           assert.deepStrictEqual(sorted(got.map(({ value }) => text(value))), numbers(100))
           assert.isTrue(got.some(({ hops }) => hops === 0))
-          // 64 more: nobody was there on the route's own subject
+          // 64 more: the route's own subject had no listeners
           assert.isTrue(got.some(({ hops }) => hops === 65))
           assert.isTrue(got.every(({ channel, hops }) => channel === "Theirs.REQ" && hops <= 80))
         })
       )
 
-      it.effect("hands a message that nobody has a route for on 16 times, and no more", () =>
+      it.effect("forwards a message without a route 16 times, and no more", () =>
         Effect.gen(function* () {
           const url = yield* Url
           const bus = yield* make(url)
@@ -161,10 +163,10 @@ for (const [way, make] of Object.entries(ways)) {
           const [before, lost] = [yield* forwarded, yield* unroutable]
           yield* publish(bus, routed(subject, "Nowhere.REQ"), msg("Nowhere.REQ", "x"))
           yield* Effect.eventually(Effect.filterOrFail(unroutable, (count) => count > lost))
-          // whatever comes after this would have come before its answer
+          // later forwards would arrive before its confirmation
           yield* publish(bus, routed(subject, "Here.REQ"), msg("Here.REQ", "y"))
           yield* until(() => got.length === 1, "the other arrives")
-          // so that it has arrived here, too
+          // so that it has arrived at the tap, too
           yield* Effect.promise(() => tap.flush())
           assert.deepStrictEqual(
             hops.slice(0, 17),
@@ -176,24 +178,22 @@ for (const [way, make] of Object.entries(ways)) {
         })
       )
 
-      it.effect(
-        "drops what is not a message, and what nobody can read the route of goes round no longer than others",
-        () =>
-          Effect.gen(function* () {
-            const bus = yield* make(yield* Url)
-            const subject = unique()
-            const got = yield* member(bus, subject, "Here.REQ")
-            const lost = yield* unroutable
-            const to = { name: "", subject, route: "" }
-            yield* publish(bus, to, new Uint8Array([0xff, 0xff, 0xff]))
-            yield* publish(bus, to, msg("", "x"))
-            yield* Effect.eventually(Effect.filterOrFail(unroutable, (count) => count === lost + 2))
-            yield* publish(bus, routed(subject, "Here.REQ"), msg("Here.REQ", "y"))
-            yield* until(() => got.length === 1, "it goes on")
-          })
+      it.effect("drops malformed messages, and forwards a message without a readable route no more than others", () =>
+        Effect.gen(function* () {
+          const bus = yield* make(yield* Url)
+          const subject = unique()
+          const got = yield* member(bus, subject, "Here.REQ")
+          const lost = yield* unroutable
+          const to = { name: "", subject, route: "" }
+          yield* publish(bus, to, new Uint8Array([0xff, 0xff, 0xff]))
+          yield* publish(bus, to, msg("", "x"))
+          yield* Effect.eventually(Effect.filterOrFail(unroutable, (count) => count === lost + 2))
+          yield* publish(bus, routed(subject, "Here.REQ"), msg("Here.REQ", "y"))
+          yield* until(() => got.length === 1, "it goes on")
+        })
       )
 
-      it.effect("of a route leaves when its only member does, and the others of the subject hand on", () =>
+      it.effect("of a route ends with its only member, and other members of the subject forward", () =>
         Effect.gen(function* () {
           const [a, b] = yield* buses(2)
           const subject = unique()
@@ -212,7 +212,7 @@ for (const [way, make] of Object.entries(ways)) {
         })
       )
 
-      it.effect("has routes of any name", () =>
+      it.effect("may have routes of any name", () =>
         Effect.gen(function* () {
           const [a, b, client] = yield* buses(3)
           const subject = unique()
@@ -235,7 +235,7 @@ for (const [way, make] of Object.entries(ways)) {
 
 describe("a subject that is shared", () => {
   layer(UrlLive, { excludeTestServices: true, timeout: 120_000 })((it) => {
-    it.effect("gives each of its channels its own, and takes no notice of others", () =>
+    it.effect("gives each of its channels its own messages, and ignores others", () =>
       Effect.gen(function* () {
         const bus = yield* NatsMessageBus.make({ servers: yield* Url })
         const subject = unique()
@@ -253,7 +253,7 @@ describe("a subject that is shared", () => {
       })
     )
 
-    it.effect("keeps its queue and those outside of it apart", () =>
+    it.effect("separates its queue from listeners outside of it", () =>
       Effect.gen(function* () {
         const [a, b] = yield* Effect.all([
           NatsMessageBus.make({ servers: yield* Url }),

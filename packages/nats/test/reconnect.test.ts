@@ -1,4 +1,4 @@
-import { bytes, channel, collect, type Fate, live, post, publish, text, until } from "@effect-psrpc/bus-tests"
+import { bytes, channel, collect, type Outcome, live, post, publish, text, until } from "@effect-psrpc/bus-tests"
 import { NatsServer, TcpProxy } from "@effect-psrpc/test-servers"
 import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
@@ -7,8 +7,8 @@ import { connect2, connect3 } from "./support.ts"
 
 const fast = { reconnect: { minDelay: 10, maxDelay: 50 } } as const
 
-describe("a connection whose status is told late", () => {
-  /** Tells of each status so many milliseconds late. */
+describe("a connection whose status is reported late", () => {
+  /** Delays each status by some milliseconds. */
   const late = (connection: NatsMessageBus.Connection, millis: number): NatsMessageBus.Connection =>
     new Proxy(connection, {
       get: (target, name) => {
@@ -27,7 +27,7 @@ describe("a connection whose status is told late", () => {
 
   const connects = { "nats 2": connect2, "nats 3": connect3 }
   for (const [client, connect] of Object.entries(connects)) {
-    live(`leaves nothing to ${client} that it would send when nobody wants it any more`, () =>
+    live(`leaves no message to ${client} that it would send after its expiry`, () =>
       Effect.gen(function* () {
         const server = yield* NatsServer.make()
         const proxy = yield* TcpProxy.make(server)
@@ -41,27 +41,27 @@ describe("a connection whose status is told late", () => {
         yield* Effect.promise(() => raw.flush())
         proxy.hold("replies")
         proxy.cut()
-        const fates: Array<Fate> = []
+        const outcomes: Array<Outcome> = []
         const end = performance.now() + 150
         while (performance.now() < end) {
-          fates.push(post(bus, news, bytes(`unwanted ${fates.length}`), 30_000))
+          outcomes.push(post(bus, news, bytes(`unwanted ${outcomes.length}`), 30_000))
           yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
         }
         const sent = got.length
-        for (const fate of fates) fate.isWanted = false
+        for (const outcome of outcomes) outcome.isWanted = false
         proxy.hold("none")
         yield* until(() => bus.failure() === undefined, "it is back")
         yield* publish(bus, news, bytes("after"))
         yield* until(() => got.at(-1) === "after", "it works")
         assert.deepStrictEqual(got.slice(sent), ["after"])
-        assert.isAbove(fates.filter((fate) => fate.told === 0).length, 0)
+        assert.isAbove(outcomes.filter((outcome) => outcome.reports === 0).length, 0)
       })
     )
   }
 })
 
-describe("a connection of its own", () => {
-  live("that answers nothing any more is made anew", () =>
+describe("a connection that the bus opens", () => {
+  live("without replies is closed and opened again", () =>
     Effect.gen(function* () {
       const server = yield* NatsServer.make()
       const proxy = yield* TcpProxy.make(server)
@@ -69,11 +69,11 @@ describe("a connection of its own", () => {
       const bus = yield* NatsMessageBus.make({ servers: `127.0.0.1:${proxy.port}`, heartbeat: "200 millis", ...fast })
       const news = channel()
       const got = yield* collect(bus, news)
-      // nothing breaks: it is only silent
+      // the connection stays open, without replies
       proxy.hold("both")
-      const fate = post(bus, channel(), bytes("x"), 30_000)
-      yield* until(() => bus.failure()?.message.includes("is down") === true, "it is noticed")
-      assert.isTrue(fate.error?.mayHaveRun)
+      const outcome = post(bus, channel(), bytes("x"), 30_000)
+      yield* until(() => bus.failure()?.message.includes("is down") === true, "the bus notices it")
+      assert.isTrue(outcome.error?.mayHaveRun)
       proxy.hold("none")
       yield* until(() => bus.failure() === undefined, "it is back")
       yield* Effect.eventually(Effect.filterOrFail(publish(other, news, bytes("x")), (count) => count === -1))
@@ -98,9 +98,9 @@ describe("a connection of its own", () => {
         const news = channel()
         const got = yield* collect(bus, news)
         yield* server.pause
-        const fate = post(bus, news, new Uint8Array(size), 30_000)
-        yield* until(() => bus.failure()?.message.includes("is down") === true, "it is noticed", 3000)
-        assert.isTrue(fate.error?.mayHaveRun)
+        const outcome = post(bus, news, new Uint8Array(size), 30_000)
+        yield* until(() => bus.failure()?.message.includes("is down") === true, "the bus notices it", 3000)
+        assert.isTrue(outcome.error?.mayHaveRun)
         yield* server.resume
         yield* until(() => bus.failure() === undefined, "it is back")
         yield* publish(bus, news, bytes("x"))
@@ -129,12 +129,12 @@ describe("a connection of its own", () => {
     })
   )
 
-  live("that a server asks to leave is at another one when the first ends", () =>
+  live("moves to another server when the first one asks it to leave", () =>
     Effect.gen(function* () {
       const leaving = yield* NatsServer.make({ config: "lame_duck_duration: 31s\nlame_duck_grace_period: 1s" })
       const staying = yield* NatsServer.make()
       const servers = [leaving.url, staying.url]
-      // it begins with the first, and not with any
+      // it starts with the first server, not with a random one
       const bus = yield* NatsMessageBus.make({ servers, nats: { noRandomize: true }, ...fast })
       const other = yield* NatsMessageBus.make({ servers: staying.url })
       const news = channel()

@@ -16,7 +16,7 @@ const message = new Uint8Array(64).fill(7)
 const channel = (subject: string) => ({ name: "", subject, route: "" })
 const ignore = { wanted: () => true, delivered() {}, undelivered() {} }
 
-/** What one end needs of a way of sending: to listen on one subject, and to send to another. */
+/** One end of a round trip: listens on one subject, and sends to another. */
 interface Way {
   readonly listen: (subject: string, listener: (message: Uint8Array) => void) => Effect.Effect<void>
   readonly sender: (subject: string) => (message: Uint8Array) => void
@@ -48,7 +48,7 @@ const waysOf = (client: Client, url: string) =>
     return ways
   })
 
-/** The other end: sends back what comes. */
+/** The other end: sends every message back. */
 const echo = (url: string) =>
   Effect.gen(function* () {
     for (const client of clients) {
@@ -61,7 +61,7 @@ const echo = (url: string) =>
     return yield* Effect.never
   })
 
-/** Keeps so many in flight for a while. */
+/** Keeps a number of messages in flight for a while. */
 const measure = (inFlight: number, seconds: number, send: () => void, heard: { on: () => void }) =>
   Effect.callback<{ readonly rate: number; readonly cpu: number }>((resume) => {
     let [count, open] = [0, 0]

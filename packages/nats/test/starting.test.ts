@@ -9,7 +9,7 @@ import { broker } from "./support.ts"
 
 const failure = (options: NatsMessageBus.Options) => Effect.flip(Effect.scoped(NatsMessageBus.make(options)))
 
-/** What the server lets in works. */
+/** Makes a bus, and sends a message through it. */
 const works = Effect.fnUntraced(function* (options: NatsMessageBus.Options) {
   const bus = yield* NatsMessageBus.make(options)
   const news = channel()
@@ -18,7 +18,7 @@ const works = Effect.fnUntraced(function* (options: NatsMessageBus.Options) {
   yield* until(() => got.length === 1, "it arrives")
 })
 
-// each test has servers of its own
+// each test has its own servers
 describe.concurrent("starting", () => {
   starting(broker)
 
@@ -32,7 +32,7 @@ describe.concurrent("starting", () => {
     })
   )
 
-  live("and leaves no socket open then, that would keep the process alive", () =>
+  live("and leaves no socket open that would keep the process alive", () =>
     Effect.gen(function* () {
       const server = yield* NatsServer.make()
       const proxy = yield* TcpProxy.make(server)
@@ -46,7 +46,7 @@ describe.concurrent("starting", () => {
     })
   )
 
-  live("whom the server does not know is Unauthenticated, and no form of the error has the secret", () =>
+  live("an unknown user is Unauthenticated, and no printed form of the error contains the secret", () =>
     Effect.gen(function* () {
       const account = makeAccount()
       const stranger = makeAccount().credentials()
@@ -87,7 +87,7 @@ describe.concurrent("starting", () => {
     })
   )
 
-  live("whom the server knows is let in, by token, password, nkey and credentials", () =>
+  live("a known user connects, by token, password, nkey and credentials", () =>
     Effect.gen(function* () {
       const secret = "a/b?c#d@e:f% g"
       const encoded = encodeURIComponent(secret)
@@ -106,7 +106,7 @@ describe.concurrent("starting", () => {
     })
   )
 
-  live("neither log, service nor layer shows the secret, also when the connection is lost and refused", () =>
+  live("neither log, service nor layer shows the secret, also after a lost and a refused connection", () =>
     Effect.gen(function* () {
       const password = "l0g-s3cret"
       const server = yield* NatsServer.make({ user: "app", password })
@@ -121,8 +121,8 @@ describe.concurrent("starting", () => {
         const context = yield* Layer.build(layer)
         const bus = yield* MessageBus.MessageBus.pipe(Effect.provide(context))
         yield* server.stop({ kill: true })
-        yield* until(() => bus.failure() !== undefined, "it is noticed")
-        // one that does not know the user
+        yield* until(() => bus.failure() !== undefined, "the bus notices it")
+        // a server without the user
         const other = yield* NatsServer.make({ port, user: "somebody", password: "else" })
         yield* until(() => bus.failure()?.message.includes("Authorization Violation") === true, "it is refused")
         yield* until(() => lines.some((line) => line.includes("Authorization Violation")), "it is logged")
@@ -132,7 +132,7 @@ describe.concurrent("starting", () => {
         assert.strictEqual(down?._tag, "Unavailable")
         assert.strictEqual(down?.reason, "connection")
         assert.include(down?.message, `nats at 127.0.0.1:${port}: the connection is down (reconnecting)`)
-        // refused more than once, it still tries
+        // refused more than once, and still reconnecting
         yield* other.stop({ kill: true })
         yield* server.restart
         yield* until(() => bus.failure() === undefined, "it is back")
@@ -140,7 +140,7 @@ describe.concurrent("starting", () => {
     })
   )
 
-  live("a user whom the server allows little is PermissionDenied where it is noticed", () =>
+  live("a user with few permissions is PermissionDenied at the refused operation", () =>
     Effect.gen(function* () {
       const permissions = `{ publish: { allow: ["open.>"] }, subscribe: { allow: ["open.>", "_INBOX.>"] } }`
       const server = yield* NatsServer.make({
@@ -155,7 +155,7 @@ describe.concurrent("starting", () => {
       }
       const open = { name: "", subject: "open.a", route: "" }
       const got = yield* collect(bus, open)
-      // in one turn, and each is told its own
+      // in one turn, each with its own outcome
       const results = yield* Effect.all(
         [closed, open, closed, { ...open, subject: "open.b" }].map((to) => Effect.exit(publish(bus, to, bytes("x")))),
         { concurrency: "unbounded" }
@@ -171,7 +171,7 @@ describe.concurrent("starting", () => {
     })
   )
 
-  live("options that cannot be are InvalidArgument, and a bad URL is not quoted", () =>
+  live("wrong options are InvalidArgument, and a malformed URL is not quoted", () =>
     Effect.gen(function* () {
       const tries: ReadonlyArray<NatsMessageBus.Options> = [
         { servers: "nats//:s3cret@host" },
@@ -209,7 +209,7 @@ describe.concurrent("starting", () => {
     })
   )
 
-  live("the options come from the configuration, and secrets may be redacted", () =>
+  live("options can come from the configuration, and secrets may be redacted", () =>
     Effect.gen(function* () {
       const server = yield* NatsServer.make({ token: "t0ken" })
       const layer = NatsMessageBus.layerConfig({
@@ -228,7 +228,7 @@ describe.concurrent("starting", () => {
     })
   )
 
-  live("one connection, however many channels, with its name, and none afterwards", () =>
+  live("opens one named connection, whatever the number of channels, and closes it", () =>
     Effect.gen(function* () {
       const monitor = yield* freePort
       const server = yield* NatsServer.make({ config: `http: "127.0.0.1:${monitor}"` })
@@ -251,7 +251,7 @@ describe.concurrent("starting", () => {
     })
   )
 
-  live("a message above the smaller of the two limits is refused, and the error names which", () =>
+  live("a message above the smaller of the two limits is refused, and the error names the limit", () =>
     Effect.gen(function* () {
       const server = yield* NatsServer.make({ maxPayload: 2000 })
       const small = yield* NatsMessageBus.make({ servers: server.url, maxPayload: 1000 })
@@ -273,7 +273,7 @@ describe.concurrent("starting", () => {
 })
 
 describe.concurrent("TLS", () => {
-  live("with the certificate that is trusted, and not without", () =>
+  live("connects with a trusted certificate, and not without", () =>
     Effect.gen(function* () {
       const server = yield* NatsServer.make({ tls: true, token: "t0ken" })
       const error = yield* failure({ servers: server.url, token: "t0ken" })
@@ -292,14 +292,14 @@ describe.concurrent("TLS", () => {
       assert.strictEqual(yield* publish(bus, news, new Uint8Array(1 << 20)), -1)
       yield* until(() => got.length === 1, "it arrives")
       proxy.cut()
-      yield* until(() => bus.failure() !== undefined, "it is noticed")
+      yield* until(() => bus.failure() !== undefined, "the bus notices it")
       yield* until(() => bus.failure() === undefined, "it is back")
       yield* publish(bus, news, bytes("x"))
       yield* until(() => got.length === 2, "the subscription is back")
     })
   )
 
-  live("that is asked for, of a server that has none, is a failure", () =>
+  live("that the server does not offer is a failure", () =>
     Effect.gen(function* () {
       const server = yield* NatsServer.make()
       for (const options of [{ servers: server.url, tls: {} }, { servers: `tls://127.0.0.1:${server.port}` }]) {
@@ -310,9 +310,9 @@ describe.concurrent("TLS", () => {
     })
   )
 
-  // an error that nobody hears would end the process: vitest fails on it
+  // an error without a listener would end the process: vitest fails on it
   live(
-    "that fails again and again ends nothing but the connection",
+    "that fails again and again ends only the connection",
     () =>
       Effect.gen(function* () {
         const server = yield* NatsServer.make({ tls: true })

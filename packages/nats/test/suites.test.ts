@@ -4,7 +4,7 @@ import { describe, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Logger } from "effect"
 import { ways } from "./support.ts"
 
-/** A server that can be reached through a proxy only. */
+/** A server behind a proxy. */
 class Broker extends Context.Service<Broker, { readonly proxy: TcpProxy.TcpProxy }>()("test/Broker") {}
 
 const BrokerLive = Layer.effect(
@@ -27,16 +27,16 @@ const outage = Effect.flatMap(Broker, ({ proxy }) =>
 for (const [way, make] of Object.entries(ways)) {
   const connect = Effect.flatMap(Broker, ({ proxy }) => make(`127.0.0.1:${proxy.port}`))
   const run = (suite: string, tests: ReadonlyArray<MessageBusSuite.Test<Broker>>): void =>
-    // what the suites do to a bus is logged
+    // the bus logs the faults of the suites
     layer(Layer.merge(BrokerLive, Logger.layer([])), { excludeTestServices: true, timeout: 120_000 })(
       `${suite} on ${way}`,
       (it) => {
         for (const { effect, name } of tests) it.effect(name, () => effect, 62_000)
       }
     )
-  // its outages are for all who are connected
+  // an outage affects every connection
   run("the bus suite", MessageBusSuite.make({ connect, outage, maxPayload: 1024 * 1024 }))
-  // most of its time is spent waiting for timeouts
+  // it mostly waits for timeouts
   describe.concurrent("the library", () => {
     run("the service suite", ServiceSuite.make({ connect, maxPayload: 1024 * 1024 }))
   })

@@ -22,15 +22,15 @@ export const contentOf = (message: Uint8Array): string => {
 const open = <C extends { close(): Promise<void> }>(connect: () => Promise<C>): Effect.Effect<C, never, Scope.Scope> =>
   Effect.acquireRelease(Effect.promise(connect), (connection) => Effect.promise(() => connection.close()))
 
-/** Connections of the test's own, closed with it. */
+/** Connections that are closed with the test. */
 export const connect2 = (servers: string, options: nats2.ConnectionOptions = {}) =>
   open(() => nats2.connect({ servers, maxReconnectAttempts: -1, reconnectTimeWait: 50, ...options }))
 export const connect3 = (servers: string, options: nats3.ConnectionOptions = {}) =>
   open(() => nats3.connect({ servers, maxReconnectAttempts: -1, reconnectTimeWait: 50, ...options }))
 
-/** The connections that a bus can be made on, which are to behave alike. */
+/** The connections that a bus can be made on, which must behave alike. */
 export const ways = {
-  "a connection of its own": (servers: string, options: NatsMessageBus.LimitOptions = {}) =>
+  "a connection that the bus opens": (servers: string, options: NatsMessageBus.LimitOptions = {}) =>
     NatsMessageBus.make({ servers, ...options }),
   "a connection of nats 2": (servers: string, options: NatsMessageBus.LimitOptions = {}) =>
     Effect.flatMap(connect2(servers), (connection) => NatsMessageBus.makeConnection({ connection, ...options })),
@@ -38,7 +38,7 @@ export const ways = {
     Effect.flatMap(connect3(servers), (connection) => NatsMessageBus.makeConnection({ connection, ...options }))
 }
 
-/** For the tests that all buses share. */
+/** The broker, for the tests that all buses share. */
 export const broker: Broker = {
   kind: "nats",
   server: NatsServer.make(),

@@ -11,7 +11,7 @@ import { parts, Works } from "./processService.ts"
 const unroutable = Effect.map(Metric.value(NatsMessageBus.unroutableMessages), ({ count }) => count)
 const dropped = (count: number) => Effect.eventually(Effect.filterOrFail(unroutable, (now) => now >= count))
 
-/** A server that tells how many messages it has been sent. */
+/** A server that counts the messages that it has received. */
 const counting = Effect.gen(function* () {
   const port = yield* freePort
   const { url } = yield* NatsServer.make({ config: `http: "127.0.0.1:${port}"` })
@@ -31,7 +31,7 @@ const join = Effect.fnUntraced(function* (bus: Bus, subject: string, route: stri
   return got
 })
 
-/** A member of another kind, such as one of Go. */
+/** A member that does not forward, like one of Go. */
 const joinOther = Effect.fnUntraced(function* (url: string, subject: string) {
   const connection = yield* connect2(url)
   const got: Array<Msg.Msg> = []
@@ -43,7 +43,7 @@ const joinOther = Effect.fnUntraced(function* (url: string, subject: string) {
   return { got, contents: (route: string) => got.filter((m) => m.channel === route).map((m) => text(m.value)) }
 })
 
-/** Keeps what is logged, and lets debug lines through. */
+/** Collects the log lines, also those at debug level. */
 const logged = (lines: Array<string>) =>
   Effect.provide([
     Logger.layer([Logger.make(({ logLevel, message }) => void lines.push(`${logLevel} ${String(message)}`))])
@@ -51,7 +51,7 @@ const logged = (lines: Array<string>) =>
 
 const handle = (request: string) => Effect.succeed(request)
 
-describe("updates to a queue that nobody has subscribed to", () => {
+describe("updates to a queue without subscribers", () => {
   it.live(
     "cost about two messages each, and no warning",
     () => {
@@ -86,7 +86,7 @@ describe("updates to a queue that nobody has subscribed to", () => {
     60_000
   )
 
-  live("cost 18 messages each where they are few", () =>
+  live("cost 18 messages each if they are few", () =>
     Effect.gen(function* () {
       const { sent, url } = yield* counting
       const [a, b] = yield* Effect.all([busOf(url), busOf(url)])
@@ -103,7 +103,7 @@ describe("updates to a queue that nobody has subscribed to", () => {
   )
 
   live(
-    "are heard by who subscribes then, at once, and nothing of it is lost",
+    "are received by a new subscriber at once, and none is lost",
     () =>
       Effect.gen(function* () {
         const { url } = yield* counting
@@ -133,8 +133,8 @@ describe("updates to a queue that nobody has subscribed to", () => {
   )
 })
 
-describe("a queue with a member of another kind", () => {
-  live("gets every update of its routes, also where many come at once", () =>
+describe("a queue with a member that does not forward", () => {
+  live("receives every update of its routes, also many at once", () =>
     Effect.gen(function* () {
       const { url } = yield* counting
       const [a, client] = yield* Effect.all([busOf(url), busOf(url)])
@@ -151,7 +151,7 @@ describe("a queue with a member of another kind", () => {
     })
   )
 
-  live("that comes later is found", () =>
+  live("that joins later is detected", () =>
     Effect.gen(function* () {
       const { url } = yield* counting
       const [a, client] = yield* Effect.all([busOf(url), busOf(url)])
@@ -166,10 +166,10 @@ describe("a queue with a member of another kind", () => {
         value: bytes("call"),
         channel: "Theirs.REQ"
       }).slice()
-      // a request is handed on whatever is known
+      // a request is always forwarded
       for (let i = 0; i < 100; i++) post(client, routed(subject, "Theirs.REQ"), request)
       yield* until(() => other.contents("Theirs.REQ").length === 100, "all calls arrive")
-      // updates are once it is known that not all members are ours any more
+      // updates are forwarded again when a probe was lost
       const forwarded = () => other.got.some(({ hops, value }) => hops > 64 && text(value) === "late")
       const some = Effect.gen(function* () {
         for (let i = 0; i < 100; i++) yield* publish(client, routed(subject, "Theirs.REQ"), msg("Theirs.REQ", "late"))
@@ -183,8 +183,8 @@ describe("a queue with a member of another kind", () => {
   )
 })
 
-describe("a request that nobody has the route for", () => {
-  it.live("is a warning, the first time and the tenth", () => {
+describe("a request without a route", () => {
+  it.live("is logged as a warning, the first time and the tenth", () => {
     const lines: Array<string> = []
     return Effect.gen(function* () {
       const { sent, url } = yield* counting
@@ -211,8 +211,8 @@ describe("a request that nobody has the route for", () => {
   })
 })
 
-describe("a member that the server does not tell that nobody listens", () => {
-  live("leaves it to the next to ask who has the route", () =>
+describe("a member without reports of 'no listeners'", () => {
+  live("leaves the route's subject to the next member", () =>
     Effect.gen(function* () {
       const { url } = yield* NatsServer.make({
         config: `authorization { users: [

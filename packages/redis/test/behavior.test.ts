@@ -5,7 +5,7 @@ import {
   closable,
   collect,
   eachWay,
-  type Fate,
+  type Outcome,
   post,
   publish,
   text,
@@ -18,7 +18,7 @@ import { broker, ways } from "./support.ts"
 eachWay(broker, ways, ({ connect, it, two }) => {
   behavior(broker, { connect, it, two }, { sizes: [3 * (1 << 20) + 7] })
 
-  it.effect("a view of a larger buffer is sent as what it shows", () =>
+  it.effect("a view of a larger buffer is sent as the bytes of the view", () =>
     Effect.gen(function* () {
       const [a, b] = yield* two
       const news = channel()
@@ -33,7 +33,7 @@ eachWay(broker, ways, ({ connect, it, two }) => {
     })
   )
 
-  it.effect("names may hold any text", () =>
+  it.effect("channel names may contain any text", () =>
     Effect.gen(function* () {
       const [a, b] = yield* two
       for (const name of ["Zürich|№ 1|🚀", "with space and \r\n", "", "__proto__"]) {
@@ -62,7 +62,7 @@ eachWay(broker, ways, ({ connect, it, two }) => {
     })
   )
 
-  it.effect("everybody outside of the queue gets each message", () =>
+  it.effect("every listener outside of the queue gets each message", () =>
     Effect.gen(function* () {
       const [a, b] = yield* two
       const news = channel()
@@ -87,7 +87,7 @@ eachWay(broker, ways, ({ connect, it, two }) => {
       yield* until(() => count() === 600 && fan.length === 600, "all are handled")
       const seen = new Set(members.flat().map(text))
       assert.strictEqual(seen.size, 600)
-      // round robin inside of a process
+      // round robin within a process
       assert.isAtMost(Math.abs(members[0]!.length - members[1]!.length), 1)
       yield* publish(b, jobs, bytes(`${jobs.name} last`))
       yield* until(() => count() >= 601 && fan.length === 601, "the last one arrives")
@@ -95,7 +95,7 @@ eachWay(broker, ways, ({ connect, it, two }) => {
     })
   )
 
-  it.effect("equal messages within five seconds: a queue gets one, and all of those made unique", () =>
+  it.effect("equal messages within five seconds: a queue gets one of them, and all if they are made unique", () =>
     Effect.gen(function* () {
       const [a, b] = yield* two
       const jobs = channel()
@@ -126,13 +126,13 @@ eachWay(broker, ways, ({ connect, it, two }) => {
       }
       let sent = 0
       let stop = false
-      const fates: Array<Fate> = []
-      // one stays, so that each message finds somebody subscribed
+      const outcomes: Array<Outcome> = []
+      // one stays, so that each message has a subscriber
       yield* c.subscribe(jobs, handle, { queue: true })
       const load = yield* Effect.forkChild(
         Effect.gen(function* () {
           while (!stop) {
-            for (let i = 0; i < 20; i++) fates.push(post(a, jobs, bytes(`${jobs.name} ${sent++}`)))
+            for (let i = 0; i < 20; i++) outcomes.push(post(a, jobs, bytes(`${jobs.name} ${sent++}`)))
             yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
           }
         })
@@ -151,28 +151,28 @@ eachWay(broker, ways, ({ connect, it, two }) => {
         [...handled.values()].filter((times) => times !== 1),
         []
       )
-      assert.isTrue(fates.every((fate) => fate.told === 1 && fate.error === undefined))
+      assert.isTrue(outcomes.every((outcome) => outcome.reports === 1 && outcome.error === undefined))
     })
   )
 
-  it.effect("a member that was alone handles what Redis had given it before it left", () =>
+  it.effect("the last member of a queue handles the messages that Redis had sent before it left", () =>
     Effect.gen(function* () {
       const [a, b] = yield* two
       const jobs = channel()
       for (const fan of [false, true]) {
         const got: Array<string> = []
-        // a channel that stays subscribed for another reason must not make a difference
+        // a channel that stays subscribed for another listener must not make a difference
         if (fan) yield* collect(b, jobs)
         const { close, scope } = yield* closable
         yield* b.subscribe(jobs, (message) => got.push(text(message)), { queue: true }).pipe(Scope.provide(scope))
-        const fates = Array.from({ length: 500 }, (_, i) => post(a, jobs, bytes(`${jobs.name} ${fan} ${i}`)))
-        yield* until(() => fates.some((fate) => fate.told === 1), "the first was taken")
+        const outcomes = Array.from({ length: 500 }, (_, i) => post(a, jobs, bytes(`${jobs.name} ${fan} ${i}`)))
+        yield* until(() => outcomes.some((outcome) => outcome.reports === 1), "the first was taken")
         yield* close
         const after = got.length
-        yield* until(() => fates.every((fate) => fate.told === 1), "all were taken")
+        yield* until(() => outcomes.every((outcome) => outcome.reports === 1), "all were taken")
         yield* publish(a, jobs, bytes("more"))
         assert.strictEqual(got.length, after, "nothing comes after it has left")
-        if (!fan) assert.strictEqual(got.length, fates.filter((fate) => fate.receivers === 1).length)
+        if (!fan) assert.strictEqual(got.length, outcomes.filter((outcome) => outcome.receivers === 1).length)
         assert.isAbove(got.length, 0)
       }
     })
@@ -181,10 +181,10 @@ eachWay(broker, ways, ({ connect, it, two }) => {
   it.effect("a message larger than maxPayload is refused", () =>
     Effect.gen(function* () {
       const bus = yield* connect({ maxPayload: 1000 })
-      const fate = post(bus, channel(), new Uint8Array(1001))
-      assert.strictEqual(fate.error?._tag, "ResourceExhausted")
-      assert.strictEqual(fate.error?.reason, "too_large")
-      assert.isFalse(fate.error?.mayHaveRun)
+      const outcome = post(bus, channel(), new Uint8Array(1001))
+      assert.strictEqual(outcome.error?._tag, "ResourceExhausted")
+      assert.strictEqual(outcome.error?.reason, "too_large")
+      assert.isFalse(outcome.error?.mayHaveRun)
       assert.strictEqual(yield* publish(bus, channel(), new Uint8Array(1000)), 0)
     })
   )

@@ -6,7 +6,7 @@ import { RedisMessageBus } from "../src/index.ts"
 import { broker, onClients } from "./support.ts"
 
 const ways = {
-  "own connections": (url: string) => RedisMessageBus.make({ url }),
+  "connections that the bus opens": (url: string) => RedisMessageBus.make({ url }),
   "given clients": (url: string) => onClients(url, { retryStrategy: () => 100 })
 }
 
@@ -14,7 +14,7 @@ calls(broker, ways)
 
 for (const [way, make] of Object.entries(ways)) {
   describe(`calls on ${way}`, () => {
-    live("made just after Redis has broken every subscribing connection all succeed", () =>
+    live("made just after Redis has closed every subscribing connection all succeed", () =>
       Effect.gen(function* () {
         const redis = yield* RedisServer.make()
         const runs = yield* serve(yield* make(redis.url))

@@ -1,4 +1,4 @@
-import { bytes, channel, collect, type Fate, live, post, publish, until } from "@effect-psrpc/bus-tests"
+import { bytes, channel, collect, type Outcome, live, post, publish, until } from "@effect-psrpc/bus-tests"
 import { RedisServer } from "@effect-psrpc/test-servers"
 import { assert, describe } from "@effect/vitest"
 import { MessageBus } from "@effect-psrpc/core"
@@ -22,10 +22,10 @@ const idleCluster = (options: object = {}) => {
   return cluster
 }
 
-describe("clients of the user's own", () => {
+describe("the user's clients", () => {
   const refusals: ReadonlyArray<readonly [string, () => RedisMessageBus.ClientsOptions, RegExp]> = [
     [
-      "a publisher that sends again",
+      "a publisher that resends commands",
       () => ({ publisher: idle({ autoResendUnfulfilledCommands: true }), subscriber: idle() }),
       /publisher.*set autoResendUnfulfilledCommands to false/
     ],
@@ -40,7 +40,7 @@ describe("clients of the user's own", () => {
       /subscriber.*set keyPrefix/
     ],
     [
-      "a publisher that puts commands off",
+      "a publisher that delays commands",
       () => ({ publisher: idle({ enableAutoPipelining: true }), subscriber: idle() }),
       /publisher.*set enableAutoPipelining/
     ],
@@ -60,12 +60,12 @@ describe("clients of the user's own", () => {
       /publisher.*redisOptions\.keyPrefix/
     ],
     [
-      "a cluster whose nodes send again",
+      "a cluster whose nodes resend commands",
       () => ({ publisher: idleCluster({ clusterNodeRetryStrategy: () => 10 }), subscriber: idle() }),
       /redisOptions\.autoResendUnfulfilledCommands/
     ],
     [
-      "a cluster that puts commands off",
+      "a cluster that delays commands",
       () => ({ publisher: idleCluster({ enableAutoPipelining: true }), subscriber: idle() }),
       /enableAutoPipelining/
     ]
@@ -81,7 +81,7 @@ describe("clients of the user's own", () => {
     )
   }
 
-  live("a client that was closed, and a publisher that is subscribed, are refused", () =>
+  live("are refused if closed, and as a publisher if subscribed", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.make()
       const closed = new Redis(server.url, safe)
@@ -97,7 +97,7 @@ describe("clients of the user's own", () => {
     })
   )
 
-  live("a Redis that cannot be reached fails within connectTimeout", () =>
+  live("fail within connectTimeout if Redis cannot be reached", () =>
     Effect.gen(function* () {
       const options = { publisher: idle(), subscriber: idle(), connectTimeout: "300 millis" } as const
       const error = yield* Effect.flip(Effect.scoped(RedisMessageBus.makeClients(options)))
@@ -108,7 +108,7 @@ describe("clients of the user's own", () => {
     })
   )
 
-  live("they stay the user's: open afterwards, without a listener of ours or a subscription", () =>
+  live("stay open after the bus, without listeners or subscriptions of it", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.make()
       const publisher = yield* client(server.url)
@@ -139,7 +139,7 @@ describe("clients of the user's own", () => {
     })
   )
 
-  live("the user's own commands in between get their own replies", () =>
+  live("get the replies to their own commands in between", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.make()
       const publisher = yield* client(server.url)
@@ -150,23 +150,23 @@ describe("clients of the user's own", () => {
       const jobs = channel()
       const handled = yield* collect(bus, jobs, { queue: true })
       const echoes: Array<Promise<string>> = []
-      const fates: Array<Fate> = []
+      const outcomes: Array<Outcome> = []
       for (let turn = 0; turn < 20; turn++) {
         for (let i = 0; i < 20; i++) {
           echoes.push(publisher.echo(`before ${echoes.length}`))
-          fates.push(post(bus, news, bytes("x")), post(bus, jobs, bytes(`${jobs.name} ${fates.length}`)))
+          outcomes.push(post(bus, news, bytes("x")), post(bus, jobs, bytes(`${jobs.name} ${outcomes.length}`)))
           echoes.push(publisher.echo(`after ${echoes.length}`))
         }
         yield* Effect.yieldNow
       }
       const replies = yield* Effect.promise(() => Promise.all(echoes))
       replies.forEach((reply, i) => assert.strictEqual(reply, `${i % 2 === 0 ? "before" : "after"} ${i}`))
-      yield* until(() => fates.every((fate) => fate.receivers === 1), "all are delivered")
+      yield* until(() => outcomes.every((outcome) => outcome.receivers === 1), "all are delivered")
       yield* until(() => got.length === 400 && handled.length === 400, "all arrive")
     })
   )
 
-  live("the bus as a Layer on them; a client that ends is said to be closed", () =>
+  live("work as a Layer; a client that ends is reported as closed", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.make()
       const publisher = yield* client(server.url)
@@ -176,9 +176,9 @@ describe("clients of the user's own", () => {
         assert.strictEqual(yield* publish(bus, channel(), bytes("x")), 0)
         publisher.disconnect()
         yield* until(() => publisher.status === "end", "it is closed")
-        yield* until(() => bus.failure()?.message.includes("the client is closed") === true, "the bus knows")
-        const fate = post(bus, channel(), bytes("x"), 30_000)
-        assert.isFalse(fate.error?.mayHaveRun)
+        yield* until(() => bus.failure()?.message.includes("the client is closed") === true, "the bus notices it")
+        const outcome = post(bus, channel(), bytes("x"), 30_000)
+        assert.isFalse(outcome.error?.mayHaveRun)
         yield* Effect.promise(() => publisher.connect())
         yield* until(() => bus.failure() === undefined, "connected again, it works again")
         assert.strictEqual(yield* publish(bus, channel(), bytes("x")), 0)

@@ -17,13 +17,13 @@ import { Effect, Fiber, Metric, Scope } from "effect"
 import { RedisMessageBus } from "../src/index.ts"
 import { broker, client } from "./support.ts"
 
-/** A bus whose two connections go through proxies of their own, and one that stays connected. */
+/** A bus with a proxy for each of its two connections, and another bus that stays connected. */
 const apart = Effect.fnUntraced(function* (options: RedisMessageBus.LimitOptions = {}) {
   const server = yield* RedisServer.make()
   yield* server.command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "allchannels")
   const [publishing, subscribing] = yield* Effect.all([TcpProxy.make(server), TcpProxy.make(server)])
   let stopped = false
-  // their subscriptions are ours to restore: nobody hears of it where ioredis is refused one
+  // the bus restores their subscriptions: ioredis does not report a refused one
   const retry = { retryStrategy: () => (stopped ? null : 20), autoResubscribe: false, username: "app", password: "pw" }
   const publisher = yield* client(`redis://127.0.0.1:${publishing.port}`, retry)
   const subscriber = yield* client(`redis://127.0.0.1:${subscribing.port}`, retry)
@@ -32,7 +32,7 @@ const apart = Effect.fnUntraced(function* (options: RedisMessageBus.LimitOptions
   const down = Effect.gen(function* () {
     subscribing.refuse(true)
     subscribing.cut()
-    yield* until(() => bus.failure() !== undefined, "it is noticed")
+    yield* until(() => bus.failure() !== undefined, "the bus notices it")
   })
   const stopRetrying = (): void => {
     stopped = true
@@ -40,8 +40,8 @@ const apart = Effect.fnUntraced(function* (options: RedisMessageBus.LimitOptions
   return { server, publishing, subscribing, subscriber, bus, other, down, stopRetrying }
 })
 
-describe("while our own subscriptions are not back", () => {
-  live("what is published is held, and sent once the last of them is acknowledged", () =>
+describe("while the bus's subscriptions are not restored", () => {
+  live("messages are buffered, and sent when the last one is acknowledged", () =>
     Effect.gen(function* () {
       const { bus, down, other, subscribing } = yield* apart()
       const news = channel()
@@ -50,28 +50,28 @@ describe("while our own subscriptions are not back", () => {
       yield* down
       assert.match(bus.failure()!.message, /the subscribing connection is down \(reconnecting\)$/)
       assert.strictEqual(bus.failure()!.reason, "connection")
-      const fates = [1, 2, 3].map((i) => post(bus, news, bytes(String(i))))
+      const outcomes = [1, 2, 3].map((i) => post(bus, news, bytes(String(i))))
       const brief = post(bus, news, bytes("brief"), 100)
-      yield* until(() => brief.told === 1, "it expires")
+      yield* until(() => brief.reports === 1, "it expires")
       assert.include(brief.error?.message, "the subscribing connection is down")
       assert.isFalse(brief.error?.mayHaveRun)
-      assert.isTrue(fates.every((fate) => fate.told === 0))
-      // connected, and Redis does not answer
+      assert.isTrue(outcomes.every((outcome) => outcome.reports === 0))
+      // connected, and Redis does not reply
       subscribing.hold("replies")
       subscribing.refuse(false)
       yield* until(() => subscribing.connections() === 1, "it is connected")
       yield* sleep(50)
       assert.isDefined(bus.failure())
-      assert.isTrue(fates.every((fate) => fate.told === 0))
+      assert.isTrue(outcomes.every((outcome) => outcome.reports === 0))
       subscribing.hold("none")
-      yield* until(() => fates.every((fate) => fate.receivers === 1), "all are sent")
+      yield* until(() => outcomes.every((outcome) => outcome.receivers === 1), "all are sent")
       assert.strictEqual(bus.failure(), undefined)
       yield* until(() => got.length === 3, "all arrive")
       assert.deepStrictEqual([got.map(text), own], [["1", "2", "3"], []])
     })
   )
 
-  live("nothing is stuck: no channel, one given up meanwhile, one that Redis refuses by then, one that is new", () =>
+  live("nothing blocks: no channel, a channel that ended meanwhile, one that Redis refuses now, a new one", () =>
     Effect.gen(function* () {
       const { bus, down, server, subscribing } = yield* apart({ connectTimeout: "10 seconds" })
       const back = Effect.gen(function* () {
@@ -94,7 +94,7 @@ describe("while our own subscriptions are not back", () => {
     })
   )
 
-  live("a subscriber of the user's that has ended is said to be closed, at once", () =>
+  live("a user's subscriber that has ended is reported as closed at once", () =>
     Effect.gen(function* () {
       const { bus, down, other, stopRetrying, subscriber, subscribing } = yield* apart()
       const news = channel()
@@ -103,7 +103,7 @@ describe("while our own subscriptions are not back", () => {
       yield* down
       const held = post(bus, news, bytes("held"), 30_000)
       stopRetrying()
-      yield* until(() => held.told === 1, "it is told")
+      yield* until(() => held.reports === 1, "its outcome is reported")
       const late = post(bus, news, bytes("late"), 30_000)
       for (const error of [held.error, late.error, bus.failure()]) {
         assert.include(error?.message, "the subscribing client is closed")
@@ -118,8 +118,8 @@ describe("while our own subscriptions are not back", () => {
 
 grace(broker)
 
-describe("just after a connection came back", () => {
-  live("a queue's message that comes before the publishing connection is back waits for it with its lock", () =>
+describe("just after a reconnect", () => {
+  live("the lock of a queue's message that arrives before the publishing connection is back waits for it", () =>
     Effect.gen(function* () {
       const { bus, other, publishing } = yield* apart()
       const jobs = channel()
@@ -127,16 +127,16 @@ describe("just after a connection came back", () => {
       const before = (yield* Metric.value(RedisMessageBus.unlockedMessages)).count
       publishing.refuse(true)
       publishing.cut()
-      yield* until(() => bus.failure() !== undefined, "it is noticed")
+      yield* until(() => bus.failure() !== undefined, "the bus notices it")
       for (const i of [1, 2, 3]) assert.strictEqual(yield* publish(other, jobs, bytes(`${jobs.name} ${i}`)), 1)
       yield* sleep(50)
       assert.strictEqual(got.length, 0)
       publishing.refuse(false)
       yield* until(() => got.length === 3, "they are handled")
-      // longer than a lock lives it would prove nothing
+      // after the lifetime of a lock it would prove nothing
       publishing.refuse(true)
       publishing.cut()
-      yield* until(() => bus.failure() !== undefined, "it is noticed")
+      yield* until(() => bus.failure() !== undefined, "the bus notices it")
       yield* publish(other, jobs, bytes(`${jobs.name} 4`))
       const dropped = Effect.map(Metric.value(RedisMessageBus.unlockedMessages), ({ count }) => count - before)
       yield* sleep(4500)

@@ -2,7 +2,7 @@ import {
   bytes,
   channel,
   collect,
-  type Fate,
+  type Outcome,
   live,
   post,
   publish,
@@ -22,7 +22,7 @@ import { broker, client, onClients } from "./support.ts"
 
 const fast = { reconnect: { minDelay: 10, maxDelay: 50 } } as const
 
-/** Both ways of sending, through a proxy where one is given. */
+/** Both ways to send, through a proxy if one is given. */
 const ways = {
   lean: (url: string, options: RedisMessageBus.Options = {}) => RedisMessageBus.make({ url, ...fast, ...options }),
   ordinary: (url: string, options: RedisMessageBus.LimitOptions = {}) =>
@@ -34,7 +34,7 @@ lostConnection(broker, ways)
 for (const [way, make] of Object.entries(ways)) {
   describe(way, () => {
     live(
-      "connections that Redis kills come back, again and again, under load: each message at most once",
+      "connections that Redis closes again and again under load are restored: each message arrives at most once",
       () =>
         Effect.gen(function* () {
           const server = yield* RedisServer.make()
@@ -43,12 +43,12 @@ for (const [way, make] of Object.entries(ways)) {
           const news = channel()
           const seen = new Map<string, number>()
           yield* receiver.subscribe(news, (message) => seen.set(text(message), (seen.get(text(message)) ?? 0) + 1))
-          const fates: Array<Fate> = []
+          const outcomes: Array<Outcome> = []
           let stop = false
           const load = yield* Effect.forkChild(
             Effect.gen(function* () {
               while (!stop) {
-                for (let i = 0; i < 50; i++) fates.push(post(bus, news, bytes(String(fates.length)), 20_000))
+                for (let i = 0; i < 50; i++) outcomes.push(post(bus, news, bytes(String(outcomes.length)), 20_000))
                 yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
               }
             })
@@ -59,34 +59,34 @@ for (const [way, make] of Object.entries(ways)) {
           }
           stop = true
           yield* Fiber.join(load)
-          yield* until(() => fates.every((fate) => fate.told === 1), "all are told")
-          const reached = fates.flatMap((fate, i) =>
-            fate.error === undefined && fate.receivers === 1 ? [String(i)] : []
+          yield* until(() => outcomes.every((outcome) => outcome.reports === 1), "all outcomes are reported")
+          const reached = outcomes.flatMap((outcome, i) =>
+            outcome.error === undefined && outcome.receivers === 1 ? [String(i)] : []
           )
-          yield* until(() => reached.every((name) => seen.has(name)), "what was taken arrives")
+          yield* until(() => reached.every((name) => seen.has(name)), "every accepted message arrives")
           assert.deepStrictEqual(
             [...seen.values()].filter((times) => times > 1),
             []
           )
-          const tags = new Set(fates.map((fate) => fate.error?._tag))
+          const tags = new Set(outcomes.map((outcome) => outcome.error?._tag))
           assert.deepStrictEqual(
             [...tags].filter((tag) => tag !== undefined && tag !== "Unavailable" && tag !== "ResourceExhausted"),
             []
           )
-          // what was told not to have been sent was not
-          assert.isTrue(fates.every((fate, i) => fate.error?.mayHaveRun !== false || !seen.has(String(i))))
+          // messages that failed without mayHaveRun were not sent
+          assert.isTrue(outcomes.every((outcome, i) => outcome.error?.mayHaveRun !== false || !seen.has(String(i))))
           assert.isAbove(reached.length, 0)
         }),
       60_000
     )
 
-    live("a lock whose answer is lost drops the message, counted: at most once", () =>
+    live("a message whose lock has no reply is dropped and counted: at most once", () =>
       Effect.gen(function* () {
         const server = yield* RedisServer.make()
         const proxy = yield* TcpProxy.make(server)
         const publisher = yield* RedisMessageBus.make({ url: server.url })
         const jobs = channel()
-        // its locks go through the proxy, its subscription does too: only the answers to locks are kept back
+        // locks and subscription go through the proxy: only the replies to locks are held back
         const bus = yield* make(`redis://127.0.0.1:${proxy.port}`)
         const got = yield* collect(bus, jobs, { queue: true })
         yield* publish(publisher, jobs, bytes(`${jobs.name} 1`))
@@ -112,8 +112,8 @@ for (const [way, make] of Object.entries(ways)) {
   })
 }
 
-describe("the lean way", () => {
-  live("what had not left when the connection broke is held, ahead of what comes then", () =>
+describe("write batches", () => {
+  live("messages that were not sent when the connection was lost are buffered before later ones", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.make()
       const publisher = yield* client(server.url, { retryStrategy: () => 20 })
@@ -122,12 +122,15 @@ describe("the lean way", () => {
       const news = channel()
       const got = yield* collect(bus, news)
       yield* publish(bus, news, bytes("before"))
-      const fates = ["a", "b"].map((name) => post(bus, news, bytes(name), 30_000))
+      const outcomes = ["a", "b"].map((name) => post(bus, news, bytes(name), 30_000))
       const brief = post(bus, news, bytes("brief"), 1)
       publisher.stream.destroy()
-      fates.push(post(bus, news, bytes("c"), 30_000))
-      yield* until(() => fates.every((fate) => fate.told === 1) && brief.told === 1, "all are told")
-      assert.isTrue(fates.every((fate) => fate.receivers === 1))
+      outcomes.push(post(bus, news, bytes("c"), 30_000))
+      yield* until(
+        () => outcomes.every((outcome) => outcome.reports === 1) && brief.reports === 1,
+        "all outcomes are reported"
+      )
+      assert.isTrue(outcomes.every((outcome) => outcome.receivers === 1))
       assert.isFalse(brief.error?.mayHaveRun)
       yield* until(() => got.length === 4, "they arrive")
       assert.deepStrictEqual(got.map(text), ["before", "a", "b", "c"])
@@ -135,8 +138,8 @@ describe("the lean way", () => {
   )
 })
 
-describe("own connections", () => {
-  live("a heartbeat in the turn of a publish mistakes no reply for another", () =>
+describe("connections that the bus opens", () => {
+  live("a heartbeat in the same turn as a publish does not mix up replies", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.make()
       const publisher = yield* client(server.url)
@@ -156,24 +159,24 @@ describe("own connections", () => {
       )
       const news = channel()
       const got = yield* collect(bus, news)
-      // from timers, as the heartbeat is
-      const fates: Array<Fate> = []
+      // from timers, like the heartbeat
+      const outcomes: Array<Outcome> = []
       const timer = yield* Effect.acquireRelease(
-        Effect.sync(() => setInterval(() => fates.push(post(bus, news, bytes("x"), 30_000)), 1)),
+        Effect.sync(() => setInterval(() => outcomes.push(post(bus, news, bytes("x"), 30_000)), 1)),
         (timer) => Effect.sync(() => clearInterval(timer))
       )
-      yield* until(() => fates.length >= 200, "enough are sent")
+      yield* until(() => outcomes.length >= 200, "enough are sent")
       clearInterval(timer)
-      yield* until(() => got.length === fates.length, "all arrive")
-      yield* until(() => fates.every((fate) => fate.told === 1), "all are told")
+      yield* until(() => got.length === outcomes.length, "all arrive")
+      yield* until(() => outcomes.every((outcome) => outcome.reports === 1), "all outcomes are reported")
       assert.deepStrictEqual(
-        fates.filter((fate) => fate.receivers !== 1),
+        outcomes.filter((outcome) => outcome.receivers !== 1),
         []
       )
     })
   )
 
-  live("a connection that answers nothing any more is made anew", () =>
+  live("a connection without replies is closed and opened again", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.make()
       const proxy = yield* TcpProxy.make(server)
@@ -185,9 +188,9 @@ describe("own connections", () => {
       })
       const news = channel()
       const got = yield* collect(bus, news)
-      // nothing breaks: it is only silent
+      // the connection stays open, without replies
       proxy.hold("both")
-      yield* until(() => bus.failure() !== undefined, "it is noticed")
+      yield* until(() => bus.failure() !== undefined, "the bus notices it")
       proxy.cut()
       proxy.hold("none")
       yield* until(() => bus.failure() === undefined, "it is back")

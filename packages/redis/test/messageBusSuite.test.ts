@@ -8,7 +8,7 @@ import { onClients, ways } from "./support.ts"
 
 class Url extends Context.Service<Url, string>()("test/Url") {}
 
-/** A proxy in front of a Redis of its own, whose connections the suite cuts. */
+/** A proxy in front of a Redis, whose connections the suite cuts. */
 class Proxy extends Context.Service<Proxy, TcpProxy.TcpProxy>()("test/Proxy") {}
 
 /** The ports of a cluster's nodes. */
@@ -37,7 +37,7 @@ const outage = Effect.acquireRelease(
   (proxy) => Effect.sync(() => proxy.refuse(false))
 )
 
-/** A bus on a Cluster, which both publishes and subscribes. */
+/** A bus on one Cluster client, which publishes and subscribes. */
 const onCluster = Effect.gen(function* () {
   const nodes = (yield* Nodes).map((port) => ({ host: "127.0.0.1", port }))
   const cluster = yield* Effect.acquireRelease(
@@ -47,9 +47,9 @@ const onCluster = Effect.gen(function* () {
   return yield* RedisMessageBus.makeClients({ publisher: cluster, subscriber: cluster })
 })
 
-/** The two ways of sending commands, and those that connect again quickly. */
+/** The two ways to send commands, and the same with short reconnect delays. */
 const reconnecting = {
-  "own connections": (url: string) =>
+  "connections that the bus opens": (url: string) =>
     RedisMessageBus.make({ url, reconnect: { minDelay: "10 millis", maxDelay: "50 millis" } }),
   "given clients": (url: string) => onClients(url, { retryStrategy: () => 20 })
 }
@@ -64,14 +64,14 @@ layer(Servers, { excludeTestServices: true, timeout: 120_000 })((it) => {
   }
 
   describe("the Redis bus with a Cluster", () => {
-    // its nodes count their own subscribers alone
+    // a node counts only its own subscribers
     for (const test of MessageBusSuite.make({ connect: onCluster, reportsNoListeners: false })) {
       it.effect(test.name, () => test.effect, 32_000)
     }
   })
 
   for (const [way, make] of Object.entries(reconnecting)) {
-    describe(`the Redis bus with ${way}, whose connections break`, () => {
+    describe(`the Redis bus with ${way}, with lost connections`, () => {
       const connect = Effect.flatMap(Proxy, ({ port }) => make(`redis://127.0.0.1:${port}`))
       for (const test of MessageBusSuite.make({ connect, outage })) it.effect(test.name, () => test.effect, 32_000)
     })

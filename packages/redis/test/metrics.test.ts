@@ -5,10 +5,10 @@ import { broker, onClients } from "./support.ts"
 busMetrics(
   broker,
   {
-    "own connections": (url, options) =>
+    "connections that the bus opens": (url, options) =>
       RedisMessageBus.make({ url, reconnect: { minDelay: 10, maxDelay: 50 }, ...options }),
     "given clients": (url, options) => onClients(url, { retryStrategy: () => 20 }, options)
   },
-  // one that publishes, one that is subscribed
+  // one that publishes, one that subscribes
   2
 )

@@ -14,7 +14,7 @@ const refusal = (options: RedisMessageBus.Options) =>
 optionalDurations(broker)
 
 describe("a duration", () => {
-  live("an infinite connectTimeout waits for as long as it takes", () =>
+  live("an infinite connectTimeout waits without a limit", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.make()
       const proxy = yield* TcpProxy.make(server)
@@ -35,7 +35,7 @@ describe("a duration", () => {
   )
 })
 
-describe("a url", () => {
+describe("the option url", () => {
   for (const url of [
     "redis://user:12?secret@host",
     "redis://user:12#secret@host",
@@ -56,7 +56,7 @@ describe("a url", () => {
     )
   }
 
-  live("has no hash, also an empty one, and its unknown parameters are named", () =>
+  live("must not have a hash, not even an empty one, and unknown parameters are named", () =>
     Effect.gen(function* () {
       assert.include(yield* refusal({ url: "redis://host#" }), "percent-encode")
       assert.include(yield* refusal({ url: "redis://host/0#part" }), "percent-encode")
@@ -64,7 +64,7 @@ describe("a url", () => {
     })
   )
 
-  live("may hold any password that is percent-encoded", () =>
+  live("may have any percent-encoded password", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.make({ password: "a/b?c#d@e:f%" })
       assert.include(server.url, "%23")

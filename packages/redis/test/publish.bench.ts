@@ -10,7 +10,7 @@ const message = new Uint8Array(64).fill(7)
 const buffer = Buffer.from(message)
 const name = "Service|Method|REQ"
 
-/** Keeps so many in flight for a while. */
+/** Keeps a number of messages in flight for a while. */
 const measure = async (inFlight: number, send: (done: () => void) => void): Promise<{ rate: number; cpu: number }> => {
   let count = 0
   let open = 0

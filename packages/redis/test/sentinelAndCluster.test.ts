@@ -1,4 +1,4 @@
-import { bytes, channel, collect, type Fate, live, post, publish, sleep, text, until } from "@effect-psrpc/bus-tests"
+import { bytes, channel, collect, type Outcome, live, post, publish, sleep, text, until } from "@effect-psrpc/bus-tests"
 import { RedisServer } from "@effect-psrpc/test-servers"
 import { assert, describe } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
@@ -20,7 +20,7 @@ const replicated = Effect.gen(function* () {
 
 describe.concurrent("Sentinel", () => {
   live(
-    "the master is found, and the new one after a failover; subscriptions come along",
+    "the master is found, and the new one after a failover; subscriptions are restored",
     () =>
       Effect.gen(function* () {
         const { master, replica, sentinel } = yield* replicated
@@ -41,11 +41,11 @@ describe.concurrent("Sentinel", () => {
           assert.strictEqual(yield* publish(bus, jobs, bytes(`${jobs.name} ${i}`)), 2)
         yield* until(() => count() === 2, "each is handled once")
         yield* master.stop({ kill: true })
-        yield* until(() => buses.every((bus) => bus.failure() !== undefined), "it is noticed")
+        yield* until(() => buses.every((bus) => bus.failure() !== undefined), "the bus notices it")
         assert.include(own.failure()?.message, "Sentinel's main")
         const held = post(own, jobs, bytes(`${jobs.name} held`), 30_000)
         yield* until(() => buses.every((bus) => bus.failure() === undefined), "the replica has taken over", 25_000)
-        yield* until(() => held.told === 1, "what was held is delivered")
+        yield* until(() => held.reports === 1, "what was held is delivered")
         assert.match(String(yield* replica.command("ROLE")), /^master/)
         const all = Effect.filterOrFail(publish(given, jobs, bytes(`${jobs.name} ${Math.random()}`)), (n) => n === 2)
         yield* Effect.eventually(Effect.andThen(Effect.sleep("20 millis"), all))
@@ -53,7 +53,7 @@ describe.concurrent("Sentinel", () => {
     60_000
   )
 
-  live("no Sentinel answers: fails within connectTimeout and says so", () =>
+  live("without a Sentinel that replies: fails within connectTimeout, with the reason", () =>
     Effect.gen(function* () {
       const redis = { sentinels: [{ host: "127.0.0.1", port: 1 }], name: "main", sentinelPassword: "s3cret" }
       const error = yield* Effect.flip(Effect.scoped(RedisMessageBus.make({ redis, connectTimeout: "500 millis" })))
@@ -76,7 +76,7 @@ const clusterOf = Effect.fnUntraced(function* (nodes: ReadonlyArray<RedisServer.
 describe.concurrent("Cluster", () => {
   for (const nodes of [1, 3]) {
     live(
-      `of ${nodes}: buses talk, a queue is served once, order is kept, and nobody pretends to know who received`,
+      `of ${nodes}: buses exchange messages in order, a queue handles each once, and receivers are not counted`,
       () =>
         Effect.gen(function* () {
           const servers = yield* RedisServer.makeCluster({ nodes })
@@ -89,17 +89,17 @@ describe.concurrent("Cluster", () => {
           const jobs = channel()
           const fan = yield* collect(b, jobs)
           const got = [yield* collect(a, jobs, { queue: true }), yield* collect(b, jobs, { queue: true })]
-          const fates: Array<Fate> = []
+          const outcomes: Array<Outcome> = []
           for (let i = 0; i < 300; i++) {
-            fates.push(post(a, jobs, bytes(`${jobs.name} ${i}`)))
+            outcomes.push(post(a, jobs, bytes(`${jobs.name} ${i}`)))
             if (i % 10 === 0) yield* Effect.yieldNow
           }
-          yield* until(() => fates.every((fate) => fate.told === 1), "all are sent")
-          assert.isTrue(fates.every((fate) => fate.receivers === -1))
+          yield* until(() => outcomes.every((outcome) => outcome.reports === 1), "all are sent")
+          assert.isTrue(outcomes.every((outcome) => outcome.receivers === -1))
           yield* until(() => fan.length === 300 && got[0]!.length + got[1]!.length === 300, "all arrive")
           assert.deepStrictEqual(
             fan.map(text),
-            fates.map((_, i) => `${jobs.name} ${i}`)
+            outcomes.map((_, i) => `${jobs.name} ${i}`)
           )
           assert.strictEqual(new Set(got.flat().map(text)).size, 300)
           assert.strictEqual(a.failure(), undefined)
@@ -109,7 +109,7 @@ describe.concurrent("Cluster", () => {
   }
 
   live(
-    "a node that goes away: publishing and subscriptions move to another, nothing is sent twice",
+    "a node that stops: publishing and subscriptions move to another one, and nothing is sent twice",
     () =>
       Effect.gen(function* () {
         const servers = yield* RedisServer.makeCluster({ nodes: 3 })
@@ -122,17 +122,17 @@ describe.concurrent("Cluster", () => {
         const seen = new Map<string, number>()
         yield* b.subscribe(news, (message) => seen.set(text(message), (seen.get(text(message)) ?? 0) + 1))
         let stop = false
-        const fates: Array<Fate> = []
+        const outcomes: Array<Outcome> = []
         const load = yield* Effect.forkChild(
           Effect.gen(function* () {
             while (!stop) {
-              for (let i = 0; i < 5; i++) fates.push(post(a, news, bytes(String(fates.length)), 20_000))
+              for (let i = 0; i < 5; i++) outcomes.push(post(a, news, bytes(String(outcomes.length)), 20_000))
               yield* sleep(2)
             }
           })
         )
         yield* until(() => seen.size > 50, "it flows")
-        // whichever node is used, two of three are gone one after the other
+        // two of three nodes stop one after the other, so one of them is in use
         for (const server of servers.slice(0, 2)) {
           yield* server.stop({ kill: true })
           const before = seen.size
@@ -140,7 +140,7 @@ describe.concurrent("Cluster", () => {
         }
         stop = true
         yield* Fiber.join(load)
-        yield* until(() => fates.every((fate) => fate.told === 1), "all are told")
+        yield* until(() => outcomes.every((outcome) => outcome.reports === 1), "all outcomes are reported")
         assert.deepStrictEqual(
           [...seen.values()].filter((times) => times > 1),
           []
@@ -150,7 +150,7 @@ describe.concurrent("Cluster", () => {
   )
 
   live(
-    "of one node that restarts: what was held is sent, subscriptions are back",
+    "a single node that restarts: buffered messages are sent, and subscriptions are restored",
     () =>
       Effect.gen(function* () {
         const [server] = yield* RedisServer.makeCluster({ nodes: 1 })
@@ -161,13 +161,13 @@ describe.concurrent("Cluster", () => {
         yield* publish(bus, news, bytes("before"))
         yield* until(() => got.length === 1, "it arrives")
         yield* server!.stop({ kill: true })
-        yield* until(() => bus.failure() !== undefined, "it is noticed")
+        yield* until(() => bus.failure() !== undefined, "the bus notices it")
         assert.include(bus.failure()?.message, `127.0.0.1:${server!.port}`)
         const held = post(bus, news, bytes("held"), 30_000)
         const expired = post(bus, news, bytes("expired"), 100)
-        yield* until(() => expired.told === 1, "it expires")
+        yield* until(() => expired.reports === 1, "it expires")
         yield* server!.restart
-        yield* until(() => held.told === 1, "what was held is sent", 20_000)
+        yield* until(() => held.reports === 1, "what was held is sent", 20_000)
         yield* until(() => bus.failure() === undefined, "it is back")
         yield* Effect.eventually(
           Effect.gen(function* () {

@@ -7,12 +7,15 @@ import { ways } from "./support.ts"
 
 class Url extends Context.Service<Url, string>()("test/Url") {}
 
-// the ways of sending commands differ; what becomes of them must not
-const { "given clients": givenClients, "own connections": ownConnections } = ways
+// the ways to send commands differ; their outcomes must not
+const { "given clients": givenClients, "connections that the bus opens": ownConnections } = ways
 
 layer(Layer.effect(Url, redisUrl), { excludeTestServices: true, timeout: 120_000 })((it) => {
-  for (const [way, make] of Object.entries({ "own connections": ownConnections, "given clients": givenClients })) {
-    // most of the time of the suite is spent waiting for timeouts
+  for (const [way, make] of Object.entries({
+    "connections that the bus opens": ownConnections,
+    "given clients": givenClients
+  })) {
+    // the suite mostly waits for timeouts
     describe.concurrent(`the library on Redis with ${way}`, () => {
       const connect = Effect.flatMap(Url, (url) => make(url))
       for (const test of ServiceSuite.make({ connect, maxPayload: RedisMessageBus.defaultMaxPayload })) {

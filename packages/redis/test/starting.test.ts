@@ -9,11 +9,11 @@ import { broker } from "./support.ts"
 
 const failure = (options: RedisMessageBus.Options) => Effect.flip(Effect.scoped(RedisMessageBus.make(options)))
 
-// each test has servers of its own
+// each test has its own servers
 describe.concurrent("starting", () => {
   starting(broker)
 
-  live("a wrong or a missing password is Unauthenticated, and no form of the error has it", () =>
+  live("a wrong or missing password is Unauthenticated, and no printed form of the error contains it", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.make({ password: "right-p@ss" })
       const address = `127.0.0.1:${server.port}`
@@ -48,7 +48,7 @@ describe.concurrent("starting", () => {
     })
   )
 
-  live("a password that is a common word is not given away by a gap in Redis' sentence", () =>
+  live("a password that is a common word is not revealed by a gap in Redis' sentence", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.make({ password: "right-p@ss" })
       for (const wrong of ["user", "password", "is"]) {
@@ -61,9 +61,9 @@ describe.concurrent("starting", () => {
     }).pipe(Effect.scoped)
   )
 
-  live("a server that quotes the password in its error does not make us do so", () =>
+  live("a password that the server quotes in its error is redacted", () =>
     Effect.gen(function* () {
-      // renamed away: Redis answers with the arguments of a command it does not know
+      // a renamed command: Redis replies with the arguments of an unknown command
       const server = yield* RedisServer.make({
         args: ["--rename-command", "AUTH", "", "--rename-command", "HELLO", ""]
       })
@@ -73,7 +73,7 @@ describe.concurrent("starting", () => {
     })
   )
 
-  live("neither log, service nor layer shows the password, also when the connection is lost", () =>
+  live("neither log, service nor layer shows the password, also after a lost connection", () =>
     Effect.gen(function* () {
       const password = "l0g-s3cret"
       const server = yield* RedisServer.make({ password })
@@ -86,7 +86,7 @@ describe.concurrent("starting", () => {
         const context = yield* Layer.build(layer)
         const bus = yield* MessageBus.MessageBus.pipe(Effect.provide(context))
         yield* server.stop({ kill: true })
-        yield* until(() => bus.failure() !== undefined, "it is noticed")
+        yield* until(() => bus.failure() !== undefined, "the bus notices it")
         yield* until(() => lines.length > 3, "it is logged")
         for (const text of [...lines, shown(bus), shown(layer), shown(context), shown(bus.failure())])
           assert.notInclude(text, password)
@@ -98,7 +98,7 @@ describe.concurrent("starting", () => {
     })
   )
 
-  live("a user whom the ACL allows nothing is PermissionDenied where it is noticed", () =>
+  live("a user without permissions is PermissionDenied at the first refused command", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.make()
       yield* server.command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "resetchannels", "&open*")
@@ -115,7 +115,7 @@ describe.concurrent("starting", () => {
     })
   )
 
-  live("options that cannot be are InvalidArgument, and a bad URL is not quoted", () =>
+  live("wrong options are InvalidArgument, and a malformed URL is not quoted", () =>
     Effect.gen(function* () {
       const tries: ReadonlyArray<RedisMessageBus.Options> = [
         { url: "redis//:s3cret@host" },
@@ -136,7 +136,7 @@ describe.concurrent("starting", () => {
     })
   )
 
-  live("the options come from the configuration, and the URL may be redacted", () =>
+  live("options can come from the configuration, and the URL may be redacted", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.make({ password: "pw" })
       const layer = RedisMessageBus.layerConfig({
@@ -156,7 +156,7 @@ describe.concurrent("starting", () => {
     })
   )
 
-  live("the database of the URL is used: a lock in another one is no lock", () =>
+  live("locks are in the database of the URL", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.make()
       const bus = yield* RedisMessageBus.make({ url: `${server.url}/3` })
@@ -174,7 +174,7 @@ describe.concurrent("starting", () => {
     })
   )
 
-  live("two connections, however many channels, and none afterwards", () =>
+  live("opens two connections, whatever the number of channels, and closes both", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.make()
       const clients = server
@@ -198,7 +198,7 @@ describe.concurrent("starting", () => {
     })
   )
 
-  live("TLS: rediss:// with the certificate that is trusted, and not without", () =>
+  live("TLS: rediss:// connects with a trusted certificate, and not without", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.make({ tls: true, password: "pw" })
       assert.include(server.url, "rediss://")

@@ -5,7 +5,7 @@ import { RedisIdentity } from "../src/internal/connection/redisIdentity.ts"
 import { BusRuntime } from "@effect-psrpc/core/broker"
 import { Subscriptions } from "../src/internal/receiving/subscriptions.ts"
 
-/** A client that answers when the test says so. */
+/** A client whose replies the test controls. */
 const played = Effect.gen(function* () {
   const asked: Array<{ readonly names: ReadonlyArray<string>; answer(error?: Error): void }> = []
   const client = {
@@ -41,7 +41,7 @@ const played = Effect.gen(function* () {
 const refused = new Error("NOPERM not this one")
 
 describe("a subscribing connection", () => {
-  live("is whole when all that was acknowledged is again, and not before", () =>
+  live("is complete when every channel is acknowledged again, and not before", () =>
     Effect.gen(function* () {
       const { acknowledged, asked, reconnect, restored, subscriptions } = yield* played
       subscriptions.retain("new")
@@ -52,7 +52,7 @@ describe("a subscribing connection", () => {
       assert.isFalse(subscriptions.isComplete)
       assert.include(subscriptions.problem, "but not all of its subscriptions")
       const early = asked.pop()!
-      // once more, before the answer came: it says nothing any more
+      // lost again before the reply: the reply does not count any more
       reconnect()
       early.answer()
       yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
@@ -64,7 +64,7 @@ describe("a subscribing connection", () => {
     })
   )
 
-  live("does not wait for a channel that is refused, given up or new, nor where there is none", () =>
+  live("does not wait for a channel that is refused, ended or new, nor without channels", () =>
     Effect.gen(function* () {
       const { acknowledged, asked, reconnect, restored, subscriptions } = yield* played
       reconnect()
@@ -74,7 +74,7 @@ describe("a subscribing connection", () => {
       reconnect()
       subscriptions.retain("new")
       asked.shift()!.answer(refused)
-      // Redis refuses all for one: now each is asked for by itself
+      // Redis refuses the whole request for one channel: now each is requested by itself
       yield* until(() => asked.length === 3, "each is asked for")
       asked.find(({ names }) => names.join() === "refused")!.answer(refused)
       yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
@@ -85,7 +85,7 @@ describe("a subscribing connection", () => {
     })
   )
 
-  live("asks again where the client itself has failed, and is whole then", () =>
+  live("repeats a request that failed in the client, and is complete then", () =>
     Effect.gen(function* () {
       const { acknowledged, asked, reconnect, subscriptions } = yield* played
       yield* acknowledged("a")
@@ -98,7 +98,7 @@ describe("a subscribing connection", () => {
     })
   )
 
-  live("that was replaced without a word is not whole until it is subscribed again", () =>
+  live("that was replaced without an event is not complete until it is subscribed again", () =>
     Effect.gen(function* () {
       const { acknowledged, asked, subscriptions } = yield* played
       yield* acknowledged("a")

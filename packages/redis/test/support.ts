@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { Redis } from "ioredis"
 import { RedisMessageBus } from "../src/index.ts"
 
-/** A client of the test's own, closed with it. */
+/** A client that is closed with the test. */
 export const client = (url: string, options: object = {}) =>
   Effect.acquireRelease(
     Effect.sync(() => {
@@ -21,9 +21,9 @@ export const onClients = Effect.fnUntraced(function* (url: string, options: obje
   return yield* RedisMessageBus.makeClients({ publisher, subscriber, ...more })
 })
 
-/** The two ways of sending commands, which are to behave alike. */
+/** The two ways to send commands, which must behave alike. */
 export const ways = {
-  "own connections": (url: string, options: RedisMessageBus.LimitOptions = {}) =>
+  "connections that the bus opens": (url: string, options: RedisMessageBus.LimitOptions = {}) =>
     RedisMessageBus.make({ url, ...options }),
   "given clients": (url: string, options: RedisMessageBus.LimitOptions = {}) => onClients(url, {}, options),
   "given clients, exclusive": (url: string, options: RedisMessageBus.LimitOptions = {}) =>
@@ -34,7 +34,7 @@ export const ways = {
     onClients(url, { stringNumbers: true, replyMapping: "resp3" }, options)
 }
 
-/** For the tests that all buses share. */
+/** The broker, for the tests that all buses share. */
 export const broker: Broker = {
   kind: "redis",
   server: RedisServer.make(),

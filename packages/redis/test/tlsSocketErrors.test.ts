@@ -4,10 +4,10 @@ import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
 import { RedisMessageBus } from "../src/index.ts"
 
-describe("a TLS socket that has two errors to tell", () => {
-  // the second came while nobody listened, and ended the process: vitest fails on it as an uncaught exception
+describe("a TLS socket with two errors", () => {
+  // without a listener, the second error ends the process: vitest reports an uncaught exception
   live(
-    "ends nothing but the connection",
+    "ends only the connection",
     () =>
       Effect.gen(function* () {
         for (let i = 0; i < 25; i++) {

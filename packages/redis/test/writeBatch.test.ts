@@ -1,4 +1,4 @@
-import { bytes, channel, collect, type Fate, live, post, publish, text, until } from "@effect-psrpc/bus-tests"
+import { bytes, channel, collect, type Outcome, live, post, publish, text, until } from "@effect-psrpc/bus-tests"
 import { RedisServer } from "@effect-psrpc/test-servers"
 import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
@@ -9,7 +9,7 @@ import { supportsWriteBatches } from "../src/internal/commands/clientProbe.ts"
 import { RedisMessageBus } from "../src/index.ts"
 import { client } from "./support.ts"
 
-/** Counts what goes down to the system, which is what costs. */
+/** Counts the writes to the operating system, which are expensive. */
 const writes = (socket: Socket) => {
   const counted = { writes: 0, bytes: 0 }
   const target = socket as unknown as Record<"_write" | "_writev", (...args: Array<unknown>) => void>
@@ -35,9 +35,9 @@ describe("writes", () => {
         const got = yield* collect(bus, news)
         const counted = writes(publisher.stream)
         for (let turn = 0; turn < 3; turn++) {
-          const fates = Array.from({ length: 200 }, (_, i) => post(bus, news, bytes(`${turn} ${i}`)))
+          const outcomes = Array.from({ length: 200 }, (_, i) => post(bus, news, bytes(`${turn} ${i}`)))
           assert.strictEqual(counted.writes, turn, "nothing leaves before the turn is over")
-          yield* until(() => fates.every((fate) => fate.told === 1), "all are delivered")
+          yield* until(() => outcomes.every((outcome) => outcome.reports === 1), "all are delivered")
           assert.strictEqual(counted.writes, turn + 1)
         }
         yield* until(() => got.length === 600, "all arrive")
@@ -45,15 +45,15 @@ describe("writes", () => {
     )
   }
 
-  live("a message costs no promise, on connections of our own", () =>
+  live("a message costs no promise, on connections that the bus opens", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.make()
       const bus = yield* RedisMessageBus.make({ url: server.url })
       const news = channel()
       const target = bus.target(news)
       yield* publish(bus, news, bytes("warm"))
-      let told = 0
-      const delivery = { wanted: () => true, delivered: () => void told++, undelivered: () => void told++ }
+      let reports = 0
+      const delivery = { wanted: () => true, delivered: () => void reports++, undelivered: () => void reports++ }
       let promises = 0
       const hook = createHook({
         init: (_id, type) => {
@@ -65,7 +65,7 @@ describe("writes", () => {
           new Promise<number>((resolve) => {
             hook.enable()
             for (let i = 0; i < 5000; i++) bus.publishUnsafe(target, bytes("x"), Date.now() + 5000, delivery)
-            const wait = (): void => void (told < 5000 ? setTimeout(wait, 1) : (hook.disable(), resolve(promises)))
+            const wait = (): void => void (reports < 5000 ? setTimeout(wait, 1) : (hook.disable(), resolve(promises)))
             wait()
           })
       )
@@ -74,8 +74,8 @@ describe("writes", () => {
   )
 })
 
-describe("the lean way", () => {
-  live("is what the installed ioredis can do: if this fails, look at what has changed in it", () =>
+describe("write batches", () => {
+  live("are supported by the installed ioredis; if this fails, look for a change in ioredis", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.make()
       for (const options of [{}, { protocol: 2 }, { stringNumbers: true }]) {
@@ -134,7 +134,7 @@ describe("the lean way", () => {
         const original = publisher.sendCommand
         publisher.sendCommand = change(publisher)
         assert.isFalse(yield* supportsWriteBatches(publisher))
-        // such a change would break the ordinary way too: here it concerns the stand-in alone
+        // such a change would break unbatched commands too: here it concerns the batch alone
         const changed = publisher.sendCommand
         publisher.sendCommand = function (command, stream) {
           return stream === undefined ? original.call(publisher, command) : changed.call(publisher, command, stream)
@@ -142,23 +142,23 @@ describe("the lean way", () => {
         const bus = yield* RedisMessageBus.makeClients({ publisher, subscriber, exclusive: true })
         const news = channel()
         const got = yield* collect(bus, news)
-        const fates: Array<Fate> = Array.from({ length: 100 }, (_, i) => post(bus, news, bytes(String(i))))
-        yield* until(() => fates.every((fate) => fate.receivers === 1) && got.length === 100, "all arrive")
+        const outcomes: Array<Outcome> = Array.from({ length: 100 }, (_, i) => post(bus, news, bytes(String(i))))
+        yield* until(() => outcomes.every((outcome) => outcome.receivers === 1) && got.length === 100, "all arrive")
         assert.deepStrictEqual(
           got.map(text),
-          fates.map((_, i) => String(i))
+          outcomes.map((_, i) => String(i))
         )
         assert.strictEqual(yield* Effect.promise(() => publisher.echo("in step")), "in step")
       })
     )
   }
 
-  live("commands that ioredis sends again become something that nobody notices", () =>
+  live("a command that ioredis sends again has no effect", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.make()
       yield* server.command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "resetchannels", "&open*")
       let again = 0
-      // 2 says: connect again, and send the command that failed once more
+      // 2: reconnect, and send the failed command again
       const reconnectOnError = (error: Error): 2 | false =>
         error.message.startsWith("NOPERM") && again++ < 3 ? 2 : false
       const publisher = yield* client(server.url, { username: "app", password: "pw", reconnectOnError })
@@ -166,8 +166,8 @@ describe("the lean way", () => {
       const bus = yield* RedisMessageBus.makeClients({ publisher, subscriber, exclusive: true })
       const refused = { ...channel(), name: "closed" }
       const got = yield* collect(bus, refused)
-      const fate = post(bus, refused, bytes("x"), 30_000)
-      yield* until(() => fate.told === 1, "it is told")
+      const outcome = post(bus, refused, bytes("x"), 30_000)
+      yield* until(() => outcome.reports === 1, "its outcome is reported")
       yield* until(() => bus.failure() === undefined, "it is back")
       yield* server.command("ACL", "SETUSER", "app", "allchannels")
       assert.strictEqual(yield* publish(bus, refused, bytes("y")), 1)

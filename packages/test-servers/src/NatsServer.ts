@@ -1,5 +1,5 @@
 /**
- * A real nats-server for tests and benchmarks: on a port of its own, on 127.0.0.1 only, and ended by its own process
+ * A real nats-server for tests and benchmarks: on its own port of 127.0.0.1, ended by its process
  * handle.
  *
  * @since 0.1.0
@@ -14,24 +14,24 @@ import { launchServer, poll, type RunningServer } from "./launchServer.ts"
 import { natsProgram } from "./programs.ts"
 import { TestServerError } from "./TestServerError.ts"
 
-/** How to start a server. */
+/** Options of a server. */
 export interface Options {
-  /** Default: a free one. */
+  /** Default: a free port. */
   readonly port?: number | undefined
-  /** What a client must give. Default: none. */
+  /** The token that clients must have. Default: none. */
   readonly token?: string | undefined
-  /** Whom it knows. Default: everybody. */
+  /** The only user. Default: no authentication. */
   readonly user?: string | undefined
   readonly password?: string | undefined
-  /** Whether it speaks TLS, with a certificate that signs itself. Default: `false`. */
+  /** Whether it uses TLS, with a self-signed certificate. Default: `false`. */
   readonly tls?: boolean | undefined
-  /** The largest message in bytes. Default: 1 MiB. */
+  /** Maximum size of a message in bytes. Default: 1 MiB. */
   readonly maxPayload?: number | undefined
   /** Makes it a member of a cluster. */
   readonly cluster?: { readonly port: number; readonly routes: ReadonlyArray<number> } | undefined
-  /** More lines of its configuration. */
+  /** Further lines of its configuration. */
   readonly config?: string | undefined
-  /** More arguments for the command line. */
+  /** Further arguments for the command line. */
   readonly args?: ReadonlyArray<string> | undefined
 }
 
@@ -39,13 +39,13 @@ export interface Options {
 export interface NatsServer extends RunningServer {
   /** Its address, without credentials. */
   readonly url: string
-  /** The certificate that a client trusts, if the server speaks TLS. */
+  /** The certificate that a client trusts, if the server uses TLS. */
   readonly ca: string | undefined
-  /** Makes it tell its clients to go elsewhere, and end some time later. */
+  /** Puts it into lame duck mode: it asks its clients to leave, and ends some time later. */
   readonly lameDuck: Effect.Effect<void>
 }
 
-/** Whether it greets. */
+/** Waits for the greeting of a NATS server. */
 const greets = (port: number): Effect.Effect<void, TestServerError> =>
   Effect.callback((resume) => {
     const socket = connect(port, "127.0.0.1")
@@ -59,7 +59,7 @@ const greets = (port: number): Effect.Effect<void, TestServerError> =>
     socket.on("error", (cause) => failed(cause.message))
     socket.on("close", () => failed("closed"))
     socket.on("data", (chunk: Buffer) =>
-      chunk.toString("latin1").startsWith("INFO ") ? done(Effect.void) : failed("no NATS")
+      chunk.toString("latin1").startsWith("INFO ") ? done(Effect.void) : failed("not a NATS server")
     )
     return Effect.sync(() => socket.destroy())
   })
@@ -84,7 +84,7 @@ const configOf = (options: Options, port: number, certificate: Certificate | und
     lines.push(
       `cluster { name: test, listen: "127.0.0.1:${options.cluster.port}", routes: [${routes}], no_advertise: true }`
     )
-    // not named alike
+    // unique names
     lines.push(`server_name: "n${port}"`)
   }
   return [...lines, options.config ?? "", ""].join("\n")
@@ -114,7 +114,7 @@ export const make = Effect.fnUntraced(function* (
   }
 })
 
-/** Starts a cluster, and waits until its members know each other. */
+/** Starts a cluster, and waits until its members are connected. */
 export const makeCluster = Effect.fnUntraced(function* (
   count: number
 ): Effect.fn.Return<ReadonlyArray<NatsServer>, TestServerError, Scope.Scope> {
@@ -126,13 +126,13 @@ export const makeCluster = Effect.fnUntraced(function* (
     Effect.suspend(() =>
       (node.output().match(/Route connection created/g)?.length ?? 0) >= count - 1
         ? Effect.void
-        : Effect.fail(new TestServerError({ message: "the cluster is not whole" }))
+        : Effect.fail(new TestServerError({ message: "the cluster is not complete" }))
     ).pipe(Effect.retry({ schedule: poll, times: 500 }))
   )
   return nodes
 })
 
-/** The server that tests share: `NATS_URL` where it is set, else one that is started and ends with the scope. */
+/** The server that tests share: `NATS_URL` if it is set, otherwise a new one that ends with the scope. */
 export const natsUrl: Effect.Effect<string, TestServerError, Scope.Scope> = Effect.suspend(() => {
   const given = process.env["NATS_URL"]
   return given === undefined || given === "" ? Effect.map(make(), (server) => server.url) : Effect.succeed(given)

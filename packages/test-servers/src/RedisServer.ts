@@ -1,5 +1,5 @@
 /**
- * A real redis-server for tests and benchmarks: on a port of its own, on 127.0.0.1 only, writing nothing to disk, and
+ * A real redis-server for tests and benchmarks: on its own port of 127.0.0.1, without writes to disk, and
  * ended by its own process handle.
  *
  * @since 0.1.0
@@ -14,45 +14,45 @@ import { launchServer, poll, type RunningServer } from "./launchServer.ts"
 import { redisProgram } from "./programs.ts"
 import { TestServerError } from "./TestServerError.ts"
 
-/** How to start a server. */
+/** Options of a server. */
 export interface Options {
-  /** Default: a free one. */
+  /** Default: a free port. */
   readonly port?: number | undefined
-  /** What AUTH must give. Default: none. */
+  /** The password. Default: none. */
   readonly password?: string | undefined
-  /** Whether it speaks TLS, with a certificate that signs itself. Default: `false`. */
+  /** Whether it uses TLS, with a self-signed certificate. Default: `false`. */
   readonly tls?: boolean | undefined
-  /** Whether it is a node of a cluster, as yet without slots: see `makeCluster`. Default: `false`. */
+  /** Whether it is a node of a cluster, still without slots: see `makeCluster`. Default: `false`. */
   readonly cluster?: boolean | undefined
   /** Makes it a Sentinel that watches a master. */
   readonly sentinel?: { readonly name: string; readonly master: { readonly port: number } } | undefined
-  /** More arguments for the command line. */
+  /** Further arguments for the command line. */
   readonly args?: ReadonlyArray<string> | undefined
 }
 
 /** A running server. */
 export interface RedisServer extends RunningServer {
-  /** Its address, with the password, and `rediss:` if it speaks TLS. */
+  /** Its address, with the password, and `rediss:` if it uses TLS. */
   readonly url: string
-  /** The certificate that a client trusts, if the server speaks TLS. */
+  /** The certificate that a client trusts, if the server uses TLS. */
   readonly ca: string | undefined
-  /** Sends a command on a connection of its own. */
+  /** Sends a command on a new connection. */
   readonly command: (...args: ReadonlyArray<string>) => Effect.Effect<Reply, TestServerError>
-  /** Breaks the connections of all clients, or of one type. */
+  /** Closes the connections of all clients, or of one type. */
   readonly killClients: (type?: "normal" | "pubsub") => Effect.Effect<void, TestServerError>
 }
 
 /** A reply to a command. */
 export type Reply = string | number | null | ReadonlyArray<Reply>
 
-/** Where a server listens, and what it asks a client for. */
+/** The address of a server, and the credentials that it requires. */
 interface Address {
   readonly port: number
   readonly password: string | undefined
   readonly ca: string | undefined
 }
 
-/** Sends one command on a connection of its own. Fails with the error that Redis replies. */
+/** Sends one command on a new connection. Fails with the error that Redis replies. */
 const redisCommand = (
   { ca, password, port }: Address,
   [command, ...args]: ReadonlyArray<string>
@@ -149,10 +149,10 @@ export const make = Effect.fnUntraced(function* (
   }
 })
 
-/** Starts a cluster of masters that share the slots between them, and waits until each says it is whole. */
+/** Starts a cluster of masters that share the slots, and waits until each reports that it is complete. */
 export const makeCluster = Effect.fnUntraced(function* (
   options: {
-    /** How many masters. Default: 1. */
+    /** The number of masters. Default: 1. */
     readonly nodes?: number | undefined
   } = {}
 ): Effect.fn.Return<ReadonlyArray<RedisServer>, TestServerError, Scope.Scope> {
@@ -172,7 +172,7 @@ export const makeCluster = Effect.fnUntraced(function* (
     Effect.all([node.command("CLUSTER", "INFO"), node.command("CLUSTER", "SLOTS")]).pipe(
       Effect.filterOrFail(
         ([info, slots]) => String(info).includes("cluster_state:ok") && Array.isArray(slots) && slots.length === count,
-        () => new TestServerError({ message: "the cluster is not whole" })
+        () => new TestServerError({ message: "the cluster is not complete" })
       ),
       Effect.retry({ schedule: poll, times: 1000 })
     )
@@ -180,7 +180,7 @@ export const makeCluster = Effect.fnUntraced(function* (
   return nodes
 })
 
-/** The server that tests share: `REDIS_URL` where it is set, else one that is started and ends with the scope. */
+/** The server that tests share: `REDIS_URL` if it is set, otherwise a new one that ends with the scope. */
 export const redisUrl: Effect.Effect<string, TestServerError, Scope.Scope> = Effect.suspend(() => {
   const given = process.env["REDIS_URL"]
   return given === undefined || given === "" ? Effect.map(make(), (server) => server.url) : Effect.succeed(given)

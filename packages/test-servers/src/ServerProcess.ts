@@ -2,21 +2,21 @@ import { Effect, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import { TestServerError } from "./TestServerError.ts"
 
-/** A server in a process of its own. */
+/** A server process. */
 export interface ServerProcess {
   readonly pid: number
-  /** What it has printed so far. */
+  /** Returns its output so far. */
   readonly output: () => string
   readonly exited: () => boolean
-  /** Ends it and waits until it is gone: SIGTERM, and SIGKILL after a while or when `kill` is asked for. */
+  /** Ends it and waits for its exit: SIGTERM, and SIGKILL after a while or with `kill`. */
   readonly stop: (options?: { readonly kill?: boolean }) => Effect.Effect<void>
-  /** It stays there and does nothing: connections neither break nor answer. */
+  /** Stops the process: its connections stay open, without replies. */
   readonly pause: Effect.Effect<void>
   readonly resume: Effect.Effect<void>
 }
 
 const children = new Set<ChildProcess>()
-// a test process that ends in whatever way leaves no server behind
+// a test process leaves no server behind, however it ends
 process.once("exit", () => {
   for (const child of children) child.kill("SIGKILL")
 })
@@ -25,7 +25,7 @@ const stop = (child: ChildProcess, kill: boolean): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
     if (child.exitCode !== null || child.signalCode !== null) return resume(Effect.void)
     child.once("exit", () => resume(Effect.void))
-    // a stopped process takes no SIGTERM
+    // a stopped process does not handle SIGTERM
     child.kill("SIGCONT")
     child.kill(kill ? "SIGKILL" : "SIGTERM")
     const timer = setTimeout(() => child.kill("SIGKILL"), 3000)

@@ -1,5 +1,5 @@
 /**
- * A TCP proxy that breaks connections the way networks do: cut at a chosen moment, late, or silent.
+ * A TCP proxy that breaks connections as networks do: it cuts, delays or silences them.
  *
  * @since 0.1.0
  */
@@ -10,17 +10,17 @@ import { TestServerError } from "./TestServerError.ts"
 /** A running proxy, in front of one server. */
 export interface TcpProxy {
   readonly port: number
-  /** How many connections go through it. */
+  /** Returns the number of connections through it. */
   readonly connections: () => number
-  /** Bytes that clients have sent so far. */
+  /** Returns the bytes that clients have sent so far. */
   readonly sent: () => number
-  /** Breaks every connection at once. */
+  /** Cuts every connection. */
   readonly cut: () => void
-  /** Whether new connections are closed as soon as they are made. */
+  /** Sets whether new connections are closed at once. */
   readonly refuse: (on: boolean) => void
-  /** Whether bytes are kept back, in one direction or both: connections stay, and nothing comes through. */
+  /** Sets whether bytes are held back, in one direction or both: connections stay open, and no bytes pass. */
   readonly hold: (direction: "requests" | "replies" | "both" | "none") => void
-  /** Delays whatever passes from now on, in milliseconds. */
+  /** Delays all bytes from now on, in milliseconds. */
   readonly delay: (millis: number) => void
 }
 

@@ -1,6 +1,6 @@
 import { Data } from "effect"
 
-/** A server that tests need could not be found, started or talked to. */
+/** The error of a server that was not found, not started, or does not reply. */
 export class TestServerError extends Data.TaggedError("TestServerError")<{
   readonly message: string
   readonly cause?: unknown

@@ -14,11 +14,11 @@ export const temporaryDirectory: Effect.Effect<string, TestServerError, Scope.Sc
   (path) => Effect.promise(() => rm(path, { recursive: true, force: true }))
 )
 
-/** A certificate for localhost and 127.0.0.1 that signs itself, and its key. */
+/** A self-signed certificate for localhost and 127.0.0.1, and its key. */
 export interface Certificate {
   readonly certPath: string
   readonly keyPath: string
-  /** The certificate as PEM: what a client trusts. */
+  /** The certificate as PEM, for clients to trust. */
   readonly ca: string
 }
 
@@ -35,7 +35,9 @@ export const makeCertificate: Effect.Effect<Certificate, TestServerError, Scope.
       resume(
         cause === null
           ? Effect.void
-          : Effect.fail(new TestServerError({ message: `openssl makes no certificate: ${cause.message}`, cause }))
+          : Effect.fail(
+              new TestServerError({ message: `openssl failed to make a certificate: ${cause.message}`, cause })
+            )
       )
     )
   })

@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import { createServer } from "node:net"
 import { TestServerError } from "./TestServerError.ts"
 
-/** A port of 127.0.0.1 that nobody listens on just now. Somebody may before its user does: be ready to try again. */
+/** Finds a port of 127.0.0.1 without a listener. Another process may take it meanwhile, so callers must be ready to retry. */
 export const freePort: Effect.Effect<number, TestServerError> = Effect.callback((resume) => {
   const server = createServer()
   server.once("error", (cause) => resume(Effect.fail(new TestServerError({ message: "no free port", cause }))))

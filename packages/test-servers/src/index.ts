@@ -1,4 +1,4 @@
-/** Starts the real brokers that tests and benchmarks talk to, and breaks the way to them. */
+/** Starts real brokers for tests and benchmarks, and proxies that break connections to them. */
 
 export { type Certificate, makeCertificate, temporaryDirectory } from "./certificate.ts"
 

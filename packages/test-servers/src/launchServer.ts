@@ -5,29 +5,29 @@ import { requireProgram } from "./requireProgram.ts"
 import { type ServerProcess, startProcess } from "./ServerProcess.ts"
 import { TestServerError } from "./TestServerError.ts"
 
-/** What every broker that runs in a process of its own can do. */
+/** A running broker. */
 export interface RunningServer extends Omit<ServerProcess, "pid" | "exited"> {
   readonly port: number
   readonly pid: () => number
-  /** Starts it again on the same port, after it has ended the process that still runs. */
+  /** Ends the process if it runs, and starts a new one on the same port. */
   readonly restart: Effect.Effect<void, TestServerError>
 }
 
-/** How to start a broker. */
+/** Options of a broker. */
 export interface Launch {
   readonly binary: Program
-  /** Default: a free one, and another if somebody else takes it first. */
+  /** Default: a free port, and another one if it is taken meanwhile. */
   readonly port: number | undefined
-  /** Makes the arguments of the command line, for each start. */
+  /** Returns the arguments of the command line, for each start. */
   readonly args: (port: number) => Effect.Effect<ReadonlyArray<string>, TestServerError>
-  /** Succeeds if the server answers on this port. */
+  /** Succeeds if the server replies on this port. */
   readonly ready: (port: number) => Effect.Effect<unknown, TestServerError>
 }
 
-/** How often a condition of a starting server is checked. */
+/** Interval at which a starting server is checked. */
 export const poll = Schedule.spaced("20 millis")
 
-/** Starts a broker on 127.0.0.1 that ends with the scope, and waits until it answers. */
+/** Starts a broker on 127.0.0.1 that ends with the scope, and waits until it replies. */
 export const launchServer = Effect.fnUntraced(function* (
   options: Launch
 ): Effect.fn.Return<RunningServer, TestServerError, Scope.Scope> {
@@ -38,13 +38,13 @@ export const launchServer = Effect.fnUntraced(function* (
   const startOn = Effect.fnUntraced(function* (port: number) {
     const inner = yield* Scope.fork(scope)
     const server = yield* startProcess(path, yield* options.args(port)).pipe(Scope.provide(inner))
-    // a process that has ended is no reason to ask again
+    // not for a process that has ended
     const isReady = Effect.suspend(() => (server.exited() ? Effect.void : options.ready(port)))
     const asked = yield* Effect.exit(
       isReady.pipe(Effect.retry({ schedule: poll, times: 500, while: () => !server.exited() }))
     )
     if (Exit.isSuccess(asked) && !server.exited()) return server
-    const reason = server.exited() ? "ended" : "does not answer"
+    const reason = server.exited() ? "ended" : "does not reply"
     yield* Scope.close(inner, Exit.void)
     return yield* new TestServerError({ message: `${binary} on ${port} ${reason}: ${server.output().trim()}` })
   })
