@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs"
 import { defineConfig } from "oxlint"
-import { rooms, testRooms } from "./rooms.ts"
+import { busRooms, rooms, testRooms } from "./rooms.ts"
 
 const isPublic = (room: string) => /^[A-Z]/.test(room)
 
@@ -79,6 +79,31 @@ const testDirections = testRooms.flatMap((row, index) =>
   })
 )
 
+/** The same for the rooms of the buses. What makes a bus, beside the rooms, is above them all. */
+const busDirections = Object.entries(busRooms).flatMap(([bus, rows]) =>
+  rows.flatMap((row, index) =>
+    row.map((room) => {
+      const forbidden = [...row.filter((other) => other !== room), ...rows.slice(index + 1).flat()]
+      return {
+        files: [`packages/${bus}/src/internal/${room}/**`],
+        rules: {
+          "no-restricted-imports": [
+            "error",
+            {
+              patterns: [
+                {
+                  regex: `^\\.\\./(${[...forbidden.map((name) => `${name}/`), "\\.\\./", "\\w+\\.ts$"].join("|")})`,
+                  message: `${room} imports only from the rows above it (busRooms in rooms.ts)`
+                }
+              ]
+            }
+          ]
+        }
+      } as const
+    })
+  )
+)
+
 export default defineConfig({
   plugins: ["typescript", "unicorn", "oxc", "import"],
   categories: {
@@ -127,6 +152,7 @@ export default defineConfig({
     },
     { files: ["packages/core/src/**"], rules: { "no-restricted-imports": ["error", { patterns: [cursors] }] } },
     ...directions,
-    ...testDirections
+    ...testDirections,
+    ...busDirections
   ]
 })

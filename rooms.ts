@@ -34,3 +34,9 @@ export const testRooms: ReadonlyArray<ReadonlyArray<string>> = [
   ["testing/internal/testNetwork", "broker/testing/internal/busSuite", "broker/testing/internal/serviceSuite"],
   ["testing/PsrpcTest", "broker/testing/MessageBusSuite", "broker/testing/ServiceSuite"]
 ]
+
+/** The rooms of `src/internal` in the packages of the buses, from the lowest to the highest, with the same rule. */
+export const busRooms: Readonly<Record<"redis" | "nats", ReadonlyArray<ReadonlyArray<string>>>> = {
+  redis: [["connection"], ["options", "commands"], ["publishing"], ["receiving"]],
+  nats: [["connection"], ["options", "subjects"], ["publishing"], ["forwarding"], ["receiving"]]
+}

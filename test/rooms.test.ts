@@ -12,7 +12,7 @@ import {
 } from "node:fs"
 import { tmpdir } from "node:os"
 import { basename, dirname, join } from "node:path"
-import { rooms, testRooms } from "../rooms.ts"
+import { busRooms, rooms, testRooms } from "../rooms.ts"
 import { run } from "./process.ts"
 
 const root = join(import.meta.dirname, "..")
@@ -115,6 +115,30 @@ describe("rooms of core", () => {
     for (const problem of problems) assert.include(problem, "no-restricted-imports")
   })
 
+  it("a room of a bus imports from lower rooms of its package", async () => {
+    const nats = "../../nats/src/internal"
+    const files = {
+      "Client.ts": call("Client"),
+      [`${nats}/connection/low.ts`]: call("Low"),
+      [`${nats}/publishing/high.ts`]: using("Low", "../connection/low.ts"),
+      [`${nats}/bus.ts`]: using("Low", "./publishing/high.ts"),
+      [`${nats}/../NatsMessageBus.ts`]: using("Low", "./internal/bus.ts")
+    }
+    assert.deepStrictEqual(await lint(files), [])
+    const reexport = (from: string) => `export type { Using } from "${from}"\n`
+    const problems = await lint({
+      ...files,
+      [`${nats}/connection/a.ts`]: reexport("../publishing/high.ts"),
+      [`${nats}/subjects/b.ts`]: reexport("../options/high.ts"),
+      [`${nats}/receiving/c.ts`]: reexport("../bus.ts"),
+      [`${nats}/receiving/d.ts`]: reexport("../../NatsMessageBus.ts"),
+      [`${nats}/receiving/e.ts`]: reexport("../publishing/high.ts")
+    })
+    const refused = problems.map((problem) => /(\w+)\.ts/.exec(problem)?.[1])
+    assert.deepStrictEqual(refused.sort(), ["a", "b", "c", "d"], problems.join("\n"))
+    for (const problem of problems) assert.include(problem, "no-restricted-imports")
+  })
+
   it("nothing outside the wire room imports its reader or its writer", async () => {
     const problems = await lint({
       "internal/wire/reader.ts": call("Reader"),
@@ -156,6 +180,17 @@ describe("rooms of core", () => {
     assert.deepStrictEqual(listed.sort(), folders.sort())
     const text = readFileSync(join(root, "docs/architecture.md"), "utf8")
     for (const room of listed) assert.include(text, `| \`${room}\` | `)
+  })
+
+  it("every room of the buses is in their table, and is described", () => {
+    const text = readFileSync(join(root, "docs/architecture.md"), "utf8")
+    for (const [bus, rows] of Object.entries(busRooms)) {
+      const folders = readdirSync(join(root, "packages", bus, "src/internal"), { withFileTypes: true })
+        .filter((entry) => entry.isDirectory())
+        .map(({ name }) => name)
+      assert.deepStrictEqual(rows.flat().sort(), folders.sort())
+      for (const room of folders) assert.include(text, `| \`${bus}/${room}\` | `)
+    }
   })
 
   it("docs/architecture.md draws the rooms in their order, and describes each", () => {
