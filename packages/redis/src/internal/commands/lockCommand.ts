@@ -1,3 +1,4 @@
+import { connectionLost } from "../connection/redisIdentity.ts"
 import { Command } from "./command.ts"
 import type { WriteBatch } from "./writeBatch.ts"
 
@@ -36,6 +37,6 @@ export class LockCommand extends Command {
   }
 
   connectionLost(): void {
-    this.#onFailure(new Error("the connection was lost before Redis replied"))
+    this.#onFailure(new Error(connectionLost))
   }
 }

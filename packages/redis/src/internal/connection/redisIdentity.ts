@@ -1,6 +1,9 @@
 import { PsrpcError } from "@effect-psrpc/core"
 import { BrokerIdentity } from "@effect-psrpc/core/broker"
 
+/** The reason of a command that was sent on a connection which broke. */
+export const connectionLost = "the connection was lost before Redis replied"
+
 /**
  * The Redis server in errors and log lines. Errors of ioredis are not passed on: they contain the arguments of the command
  * that failed, and an argument of a failed handshake is the password.
@@ -16,9 +19,11 @@ export class RedisIdentity extends BrokerIdentity.BrokerIdentity {
   }
 
   override reasonOf(error: unknown): string {
-    const { code, errors, lastNodeError, message } = (error ?? {}) as Readonly<Record<string, unknown>>
+    const { code, errors, lastNodeError, message, name } = (error ?? {}) as Readonly<Record<string, unknown>>
     // the error of a Cluster has its cause here
     if (lastNodeError instanceof Error) return this.reasonOf(lastNodeError)
+    // its text advises to change an option that the bus sets
+    if (name === "MaxRetriesPerRequestError") return connectionLost
     if (typeof message === "string" && message !== "") return authenticationReason(message) ?? this.redact(message)
     // an AggregateError for several addresses has no message
     if (Array.isArray(errors) && errors.length > 0) return this.reasonOf(errors[0])

@@ -5,7 +5,7 @@ import type { Command } from "../commands/command.ts"
 import { type LockCommand, lockSeconds } from "../commands/lockCommand.ts"
 import { PublishCommand, type PublishingConnection } from "../commands/publishCommand.ts"
 import { WriteBatch } from "../commands/writeBatch.ts"
-import type { RedisIdentity } from "../connection/redisIdentity.ts"
+import { connectionLost, type RedisIdentity } from "../connection/redisIdentity.ts"
 
 /** Unsent bytes in the socket above which further messages are held back, because Redis does not read. */
 const congestionLimit = 4 * 1024 * 1024
@@ -125,10 +125,7 @@ export class PublishConnection implements PublishingConnection {
     let error: PsrpcError.PsrpcError | undefined
     for (const command of commands) {
       if (command.batchNumber === batchNumber && command instanceof PublishCommand) unsent.push(command)
-      else
-        command.connectionLost(
-          (error ??= this.#broker.unreachable("the connection was lost before Redis replied", true))
-        )
+      else command.connectionLost((error ??= this.#broker.unreachable(connectionLost, true)))
     }
     this.#onIdle?.()
     return unsent
