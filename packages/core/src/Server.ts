@@ -26,7 +26,14 @@
  * @since 0.1.0
  */
 import { type Config, Context, Duration, type Effect, Layer, type Scope } from "effect"
-import type { InterceptedServices, ValidHandlers } from "./internal/calls/handlerTypes.ts"
+import type {
+  GivenHandlers,
+  HandlerProblems,
+  HandlersError,
+  HandlersIn,
+  MakingServices
+} from "./internal/calls/handlerProblems.ts"
+import type { InterceptedServices } from "./internal/calls/handlerTypes.ts"
 import * as Make from "./internal/server/makeServer.ts"
 import type { ConfigOptions, Options, Server } from "./internal/server/serverTypes.ts"
 import * as Unimplemented_ from "./internal/server/unimplemented.ts"
@@ -38,18 +45,24 @@ import type * as Service_ from "./Service.ts"
 export type {
   Affinity,
   AffinityHandler,
-  CheckedHandlers,
   HandlerFn,
   HandlerOf,
   Handlers,
-  HandlersOf,
   HandlersServices,
   InterceptedServices,
   StreamAffinity,
   StreamAffinityHandler,
-  StreamHandlerFn,
-  ValidHandlers
+  StreamHandlerFn
 } from "./internal/calls/handlerTypes.ts"
+
+export type {
+  GivenHandlers,
+  HandlerProblems,
+  HandlersError,
+  HandlersIn,
+  MakingServices,
+  SomeHandlers
+} from "./internal/calls/handlerProblems.ts"
 
 export {
   /**
@@ -138,9 +151,14 @@ export const unimplemented = <S extends Service_.Any>(service: S): Unimplemented
  * @category constructors
  * @since 0.1.0
  */
-export const make: <S extends Service_.Any, const H, const I extends ReadonlyArray<Interceptor.Any> = readonly []>(
+export const make: <
+  S extends Service_.Any,
+  H extends GivenHandlers<S>,
+  const I extends ReadonlyArray<Interceptor.Any> = readonly [],
+  Problem = HandlerProblems<H, S>
+>(
   service: S,
-  handlers: ValidHandlers<H, S>,
+  handlers: NoInfer<Problem> & H,
   options?: Options<Service_.Methods<S>, I>
 ) => Effect.Effect<
   Server<Service_.Methods<S>>,
@@ -157,18 +175,17 @@ export const make: <S extends Service_.Any, const H, const I extends ReadonlyArr
  */
 export const layer = <
   S extends Service_.Any,
-  const H,
-  E = never,
-  R = never,
-  const I extends ReadonlyArray<Interceptor.Any> = readonly []
+  H extends GivenHandlers<S> | Effect.Effect<GivenHandlers<S>, unknown, unknown>,
+  const I extends ReadonlyArray<Interceptor.Any> = readonly [],
+  Problem = HandlerProblems<H, S>
 >(
   service: S,
-  handlers: ValidHandlers<H, S> | Effect.Effect<ValidHandlers<H, S>, E, R>,
+  handlers: NoInfer<Problem> & H,
   options?: Options<Service_.Methods<S>, I>
 ): Layer.Layer<
   never,
-  PsrpcError.PsrpcError | E,
-  MessageBus | InterceptedServices<H, Service_.Methods<S>, I> | Exclude<R, Scope.Scope>
+  PsrpcError.PsrpcError | HandlersError<H>,
+  MessageBus | InterceptedServices<HandlersIn<H>, Service_.Methods<S>, I> | Exclude<MakingServices<H>, Scope.Scope>
 > => Layer.effectDiscard(Make.makeFrom(service as never, handlers as object, options)) as never
 
 /**
@@ -195,18 +212,17 @@ export const layer = <
  */
 export const layerConfig = <
   S extends Service_.Any,
-  const H,
-  E = never,
-  R = never,
-  const I extends ReadonlyArray<Interceptor.Any> = readonly []
+  H extends GivenHandlers<S> | Effect.Effect<GivenHandlers<S>, unknown, unknown>,
+  const I extends ReadonlyArray<Interceptor.Any> = readonly [],
+  Problem = HandlerProblems<H, S>
 >(
   service: S,
-  handlers: ValidHandlers<H, S> | Effect.Effect<ValidHandlers<H, S>, E, R>,
+  handlers: NoInfer<Problem> & H,
   options: ConfigOptions<Service_.Methods<S>, I>
 ): Layer.Layer<
   never,
-  PsrpcError.PsrpcError | Config.ConfigError | E,
-  MessageBus | InterceptedServices<H, Service_.Methods<S>, I> | Exclude<R, Scope.Scope>
+  PsrpcError.PsrpcError | Config.ConfigError | HandlersError<H>,
+  MessageBus | InterceptedServices<HandlersIn<H>, Service_.Methods<S>, I> | Exclude<MakingServices<H>, Scope.Scope>
 > => Layer.effectDiscard(Make.makeConfigured(service as never, handlers as object, options)) as never
 
 /**
@@ -223,22 +239,30 @@ export interface ServiceClass<Self, Id extends string, S extends Service_.Any> e
   /** The service that the server serves. */
   readonly service: S
   /** Makes the server as a Layer that provides its handle; see `Server.layer`. */
-  readonly layer: <const H, E = never, R = never, const I extends ReadonlyArray<Interceptor.Any> = readonly []>(
-    handlers: ValidHandlers<H, S> | Effect.Effect<ValidHandlers<H, S>, E, R>,
+  readonly layer: <
+    H extends GivenHandlers<S> | Effect.Effect<GivenHandlers<S>, unknown, unknown>,
+    const I extends ReadonlyArray<Interceptor.Any> = readonly [],
+    Problem = HandlerProblems<H, S>
+  >(
+    handlers: NoInfer<Problem> & H,
     options?: Options<Service_.Methods<S>, I>
   ) => Layer.Layer<
     Self,
-    PsrpcError.PsrpcError | E,
-    MessageBus | InterceptedServices<H, Service_.Methods<S>, I> | Exclude<R, Scope.Scope>
+    PsrpcError.PsrpcError | HandlersError<H>,
+    MessageBus | InterceptedServices<HandlersIn<H>, Service_.Methods<S>, I> | Exclude<MakingServices<H>, Scope.Scope>
   >
   /** Makes the server with options from the configuration, as a Layer that provides its handle; see `Server.layerConfig`. */
-  readonly layerConfig: <const H, E = never, R = never, const I extends ReadonlyArray<Interceptor.Any> = readonly []>(
-    handlers: ValidHandlers<H, S> | Effect.Effect<ValidHandlers<H, S>, E, R>,
+  readonly layerConfig: <
+    H extends GivenHandlers<S> | Effect.Effect<GivenHandlers<S>, unknown, unknown>,
+    const I extends ReadonlyArray<Interceptor.Any> = readonly [],
+    Problem = HandlerProblems<H, S>
+  >(
+    handlers: NoInfer<Problem> & H,
     options: ConfigOptions<Service_.Methods<S>, I>
   ) => Layer.Layer<
     Self,
-    PsrpcError.PsrpcError | Config.ConfigError | E,
-    MessageBus | InterceptedServices<H, Service_.Methods<S>, I> | Exclude<R, Scope.Scope>
+    PsrpcError.PsrpcError | Config.ConfigError | HandlersError<H>,
+    MessageBus | InterceptedServices<HandlersIn<H>, Service_.Methods<S>, I> | Exclude<MakingServices<H>, Scope.Scope>
   >
 }
 

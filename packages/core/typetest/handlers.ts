@@ -138,3 +138,31 @@ Server.layer(Fields, { ...known, deep: () => Effect.succeed({ fields: [{ nmae: "
 Server.layer(Fields, { ...known, deep: () => Effect.succeed({ sourceContext: { fileName: "", line: 1 } }) })
 // @ts-expect-error the response has no field y.zz
 Server.layer(Fields, { ...known, schema: () => Effect.succeed({ x: "", y: { z: 1, zz: 2 } }) })
+
+// ── messages ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+type Problems<H> = Server.HandlerProblems<H, typeof Every>
+type Good = Server.Handlers<(typeof Every)["methods"]>
+same<Problems<Good>, unknown>(true)
+same<Problems<Effect.Effect<Good>>, unknown>(true)
+same<Problems<Omit<Good, "chat">>, "the handler for chat is missing">(true)
+same<Problems<Effect.Effect<Omit<Good, "chat">>>, "the handler for chat is missing">(true)
+same<Problems<Partial<Good> & Omit<Good, "chat">>, "the handler for chat is missing">(true)
+same<Problems<Good & { readonly helo: Good["hello"] }>["helo"], "helo is no method of the service">(true)
+same<
+  Problems<Omit<Good, "best"> & { readonly best: Good["best"]["handle"] }>["best"],
+  "best has affinity routing: its handler is { affinity, handle }"
+>(true)
+same<
+  Problems<Omit<Good, "news"> & { readonly news: Good["hello"] }>["news"],
+  "news is a subscription: a Publisher sends its updates, and a server has no handler"
+>(true)
+same<
+  Server.HandlerProblems<
+    Omit<typeof known, "schema"> & { readonly schema: () => Effect.Effect<{ x: string; xx: string }> },
+    typeof Fields
+  >["schema"],
+  "the response has no field xx"
+>(true)
+// @ts-expect-error the handler for chat is missing
+Server.layer(Every, { hello: () => hello, ...(({ chat, ...rest }) => rest)(others) })

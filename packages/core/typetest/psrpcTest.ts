@@ -280,3 +280,41 @@ const provided = PsrpcTest.make(
 const providedIs = same<Requires<typeof provided>, Setup | Cpu | Clerk | Scope.Scope>(true)
 
 export { madeIs, providedIs, sameNetwork, theNetwork }
+
+// Handlers that are generators keep their types, those of several servers and of Effects too.
+const generators = PsrpcTest.layer(Greeter, [
+  {
+    handlers: {
+      hello: Effect.fnUntraced(function* (name, call) {
+        same<typeof name, string>(true)
+        same<typeof call.topic, {}>(true)
+        yield* Db
+        return name
+      }),
+      chat: Effect.fn("chat")(function* (stream) {
+        yield* stream.send("hi")
+      })
+    }
+  },
+  {
+    handlers: {
+      render: {
+        affinity: 1,
+        handle: Effect.fn(function* (job) {
+          same<typeof job, number>(true)
+          yield* Cpu
+          return job
+        })
+      }
+    }
+  },
+  {
+    handlers: Effect.succeed({
+      render: Effect.fnUntraced(function* (job) {
+        same<typeof job, number>(true)
+        return yield* Effect.succeed(job)
+      })
+    })
+  }
+])
+export const generatorsIs = same<Layer.Services<typeof generators>, Db | Cpu>(true)

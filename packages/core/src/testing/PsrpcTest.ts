@@ -131,10 +131,11 @@ export type {
 export const make = <
   S extends Service.Any,
   const Servers extends ReadonlyArray<ServerOptions<S>>,
-  const I extends ReadonlyArray<Interceptor.Any> = readonly []
+  const I extends ReadonlyArray<Interceptor.Any> = readonly [],
+  Problem = CheckedServers<Servers, S>
 >(
   target: Target<S>,
-  servers: Servers & CheckedServers<Servers, S>,
+  servers: NoInfer<Problem> & Servers,
   options?: Options<I> & {
     /** Another test network. This one uses its broker and its connection. Default: a new broker. */
     readonly join?: AnyTestNetwork | undefined
@@ -168,10 +169,11 @@ export const layer = <
   S extends Service.Any,
   const Servers extends ReadonlyArray<ServerOptions<S>>,
   Self = never,
-  const I extends ReadonlyArray<Interceptor.Any> = readonly []
+  const I extends ReadonlyArray<Interceptor.Any> = readonly [],
+  Problem = CheckedServers<Servers, S>
 >(
   target: Target<S, Self>,
-  servers: Servers & CheckedServers<Servers, S>,
+  servers: NoInfer<Problem> & Servers,
   options?: Options<I>
 ): Layer.Layer<
   Self | TestNetwork<S> | MessageBus | FaultyMessageBus,

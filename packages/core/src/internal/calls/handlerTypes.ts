@@ -7,7 +7,6 @@ import type * as Payload from "../../Payload.ts"
 import type * as PsrpcError from "../../PsrpcError.ts"
 import type * as Topic from "../../Topic.ts"
 import type { Call, CurrentCall } from "./callContext.ts"
-import type { UnknownField } from "./unknownField.ts"
 import type { AroundCalls, AroundStreams } from "./interceptorTypes.ts"
 
 /**
@@ -135,89 +134,23 @@ export type Handlers<Methods> = {
   readonly [K in keyof Methods as Methods[K] extends { readonly kind: "subscription" } ? K : never]?: never
 }
 
-/** The methods of a service that have handlers: all but subscriptions. */
-export type HandledKey<Methods> = {
-  [K in keyof Methods]: Methods[K] extends { readonly kind: "subscription" } ? never : K
-}[keyof Methods]
+export type Methods<S> = S extends { readonly methods: infer M } ? M : never
 
 type Member<M, Name extends string> = M extends { readonly [P in Name]: infer T } ? T : never
 
-type IsAffinity<M> = M extends { readonly routing: "affinity" } ? true : false
-
-export type Handle<M> = M extends { readonly kind: "stream" }
+/** The function of a method's handler. */
+export type HandleOf<M> = [M] extends [{ readonly kind: "stream" }]
   ? // the server sends what the client receives
     StreamHandlerFn<Member<M, "receive">, Member<M, "send">, Member<M, "topic">>
   : HandlerFn<Member<M, "request">, Member<M, "response">, Member<M, "error">, Member<M, "topic">>
 
-type AffinityFor<M> = M extends { readonly kind: "stream" }
-  ? StreamAffinity<Member<M, "topic">>
-  : Affinity<Member<M, "request">, Member<M, "topic">>
-
-type OnlyWithAffinity = `only a method with routing: "affinity" has an affinity: its handler is { affinity, handle }`
-
-/** The handler of a method with affinity. For another method the members say why it has none. */
-export interface WithAffinity<M> {
-  readonly affinity: IsAffinity<M> extends true ? AffinityFor<M> : OnlyWithAffinity
-  readonly handle: IsAffinity<M> extends true ? Handle<M> : OnlyWithAffinity
+/** The handler of a method with affinity. An object without a condition around it: see `handlerProblems`. */
+export interface AffinityHandlerOf<M> {
+  readonly affinity: [M] extends [{ readonly kind: "stream" }]
+    ? StreamAffinity<Member<M, "topic">>
+    : Affinity<Member<M, "request">, Member<M, "topic">>
+  readonly handle: HandleOf<M>
 }
-
-type WithoutAffinity<M> =
-  IsAffinity<M> extends true ? `a method with routing: "affinity" needs { affinity, handle }` : Handle<M>
-
-/**
- * The type that TypeScript infers handlers against: a mapped type over the methods of the service, with each condition
- * inside a property. A condition around the object, or around a property's object, is not evaluated before the service is
- * inferred: the parameters of a handler in `Effect.fnUntraced(function* (request) { … })` would be `any`.
- *
- * @category utility types
- * @since 0.1.0
- */
-export type HandlersOf<S> = {
-  readonly [K in HandledKey<Methods<S>>]: WithoutAffinity<Methods<S>[K]> | WithAffinity<Methods<S>[K]>
-}
-
-type Methods<S> = S extends { readonly methods: infer M } ? M : never
-
-type Success<F> = F extends (...args: any) => Effect.Effect<infer A, infer _E, infer _R>
-  ? A
-  : F extends { readonly handle: (...args: any) => Effect.Effect<infer A, infer _E, infer _R> }
-    ? A
-    : never
-
-/** Refuses a response with a field that the payload does not have. */
-type KnownFields<F, M> = M extends { readonly kind: "unary" | "multi"; readonly response: infer P }
-  ? UnknownField<Success<F>, Payload.Input<P>> extends infer Field extends string
-    ? [Field] extends [never]
-      ? unknown
-      : `the response has no field ${Field}`
-    : unknown
-  : unknown
-
-/**
- * Refuses handlers of methods that the service does not have. The type of such a handler is the reason.
- *
- * @category utility types
- * @since 0.1.0
- */
-export type CheckedHandlers<H, M> = {
-  readonly [K in Exclude<keyof H, keyof M>]: `${K & string} is no method of the service`
-}
-
-/** Refuses handlers of subscriptions, and responses with unknown fields. */
-type CheckedResponses<H, M> = {
-  readonly [K in keyof H & keyof M]: M[K] extends { readonly kind: "subscription" }
-    ? `${K & string} is a subscription: publishers send its updates, and a server has no handler`
-    : KnownFields<H[K], M[K]>
-}
-
-/**
- * Handlers `H` of the service `S`, checked: none is missing, none is of another method, and no response has an unknown
- * field.
- *
- * @category utility types
- * @since 0.1.0
- */
-export type ValidHandlers<H, S> = H & HandlersOf<S> & CheckedHandlers<H, Methods<S>> & CheckedResponses<H, Methods<S>>
 
 type ServicesOfEffect<E> = E extends Effect.Effect<infer _A, infer _E, infer R> ? R : never
 
@@ -230,14 +163,14 @@ type ServicesOfHandler<H> = H extends (...args: any) => infer E
       : never
 
 /** The part of a handler that interceptors run around, and the part that they do not. */
-type HandleOf<H> = H extends { readonly handle: infer F } ? F : H
+type HandleIn<H> = H extends { readonly handle: infer F } ? F : H
 type AffinityOf<H> = H extends { readonly affinity: infer F } ? F : never
 
 /** The services that handlers of some kinds require. */
 type ServicesOf<H, Methods, Kind> = {
   [K in keyof H]: K extends keyof Methods
     ? Methods[K] extends { readonly kind: Kind }
-      ? ServicesOfHandler<HandleOf<H[K]>>
+      ? ServicesOfHandler<HandleIn<H[K]>>
       : never
     : never
 }[keyof H]

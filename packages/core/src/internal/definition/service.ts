@@ -1,7 +1,7 @@
 /** The definition of a service. Public in `Service`. */
 import { Context } from "effect"
 import { goName } from "./goName.ts"
-import type { ValidHandlers } from "../calls/handlerTypes.ts"
+import type { GivenHandlers, HandlerProblems } from "../calls/handlerProblems.ts"
 import { checkCodes } from "../errors/domainError.ts"
 import type { DomainErrorInput } from "../errors/domainTypes.ts"
 import { parameters } from "./topicParameters.ts"
@@ -52,7 +52,12 @@ export interface Service<out Name extends string, out Methods extends AnyMethods
   /** The annotations of the service: the defaults of those of its methods. */
   readonly annotations: Context.Context<never>
   /** Types handlers that are written apart from the server. */
-  of<const H>(handlers: ValidHandlers<H, { readonly methods: Methods }>): H
+  of<
+    H extends GivenHandlers<{ readonly methods: Methods }>,
+    Problem = HandlerProblems<H, { readonly methods: Methods }>
+  >(
+    handlers: NoInfer<Problem> & H
+  ): H
   /** Returns the same service with an annotation. See `Rpc.Any.annotate`. */
   annotate<I, S>(key: Context.Key<I, S>, value: NoInfer<S>): Service<Name, Methods>
   /** Returns the same service with all annotations of a context. */

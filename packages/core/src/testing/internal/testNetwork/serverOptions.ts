@@ -1,13 +1,7 @@
 /** The types of a test network's servers and their handlers; public as `PsrpcTest.ServerOptions` and so on. */
 import type { Effect, Scope } from "effect"
-import type {
-  Handle,
-  HandledKey,
-  HandlerOf,
-  HandlersServices,
-  InterceptedServices,
-  WithAffinity
-} from "../../../internal/calls/handlerTypes.ts"
+import type { SomeHandlers } from "../../../internal/calls/handlerProblems.ts"
+import type { HandlerOf, HandlersServices, InterceptedServices } from "../../../internal/calls/handlerTypes.ts"
 import type * as Interceptor from "../../../Interceptor.ts"
 import type { MessageBus } from "../../../MessageBus.ts"
 import type * as Server from "../../../Server.ts"
@@ -22,15 +16,12 @@ import type { Methods } from "../../../Service.ts"
 export type HandlerFn<M> = HandlerOf<M> extends { readonly handle: infer Handle } ? Handle : HandlerOf<M>
 
 /**
- * Handlers for some of the methods. The handler of a method with affinity can be a function. Each condition of this type is
- * inside a property, so that handlers written as generators infer their parameters (`Server.HandlersOf` explains it).
+ * Handlers for some of the methods. The handler of a method with affinity can be a function.
  *
  * @category utility types
  * @since 0.1.0
  */
-export type Handlers<S> = {
-  readonly [K in HandledKey<Methods<S>>]?: Handle<Methods<S>[K]> | WithAffinity<Methods<S>[K]>
-}
+export type Handlers<S> = SomeHandlers<S>
 
 /**
  * One server of a test network.
@@ -78,8 +69,17 @@ export type CheckedServers<Servers, S> = {
 }
 
 type Checked<O, S> = O extends { readonly handlers: Effect.Effect<infer A, unknown, unknown> }
-  ? Effect.Effect<Server.CheckedHandlers<A, Methods<S>>, unknown, unknown>
-  : Server.CheckedHandlers<HandlersIn<O>, Methods<S>>
+  ? Effect.Effect<UnknownHandlers<A, Methods<S>>, unknown, unknown>
+  : UnknownHandlers<HandlersIn<O>, Methods<S>>
+
+/** Refuses handlers of methods that the service does not have, and of subscriptions. */
+type UnknownHandlers<H, M> = {
+  readonly [K in Exclude<keyof H, keyof M>]: `${K & string} is no method of the service`
+} & {
+  readonly [
+    K in keyof H & keyof M as M[K] extends { readonly kind: "subscription" } ? K : never
+  ]: `${K & string} is a subscription: use the publisher of the test network`
+}
 
 type InterceptorsIn<O> = O extends { readonly interceptors: infer I extends ReadonlyArray<Interceptor.Any> }
   ? I
