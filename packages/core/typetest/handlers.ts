@@ -165,4 +165,4 @@ same<
   "the response has no field xx"
 >(true)
 // @ts-expect-error the handler for chat is missing
-Server.layer(Every, { hello: () => hello, ...(({ chat, ...rest }) => rest)(others) })
+Server.layer(Every, { hello: () => hello, ...(({ chat: _, ...rest }) => rest)(others) })
