@@ -35,7 +35,8 @@ export default class ProgressReporter extends DefaultReporter {
     this.#files = specifications.length
     this.#startedAt = performance.now()
     // the output of many files is too long to read
-    this.silent ??= this.#files > fewFiles ? "passed-only" : false
+    if (!process.argv.some((arg) => arg.startsWith("--silent")))
+      this.silent = this.#files > fewFiles ? "passed-only" : false
     this.log(`Test files: ${this.#files}. Failures are printed as they happen.`)
     if (this.isTTY) return
     this.#timer = setInterval(() => this.log(this.#progress()), interval)
