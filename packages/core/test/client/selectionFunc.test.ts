@@ -223,11 +223,12 @@ describe("a call whose deadline comes before the selection's", () => {
 describe("the options of a selection", () => {
   it("have the defaults of Go, per kind of method", () => {
     const rest = { minimumAffinity: 0, maximumAffinity: 0, selectionFunc: undefined, affinityTimeout: 1000 }
-    const compared = { ...rest, acceptFirstAvailable: false }
+    const compared = { ...rest, acceptFirstAvailable: false, acceptsAny: false }
     const terms = (selection: Selection.Selection) => ({ ...termsOf(selection) }) as object
     assert.deepStrictEqual(terms(Selection.first), {
       ...rest,
       acceptFirstAvailable: true,
+      acceptsAny: true,
       shortCircuitTimeout: Infinity
     })
     assert.deepStrictEqual(terms(Selection.affinity), { ...compared, shortCircuitTimeout: 200 })

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Metric, Schema, Scope } from "effect"
 import * as Client from "../../src/Client.ts"
-import { boundaries, Histogram } from "../../src/internal/telemetry/metrics/histogram.ts"
+import { boundaries, Histogram } from "../../src/internal/telemetry/metrics/series.ts"
 import * as LocalMessageBus from "../../src/LocalMessageBus.ts"
 import { MessageBus } from "../../src/MessageBus.ts"
 import * as Publisher from "../../src/Publisher.ts"

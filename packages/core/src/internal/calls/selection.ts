@@ -96,6 +96,8 @@ export class Terms implements Selection {
   readonly minimumAffinity: number
   readonly maximumAffinity: number
   readonly acceptFirstAvailable: boolean
+  /** Whether the first claim is accepted, whatever its affinity: so with `first`. */
+  readonly acceptsAny: boolean
   /** Infinity: until the call's timeout. */
   readonly affinityTimeout: number
   /** Infinity: until `affinityTimeout`. */
@@ -106,6 +108,7 @@ export class Terms implements Selection {
     this.minimumAffinity = affinityOf("minimumAffinity", options.minimumAffinity)
     this.maximumAffinity = affinityOf("maximumAffinity", options.maximumAffinity)
     this.acceptFirstAvailable = options.acceptFirstAvailable ?? false
+    this.acceptsAny = this.acceptFirstAvailable && this.minimumAffinity <= 0
     this.affinityTimeout = positiveMillisOf(
       "Selection: affinityTimeout",
       options.affinityTimeout ?? defaultAffinityTimeout

@@ -10,7 +10,7 @@ import type { Services } from "../interceptors/interceptorServices.ts"
 import { type AnyOptions, type Invocation, MethodChain, type StepCall } from "../interceptors/methodChain.ts"
 import { resolveTimeouts, sendTimeoutOf } from "./prepare.ts"
 import type { ClientState, Closeable } from "./clientState.ts"
-import type { Open, StreamOpener, Through } from "./streamCall.ts"
+import type { AnyStreamOptions, Open, StreamOpener, Through } from "./streamCall.ts"
 
 /** Defers each step, and gives it the timeouts of its call, counted from the time at which the step runs. */
 const timed =
@@ -58,9 +58,9 @@ export const unary = <O extends AnyOptions>(client: ClientState, method: Method,
   const last = (each: StepCall) => call(each.request, each.options)
   const chain = new MethodChain(client.interception, "client", method, invocation, last)
   return (request, options) =>
-    chain.isEmpty(options)
-      ? call(request, options)
-      : services.effect(Effect.scoped(Effect.suspend(() => chain.run({ request }, options))))
+    chain.hasSteps || options?.interceptors !== undefined
+      ? services.effect(Effect.scoped(Effect.suspend(() => chain.run({ request }, options))))
+      : call(request, options)
 }
 
 const streamOf = <A, E>(given: Stream.Stream<A, E>): Stream.Stream<A, E> =>
@@ -81,9 +81,9 @@ export const multi = <O extends AnyOptions>(client: ClientState, method: Method,
   const last = (each: StepCall) => call(each.request, each.options)
   const chain = new MethodChain(client.interception, "clientMulti", method, invocation, last)
   return (request, options) =>
-    chain.isEmpty(options)
-      ? call(request, options)
-      : services.stream(Stream.scoped(Stream.suspend(() => chain.run({ request }, options))))
+    chain.hasSteps || options?.interceptors !== undefined
+      ? services.stream(Stream.scoped(Stream.suspend(() => chain.run({ request }, options))))
+      : call(request, options)
 }
 
 /** The interceptors are around the opening. `through` opens its streams with the same interceptors. */
@@ -96,8 +96,10 @@ export const stream = (
   const invocation: Invocation<ReturnType<Open>> = { defer: timed(client, method), fail: Effect.fail }
   const around = (open: Open): Open => {
     const chain = new MethodChain(client.interception, "clientStream", method, invocation, (each) => open(each.options))
-    return (options) =>
-      chain.isEmpty(options) ? open(options) : services.effect(Effect.suspend(() => chain.run({}, options)))
+    return (options?: AnyStreamOptions & AnyOptions) =>
+      chain.hasSteps || options?.interceptors !== undefined
+        ? services.effect(Effect.suspend(() => chain.run({}, options)))
+        : open(options)
   }
   return Object.assign(around(open), { through: through(around(openObserved)) })
 }
@@ -114,5 +116,7 @@ export const subscriber = <O extends AnyOptions>(
   const last = (each: StepCall) => subscribe(each.options)
   const chain = new MethodChain(client.interception, "subscribe", method, invocation, last)
   return (options) =>
-    chain.isEmpty(options) ? subscribe(options) : services.effect(Effect.suspend(() => chain.run({}, options)))
+    chain.hasSteps || options?.interceptors !== undefined
+      ? services.effect(Effect.suspend(() => chain.run({}, options)))
+      : subscribe(options)
 }

@@ -15,9 +15,9 @@ import { countOf } from "../support/count.ts"
 import * as Attributes from "../telemetry/attributes.ts"
 import { type CallSpan, templateOfCalls, withOpenSpan } from "../telemetry/spans.ts"
 import type { Outcome, Series } from "../telemetry/metrics/series.ts"
-import { decodeError, decodeResponse } from "./response.ts"
 import { type AnyCallOptions, type Prepared, preparation } from "./prepare.ts"
 import { type ClientState, clientClosed, type PendingCall } from "./clientState.ts"
+import { decodeError, decodeResponse } from "./unaryCall.ts"
 
 /** Options of a multi call of any method. */
 export interface AnyMultiOptions extends AnyCallOptions {
@@ -236,7 +236,7 @@ export const multi = (
     span: CallSpan | undefined
   ): Effect.Effect<Stream.Stream<AnyResponse, PsrpcError.PsrpcError>, PsrpcError.PsrpcError, Scope.Scope> => {
     const prepared = prepare(fiber, options)
-    if (PsrpcError.is(prepared)) return Effect.fail(prepared)
+    if (!("route" in prepared)) return Effect.fail(prepared)
     let call: MultiCall
     try {
       call = new MultiCall(

@@ -135,7 +135,8 @@ export class OneServerCall implements Timed, Delivery, PendingCall {
     this.span?.event("claim", { [Attributes.peerId]: claim.serverId, [Attributes.affinity]: claim.affinity })
     if (this.#comparison !== undefined) {
       if (!this.#comparison.offer(claim)) this.#client.drops("overflow", this.#method.label, "claims")
-    } else if (this.#selection.isEligible(claim.affinity)) {
+    } else if (this.#selection.acceptsAny) this.#select(claim.serverId)
+    else if (this.#selection.isEligible(claim.affinity)) {
       if (this.#selection.acceptsImmediately(claim.affinity)) this.#select(claim.serverId)
       else this.#startComparison().offer(claim)
     }

@@ -115,9 +115,14 @@ export const preparation = (
         mayHaveRun: false
       })
     }
-    const metadata = merge(merge(client.metadata, fiber.getRef(Metadata.Outgoing)), options?.metadata)
-    const problem = metadata === Metadata.emptyMetadata ? undefined : problemOf(metadata, client.maxMetadataSize)
-    if (problem !== undefined) return invalidArgument(`${label}: ${problem}`)
+    let { metadata } = client
+    const outgoing = fiber.getRef(Metadata.Outgoing)
+    if (outgoing !== Metadata.emptyMetadata) metadata = merge(metadata, outgoing)
+    if (options?.metadata !== undefined) metadata = merge(metadata, options.metadata)
+    if (metadata !== Metadata.emptyMetadata) {
+      const problem = problemOf(metadata, client.maxMetadataSize)
+      if (problem !== undefined) return invalidArgument(`${label}: ${problem}`)
+    }
     return { route, now, timeout, sendTimeout, metadata, selection }
   }
 }

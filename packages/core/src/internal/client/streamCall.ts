@@ -159,7 +159,7 @@ export const opener = (client: ClientState, method: StreamMethod): StreamOpener 
     span: CallSpan | undefined
   ): Effect.Effect<Endpoint, PsrpcError.PsrpcError> => {
     const prepared = prepare(fiber, options)
-    if (PsrpcError.is(prepared)) return Effect.fail(prepared)
+    if (!("route" in prepared)) return Effect.fail(prepared)
     let opening: StreamOpening
     try {
       const bufferSize = countOf("streamBufferSize", options?.streamBufferSize ?? client.streamBufferSize)

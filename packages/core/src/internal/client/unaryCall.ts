@@ -1,15 +1,15 @@
-/** Unary calls: one request, one response. */
-import { Effect, Exit, type Fiber } from "effect"
+/** Unary calls: one request, one response. Multi calls share the decoding of responses. */
+import { Effect, Exit, type Fiber, Result } from "effect"
 import * as PsrpcError from "../../PsrpcError.ts"
 import type { CallMethod } from "../definition/method.ts"
 import { unencodable } from "../errors/failures.ts"
+import { messageOf } from "../errors/messageOf.ts"
 import * as Attributes from "../telemetry/attributes.ts"
 import { outcomeOf } from "../telemetry/metrics/series.ts"
 import { type CallSpan, templateOfCalls, within } from "../telemetry/spans.ts"
 import * as Envelope from "../wire/callEnvelope.ts"
 import { type CallKind, OneServerCall } from "./oneServerCall.ts"
 import { type AnyCallOptions, preparation } from "./prepare.ts"
-import { decodeError, decodeResponse } from "./response.ts"
 import { type ClientState, clientClosed } from "./clientState.ts"
 
 /** Makes the function that calls a method, with everything that is made once. */
@@ -60,7 +60,7 @@ export const unary = (
     span: CallSpan | undefined
   ): Effect.Effect<unknown, unknown> => {
     const prepared = prepare(fiber, options)
-    if (PsrpcError.is(prepared)) return Effect.fail(prepared)
+    if (!("route" in prepared)) return Effect.fail(prepared)
     let raw: Uint8Array
     try {
       raw = method.request.encode(request)
@@ -90,4 +90,27 @@ export const unary = (
             run(fiber, request, options, span)
           )
     )
+}
+
+/** Decodes the result in a response without an error. Fails with `malformed_result`. */
+export const decodeResponse = (
+  method: CallMethod,
+  { raw }: Envelope.Response
+): Result.Result<unknown, PsrpcError.PsrpcError> => {
+  try {
+    return Result.succeed(method.response.decode(raw))
+  } catch (cause) {
+    return Result.fail(
+      PsrpcError.fromCode("malformed_result", {
+        message: `the response cannot be decoded (${method.label}): ${messageOf(cause)}`,
+        cause
+      })
+    )
+  }
+}
+
+/** Decodes the error in a response: a domain error of the method, or a `PsrpcError`. */
+export const decodeError = (method: CallMethod, response: Envelope.Response, mayHaveRun: boolean): unknown => {
+  const { code, details, error: message } = response
+  return method.error?.decode({ code, message, details }) ?? PsrpcError.fromCode(code, { message, details, mayHaveRun })
 }

@@ -31,6 +31,8 @@ const nothing = Object.freeze({})
 
 /** The steps around a method's calls of one kind: those of the client, composed once, and inside them those of the call. */
 export class MethodChain<R> {
+  /** Whether the client has steps of the kind. */
+  readonly hasSteps: boolean
   readonly #own: ReadonlyArray<Step<StepCall, R>>
   readonly #last: (each: StepCall) => R
   readonly #chain: (each: StepCall) => R
@@ -47,17 +49,13 @@ export class MethodChain<R> {
     last: (each: StepCall) => R
   ) {
     this.#own = stepsOf(entries, kind)
+    this.hasSteps = this.#own.length > 0
     this.#last = last
     this.#chain = compose(this.#own, last, invocation.defer)
     this.#kind = kind
     this.#label = method.label
     this.#info = infoOf(method)
     this.#invocation = invocation
-  }
-
-  /** Whether a call has no interceptors. */
-  isEmpty(options: AnyOptions | undefined): boolean {
-    return this.#own.length === 0 && options?.interceptors === undefined
   }
 
   /** Runs the steps for a call. Fails with `invalid_argument` for a value that is not an interceptor. */

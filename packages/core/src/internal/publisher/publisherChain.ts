@@ -18,7 +18,7 @@ export const publisher = <O extends AnyOptions>(
   const last = (each: StepCall) => publish(each.message, each.options)
   const chain = new MethodChain(interception, "publish", method, invocation, last)
   return (message, options) =>
-    chain.isEmpty(options)
-      ? publish(message, options)
-      : services.effect(Effect.scoped(Effect.suspend(() => chain.run({ message }, options))))
+    chain.hasSteps || options?.interceptors !== undefined
+      ? services.effect(Effect.scoped(Effect.suspend(() => chain.run({ message }, options))))
+      : publish(message, options)
 }

@@ -4,8 +4,7 @@ import * as PsrpcError from "../../PsrpcError.ts"
 import * as Channels from "../wire/channel.ts"
 import type { Idle } from "./idle.ts"
 import type { CalledMethod } from "../definition/method.ts"
-import type { ClaimGate } from "./claimGate.ts"
-import type { InFlightRequest } from "./inFlightRequest.ts"
+import type { ClaimGate, InFlightRequest } from "./claimGate.ts"
 import type { ServerState } from "./serverState.ts"
 
 /** The requests of one method and topic, and their handlers. */

@@ -6,14 +6,17 @@ import { type CallControl, CurrentControl } from "../calls/callControl.ts"
 import type { CalledMethod } from "../definition/method.ts"
 import * as Attributes from "../telemetry/attributes.ts"
 import type { DropReason } from "../telemetry/drops.ts"
-import * as LogAnnotations from "../telemetry/logAnnotations.ts"
 import type { Outcome, Series } from "../telemetry/metrics/series.ts"
 import { type CallSpan, Spans, templateOfCalls } from "../telemetry/spans.ts"
 import { fromMetadata } from "../telemetry/traceContext.ts"
-import type { InFlightRequest } from "./inFlightRequest.ts"
 import type { ServerState } from "./serverState.ts"
 
 type Requested = Pick<AnyCall, "requestId" | "header">
+
+/** The time at which a handler started, in milliseconds on the monotonic clock. */
+interface Started {
+  startedAt: number
+}
 
 /** A method of a server, for one topic. */
 export class ServedMethod<M extends CalledMethod> {
@@ -24,7 +27,10 @@ export class ServedMethod<M extends CalledMethod> {
   /** The delivery of a message whose loss is only counted: the caller has a deadline. */
   readonly delivery: Delivery
   readonly #spans: Spans | undefined
-  readonly #annotations: ReturnType<typeof LogAnnotations.ofCalls>
+  /** The method's full name. */
+  readonly #name: string
+  /** The log annotations of the context; `undefined` for none. */
+  readonly #contextAnnotations: Readonly<Record<string, unknown>> | undefined
 
   constructor(server: ServerState, method: M, topic: AnyTopic) {
     this.server = server
@@ -36,7 +42,9 @@ export class ServedMethod<M extends CalledMethod> {
       delivered() {},
       undelivered: (error) => server.drops("undelivered", method.label, error.message)
     }
-    this.#annotations = LogAnnotations.ofCalls(server.context, method.service, method.name)
+    this.#name = Attributes.fullName(method.service, method.name)
+    const annotations = Context.get(server.context, References.CurrentLogAnnotations)
+    this.#contextAnnotations = Object.keys(annotations).length === 0 ? undefined : annotations
     this.#spans = Spans.make(server.context, () => {
       const template = templateOfCalls(method, "server")
       return { ...template, attributes: { ...template.attributes, ...Attributes.topic(method, topic) } }
@@ -44,19 +52,30 @@ export class ServedMethod<M extends CalledMethod> {
   }
 
   /** Counts the start of a request. */
-  started(request: InFlightRequest): void {
+  started(request: Started): void {
     this.series.started++
     request.startedAt = this.server.deadlines.monotonic()
   }
 
   /** Counts the end of a request. */
-  finished(request: InFlightRequest, outcome: Outcome): void {
-    this.series.finish(outcome, this.server.deadlines.monotonic() - request.startedAt)
+  finished({ startedAt }: Started, outcome: Outcome): void {
+    this.series.finish(outcome, this.server.deadlines.monotonic() - startedAt)
   }
 
   /** Counts and logs a message that is dropped. */
   drop(reason: DropReason, call: Requested, detail?: unknown, warning?: string): void {
     this.server.drops(reason, this.method.label, detail, warning, call)
+  }
+
+  /** Makes the log annotations of a call. */
+  #annotations({ header, requestId }: Requested): Readonly<Record<string, unknown>> {
+    const annotations = {
+      [Attributes.rpcService]: this.method.service,
+      [Attributes.rpcMethod]: this.#name,
+      [Attributes.requestId]: requestId,
+      [Attributes.peerId]: header.remoteId
+    }
+    return this.#contextAnnotations === undefined ? annotations : { ...this.#contextAnnotations, ...annotations }
   }
 
   /** Logs an error of a call. */

@@ -1,5 +1,5 @@
 /** Annotations of log lines about services, methods and requests. */
-import { Context, Effect, References } from "effect"
+import { Effect, References } from "effect"
 import * as Attributes from "./attributes.ts"
 
 type Annotations = Readonly<Record<string, unknown>>
@@ -38,20 +38,3 @@ export const annotate = (
       ...(request !== undefined && ofRequest(request))
     }
   })
-
-/** Returns the annotations of a method's calls, over those of the context. Constant parts are made once. */
-export const ofCalls = (
-  context: Context.Context<never>,
-  service: string,
-  method: string
-): ((call: Requested) => Annotations) => {
-  const base = Context.get(context, References.CurrentLogAnnotations)
-  const name = Attributes.fullName(service, method)
-  const own = ({ header, requestId }: Requested): Annotations => ({
-    [Attributes.rpcService]: service,
-    [Attributes.rpcMethod]: name,
-    [Attributes.requestId]: requestId,
-    [Attributes.peerId]: header.remoteId
-  })
-  return Object.keys(base).length === 0 ? own : (call) => ({ ...base, ...own(call) })
-}

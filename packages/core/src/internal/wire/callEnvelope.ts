@@ -63,7 +63,7 @@ const claimResponseType = makeType("internal.ClaimResponse")
 
 export const encodeRequest = (frame: Frame, request: Request): Uint8Array => {
   const { clientId, id, raw } = request
-  const metadata = MetadataField.list(request.metadata)
+  const metadata = request.metadata === emptyMetadata ? MetadataField.none : MetadataField.list(request.metadata)
   const maxSize = (id.length + clientId.length) * 3 + raw.length + metadata.maxSize + 52
   // the size if the ids are ASCII and the times are of this century
   let sizeHint = id.length + clientId.length + raw.length + metadata.sizeHint + 24 + (request.multi ? 2 : 0)
@@ -74,7 +74,7 @@ export const encodeRequest = (frame: Frame, request: Request): Uint8Array => {
   Writer.writeNanosField(0x18, request.sentAt)
   Writer.writeNanosField(0x20, request.expiry)
   if (request.multi) Writer.writeTrueField(0x28)
-  MetadataField.write(metadata)
+  if (metadata !== MetadataField.none) MetadataField.write(metadata)
   if (raw.length > 0) Writer.writeBytesField(0x42, raw)
   return endMsg(frame, body, sizeHint)
 }

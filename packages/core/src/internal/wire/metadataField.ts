@@ -18,10 +18,11 @@ export interface Listed {
   readonly sizeHint: number
 }
 
-const nothing: Listed = { texts: [], maxSize: 0, sizeHint: 0 }
+/** No metadata. */
+export const none: Listed = { texts: [], maxSize: 0, sizeHint: 0 }
 
 export const list = (metadata: Metadata): Listed => {
-  if (metadata === emptyMetadata) return nothing
+  if (metadata === emptyMetadata) return none
   const keys = Object.keys(metadata)
   const texts = new Array<string>(keys.length * 2)
   let units = 0

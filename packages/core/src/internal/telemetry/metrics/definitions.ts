@@ -1,9 +1,6 @@
 /** The metrics of methods: names, units, attributes, and the field of `Series` that each reads. */
 import { Metric } from "effect"
-import { boundaries } from "./histogram.ts"
-import type { Owner, Series } from "./series.ts"
-import type { LabeledCounter } from "./labeledCounter.ts"
-import type { Histogram } from "./histogram.ts"
+import { boundaries, type Histogram, type LabeledCounter, type Owner, type Series } from "./series.ts"
 
 /** The definition of a metric. */
 export interface Definition {

@@ -1,9 +1,7 @@
 /** The metrics of one method on one side. They are plain fields: counting is an increment, and a snapshot reads them. */
-import { Cause } from "effect"
+import { Cause, type Metric } from "effect"
 import * as PsrpcError from "../../../PsrpcError.ts"
 import { isCode } from "../../errors/codes.ts"
-import { Histogram } from "./histogram.ts"
-import { LabeledCounter } from "./labeledCounter.ts"
 
 /** The side that counts. */
 export type Side = "client" | "server" | "publisher"
@@ -36,6 +34,86 @@ export interface Owner {
   readonly kind: Kind | undefined
   /** Whether servers claim requests of the method. */
   readonly requireClaim: boolean
+}
+
+interface Entry {
+  readonly label: string
+  count: number
+}
+
+/** A counter for each label of a small set. */
+export class LabeledCounter {
+  readonly #counts = new Map<string, Entry>()
+  /** The entry of the previous label, which is usually that of the next. */
+  #last: Entry | undefined
+  /** Called when a label is counted for the first time. */
+  onLabel: (label: string) => void = () => {}
+
+  add(label: string): void {
+    let entry = this.#last
+    if (entry !== undefined && entry.label === label) {
+      entry.count++
+      return
+    }
+    entry = this.#counts.get(label)
+    const isNew = entry === undefined
+    if (entry === undefined) this.#counts.set(label, (entry = { label, count: 0 }))
+    entry.count++
+    this.#last = entry
+    if (isNew) this.onLabel(label)
+  }
+
+  of(label: string): number {
+    return this.#counts.get(label)?.count ?? 0
+  }
+
+  get entries(): Readonly<Record<string, number>> {
+    return Object.fromEntries(Array.from(this.#counts, ([label, { count }]) => [label, count]))
+  }
+}
+
+/**
+ * The upper bounds of the buckets, in milliseconds. From 5 ms on they are those that OpenTelemetry's semantic conventions
+ * recommend for durations of calls. Finer ones follow below, since a call within a process takes a tenth of a millisecond.
+ */
+export const boundaries: ReadonlyArray<number> = [
+  0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10_000
+]
+
+const seconds: ReadonlyArray<number> = [...boundaries.map((millis) => millis / 1000), Infinity]
+
+/** A latency histogram. It stores milliseconds and reports seconds. */
+export class Histogram {
+  count = 0
+  /** Milliseconds. */
+  sum = 0
+  #min = Infinity
+  #max = 0
+  readonly #counts: Array<number> = seconds.map(() => 0)
+
+  record(millis: number): void {
+    // a test may set the clock back
+    const time = millis > 0 ? millis : 0
+    let i = 0
+    while (i < boundaries.length && time > boundaries[i]!) i++
+    this.#counts[i]!++
+    this.count++
+    this.sum += time
+    if (time < this.#min) this.#min = time
+    if (time > this.#max) this.#max = time
+  }
+
+  /** The state of a `Metric.histogram`: the count of a bucket includes the buckets below. */
+  get state(): Metric.HistogramState {
+    let count = 0
+    return {
+      buckets: this.#counts.map((here, i) => [seconds[i]!, (count += here)]),
+      count: this.count,
+      min: this.count === 0 ? 0 : this.#min / 1000,
+      max: this.#max / 1000,
+      sum: this.sum / 1000
+    }
+  }
 }
 
 export class Series {

@@ -1,6 +1,6 @@
 /** Records the calls and updates of a service from the messages on the broker. */
 import { Result } from "effect"
-import { decodeError, decodeResponse } from "../../../internal/client/response.ts"
+import { decodeError, decodeResponse } from "../../../internal/client/unaryCall.ts"
 import * as Envelope from "../../../internal/wire/callEnvelope.ts"
 import type { CalledMethod, CallMethod, StreamMethod, SubscriptionMethod } from "../../../internal/definition/method.ts"
 import { decodeStream, type Stream } from "../../../internal/wire/streamEnvelope.ts"
