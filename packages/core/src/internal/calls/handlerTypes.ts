@@ -136,7 +136,8 @@ export type Handlers<Methods> = {
 
 export type Methods<S> = S extends { readonly methods: infer M } ? M : never
 
-type Member<M, Name extends string> = M extends { readonly [P in Name]: infer T } ? T : never
+/** A member of a definition, such as its request; `never` if the definition has no such member. */
+export type Member<M, Name extends string> = M extends { readonly [P in Name]: infer T } ? T : never
 
 /** The function of a method's handler. */
 export type HandleOf<M> = [M] extends [{ readonly kind: "stream" }]

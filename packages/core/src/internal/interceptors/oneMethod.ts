@@ -5,14 +5,13 @@ import type * as Payload from "../../Payload.ts"
 import type { DomainErrorOf, PsrpcError } from "../../PsrpcError.ts"
 import type * as Rpc from "../../Rpc.ts"
 import type * as Topic from "../../Topic.ts"
+import type { Member } from "../calls/handlerTypes.ts"
 import type { CallOf, CallInfo, Signatures } from "../calls/interceptedCalls.ts"
 import type { CallServices, Interceptor, Kind, Wrap } from "../calls/interceptorTypes.ts"
 import type { Answer } from "../calls/clientTypes.ts"
 import * as Service from "../definition/service.ts"
 import { changed, functionOf, make, type Step } from "./chain.ts"
 import { handlerStep } from "./kinds.ts"
-
-type Member<M, Name extends string> = M extends { readonly [P in Name]: infer T } ? T : never
 
 type Request<M> = Member<M, "request">
 type Response<M> = Member<M, "response">
